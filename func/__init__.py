@@ -1,0 +1,1 @@
+"""Taskgate: an event from outside opens exactly one gate of exactly one running Argo Workflow."""
