@@ -132,7 +132,7 @@ def closed(*, merged: bool = True, **facts: Unpack[Facts]) -> Payload:
     pull_request = payload["pull_request"]
     pull_request["closed_at"] = pull_request["updated_at"]
     if merged:
-        pull_request |= {"merged": True, "merged_at": pull_request["updated_at"], "merged_by": payload["sender"]}
+        pull_request |= {"merged": True, "merged_at": pull_request["updated_at"], "merged_by": dict(payload["sender"])}
     return payload
 
 
@@ -142,7 +142,7 @@ def labeled(label: str = "ready-for-qa", **facts: Unpack[Facts]) -> Payload:
     labels = payload["pull_request"]["labels"]
     if label not in [each["name"] for each in labels]:
         labels.append(_label(label, payload["repository"]["full_name"]))
-    payload["label"] = next(each for each in labels if each["name"] == label)
+    payload["label"] = _label(label, payload["repository"]["full_name"])
     return payload
 
 
@@ -204,9 +204,8 @@ def user(login: str, number: int | None = None, kind: str | None = None) -> Payl
     """
     number = zlib.crc32(login.casefold().encode()) if number is None else number
     kind = kind or ("Bot" if login.endswith("[bot]") else "User")
-    fields: Payload = json.loads(
-        _part("sender").replace(_REAL_OWNER, quote(login)).replace(str(_REAL_USER_ID), str(number))
-    )
+    text = _part("sender").replace(_REAL_OWNER, quote(login)).replace(str(_REAL_USER_ID), str(number))
+    fields: Payload = json.loads(text)
     fields |= {"login": login, "node_id": _node_id(kind, number), "type": kind}
     if kind == "Bot":
         fields["html_url"] = f"https://github.com/apps/{quote(login.removesuffix('[bot]'))}"
@@ -347,7 +346,7 @@ def _pull_request(name: str, facts: Facts, by: str | None = None) -> Payload:
     }
     payload["sender"] = user(facts.get("by", by or author), facts.get("by_id"))
     if payload["sender"]["login"] == author:
-        pull_request["user"] = payload["sender"]
+        pull_request["user"] = dict(payload["sender"])
 
     owner = repository.partition("/")[0]
     _own(payload["repository"], repository)
@@ -355,7 +354,7 @@ def _pull_request(name: str, facts: Facts, by: str | None = None) -> Payload:
         payload["organization"] = _organization(payload["organization"], owner)
     base, head = pull_request["base"], pull_request["head"]
     _own(base["repo"], repository)
-    base["user"] = base["repo"]["owner"]
+    base["user"] = dict(base["repo"]["owner"])
     base["ref"] = facts.get("base", "main")
     base["label"] = f"{owner}:{base['ref']}"
     _set_head(head, facts.get("head_repository", repository), repository)
@@ -373,7 +372,7 @@ def _set_head(head: Payload, repository: str | None, base: str) -> None:
         number = zlib.crc32(repository.encode())
         head["repo"] |= {"id": number, "node_id": _node_id("Repository", number), "fork": True}
     _own(head["repo"], repository, kind="Organization" if repository == base else "User")
-    head["user"] = head["repo"]["owner"]
+    head["user"] = dict(head["repo"]["owner"])
 
 
 def _review(name: str, state: str, facts: Facts) -> Payload:
