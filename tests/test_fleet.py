@@ -175,6 +175,7 @@ def test_fleet_is_of_tasks_of_its_own() -> None:
     assert [each["metadata"]["labels"]["task-id"] for each in workflows] == [str(i) for i in range(1, 101)]
     assert len({each["metadata"]["uid"] for each in workflows}) == 100
     assert workflows[2] == waiting_workflow(3, "wait-pr-approved", agent="5DLabs-Rex")
+    assert workflows[2]["spec"]["arguments"]["parameters"][0]["value"] == "5DLabs-Rex"
     assert {each["metadata"]["labels"]["current-stage"] for each in workflows} == {
         "waiting-pr-created",
         "waiting-ready-for-qa",

@@ -241,7 +241,9 @@ def test_a_synchronize_brings_a_new_head() -> None:
 
 
 def test_opened_is_the_first_thing_that_happens() -> None:
-    pull_request = payloads.opened()["pull_request"]
+    payload = payloads.opened()
+    pull_request = payload["pull_request"]
+    assert payload["number"] == pull_request["number"] == NUMBER
     assert pull_request["created_at"] == pull_request["updated_at"] == "2026-11-22T11:00:00Z"
 
 
