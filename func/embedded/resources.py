@@ -1,0 +1,74 @@
+"""The kinds that the embedded API serves, as one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object and the rules that differ between kinds.
+
+    Args:
+        custom: Stored as a custom resource: updates must name a resourceVersion, `generation` counts changes.
+        objects: Fields that must be JSON objects where they are present.
+        required: Fields without which the object is refused.
+
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+    custom: bool = False
+    short_names: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """The name that messages use: `workflows.argoproj.io`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def qualified_kind(self) -> str:
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    @property
+    def root(self) -> str:
+        """The path that all paths of this group and version start with."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+
+WORKFLOWS = Resource(
+    "argoproj.io",
+    "v1alpha1",
+    "workflows",
+    "Workflow",
+    custom=True,
+    short_names=("wf",),
+    objects=("spec", "status"),
+    required=("spec",),
+)
+NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",))
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",), objects=("data",))
+EVENTS = Resource("", "v1", "events", "Event", short_names=("ev",))
+
+RESOURCES = (WORKFLOWS, NAMESPACES, CONFIG_MAPS, EVENTS)
+_BY_PATH = {(each.group, each.version, each.plural): each for each in RESOURCES}
+_BY_KIND = {(each.api_version, each.kind): each for each in RESOURCES}
+
+
+def by_path(group: str, version: str, plural: str) -> Resource | None:
+    """The resource of a request path, None for one that is not served."""
+    return _BY_PATH.get((group, version, plural))
+
+
+def by_kind(api_version: object, kind: object) -> Resource | None:
+    """The resource of an object's own words, None for one that is not served."""
+    return _BY_KIND.get((api_version, kind)) if isinstance(api_version, str) and isinstance(kind, str) else None
