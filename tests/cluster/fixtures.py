@@ -1,0 +1,108 @@
+"""Fixtures that run real components, and the reports of their logs when a test fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.api_server import RealApiServer
+from tests.cluster.processes import Processes
+
+HERE = Path(__file__).parent
+CRDS = HERE.parent / "data" / "crds"
+WORKFLOW_CRD = CRDS / "argo-workflows-v4.1.2-workflows-minimal.yaml"
+
+PROCESSES = pytest.StashKey[Processes]()
+STARTED = pytest.StashKey[float]()
+USES = {"processes"}  # every fixture here that runs something asks for it
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """The folder of the real components; skips where they have not been built."""
+    found = subprocess.run([HERE / "build", "--where"], text=True, capture_output=True, check=False)
+    if found.returncode == 0:
+        return Path(found.stdout.strip())
+    missing = "the real components are not built: 'make cluster-tools' builds them"
+    if os.environ.get("TASKGATE_REQUIRE_CLUSTER") == "1":
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def processes(pytestconfig: pytest.Config) -> Processes:
+    """All that this session starts; the logs stay if a test fails."""
+    started = Processes(Path(tempfile.mkdtemp(prefix="taskgate-cluster-logs-")))
+    pytestconfig.stash[PROCESSES] = started
+    return started
+
+
+@pytest.fixture(scope="session")
+def real_api_server(
+    tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RealApiServer]:
+    """One API server with the Workflow CRD for all tests that keep to a namespace of their own."""
+    yield from _api_server(tools, processes, tmp_path_factory.mktemp("api-server"))
+
+
+@pytest.fixture
+def own_api_server(tools: Path, processes: Processes, tmp_path: Path) -> Iterator[RealApiServer]:
+    """An API server for one test: to stop it, or to apply manifests in the namespaces that they name."""
+    yield from _api_server(tools, processes, tmp_path / "api-server")
+
+
+def _api_server(tools: Path, processes: Processes, folder: Path) -> Iterator[RealApiServer]:
+    server = RealApiServer(tools, processes, folder)
+    try:
+        server.start()
+        server.install(WORKFLOW_CRD)
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def namespace(real_api_server: RealApiServer) -> str:
+    """A fresh namespace in the API server that all share."""
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    real_api_server.create_namespace(name)
+    return name
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Notes when a test began, to tell its processes from those that ended before."""
+    item.stash[STARTED] = time.monotonic()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the ends of the logs to the report of a failed test that used real components."""
+    report = yield
+    started = item.config.stash.get(PROCESSES, None)
+    if report.failed and started is not None and USES.intersection(getattr(item, "fixturenames", ())):
+        for process in started.since(item.stash[STARTED]):
+            report.sections.append((f"{process.name}: the end of {process.log}", process.tail()))
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Removes the logs unless a test failed."""
+    started = session.config.stash.get(PROCESSES, None)
+    if started is not None and session.testsfailed == 0:
+        shutil.rmtree(started.folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says where the logs are, if they stayed."""
+    started = config.stash.get(PROCESSES, None)
+    if started is not None and started.folder.exists():
+        terminalreporter.write_line(f"Logs of the real components: {started.folder}")
