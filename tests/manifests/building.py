@@ -1,0 +1,51 @@
+"""What `kubectl apply -k` would send, as Python objects: the YAML that people apply, nothing rewritten."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+KNATIVE = ROOT / "knative"
+CONFIGURATIONS = ("base", "overlays/argo-events", "overlays/observe", "overlays/broker", "overlays/example")
+
+# Kubernetes objects have as many shapes as kinds; the API server is what checks them.
+Manifest = dict[str, Any]
+
+
+@cache
+def _built(folder: Path) -> str:
+    run = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert not run.stderr, run.stderr  # warnings about deprecated fields
+    return run.stdout
+
+
+def build(folder: str | Path) -> list[Manifest]:
+    """The objects of a kustomization.
+
+    Args:
+        folder: relative to `knative/`, or absolute.
+    """
+    return [manifest for manifest in yaml.safe_load_all(_built(KNATIVE / folder)) if manifest]
+
+
+def find(manifests: list[Manifest], kind: str, name: str) -> Manifest:
+    """The one object of this kind and name."""
+    found = [m for m in manifests if m["kind"] == kind and m["metadata"]["name"] == name]
+    assert len(found) == 1, f"{len(found)} of {kind} {name}"
+    return found[0]
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
+    """All objects of this kind."""
+    return [m for m in manifests if m["kind"] == kind]
+
+
+def function(manifests: list[Manifest]) -> Manifest:
+    """The Knative Service."""
+    services = [m for m in manifests if m["apiVersion"] == "serving.knative.dev/v1" and m["kind"] == "Service"]
+    assert len(services) == 1
+    return services[0]
