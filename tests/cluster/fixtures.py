@@ -8,13 +8,18 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cluster.api_server import RealApiServer
+from tests.cluster.argo_events import ArgoEvents, EventSource, Object, Sensor
+from tests.cluster.event_bus import Nats
 from tests.cluster.processes import Processes
+from tests.cluster.sink import Sink
 
 HERE = Path(__file__).parent
 CRDS = HERE.parent / "data" / "crds"
@@ -50,16 +55,20 @@ def real_api_server(
     tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealApiServer]:
     """One API server with the Workflow CRD for all tests that keep to a namespace of their own."""
-    yield from _api_server(tools, processes, tmp_path_factory.mktemp("api-server"))
+    with running_api_server(tools, processes, tmp_path_factory.mktemp("api-server")) as server:
+        yield server
 
 
 @pytest.fixture
 def own_api_server(tools: Path, processes: Processes, tmp_path: Path) -> Iterator[RealApiServer]:
-    """An API server for one test: to stop it, or to apply manifests in the namespaces that they name."""
-    yield from _api_server(tools, processes, tmp_path / "api-server")
+    """An API server for one test, to stop it or to fill it with what would disturb others."""
+    with running_api_server(tools, processes, tmp_path / "api-server") as server:
+        yield server
 
 
-def _api_server(tools: Path, processes: Processes, folder: Path) -> Iterator[RealApiServer]:
+@contextmanager
+def running_api_server(tools: Path, processes: Processes, folder: Path) -> Iterator[RealApiServer]:
+    """An API server with the Workflow CRD, as long as the block runs."""
     server = RealApiServer(tools, processes, folder)
     try:
         server.start()
@@ -75,6 +84,63 @@ def namespace(real_api_server: RealApiServer) -> str:
     name = f"test-{uuid.uuid4().hex[:10]}"
     real_api_server.create_namespace(name)
     return name
+
+
+@pytest.fixture
+def control_plane(real_api_server: RealApiServer) -> RealApiServer:
+    """The API server that `event_source` and `sensor` use; a module that wants another one overrides this."""
+    return real_api_server
+
+
+@pytest.fixture
+def event_bus() -> dict[str, Any]:
+    """The EventBus that `nats` is; a module that wants the one people apply overrides this."""
+    return {"spec": {"jetstream": {"version": "latest"}}}
+
+
+@pytest.fixture
+def nats(tools: Path, processes: Processes, tmp_path: Path, event_bus: dict[str, Any]) -> Iterator[Nats]:
+    """A NATS server with JetStream, empty for each test."""
+    server = Nats(tools, processes, tmp_path / "nats", event_bus)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def argo_events(
+    tools: Path, processes: Processes, tmp_path: Path, control_plane: RealApiServer, nats: Nats
+) -> Iterator[ArgoEvents]:
+    """What `event_source` and `sensor` have in common; ends what they started."""
+    with ExitStack() as started:
+        yield ArgoEvents(tools, processes, tmp_path / "argo-events", control_plane, nats, started)
+
+
+@pytest.fixture
+def event_source(argo_events: ArgoEvents) -> Callable[[Object], EventSource]:
+    """`event_source(object)` starts the EventSource and waits until it takes events."""
+    return argo_events.event_source
+
+
+@pytest.fixture
+def sensor(argo_events: ArgoEvents) -> Callable[[Object, Mapping[str, int]], Sensor]:
+    """`sensor(object, {"name.namespace.svc.cluster.local": port})` starts the Sensor and waits until it takes events.
+
+    The mapping says which port of the loopback stands for a Service; `name:8080` if its port is not 80.
+    """
+    return argo_events.sensor
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """A server in the place of the function that notes what it gets."""
+    server = Sink()
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,247 @@
+"""Real argo-events processes, made from EventSource and Sensor objects as its controller would."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import socket
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import urllib3
+
+from tests.cluster.api_server import RealApiServer
+from tests.cluster.event_bus import Nats
+from tests.cluster.processes import Processes, free_port, wait_for
+
+SANDBOX = Path(__file__).with_name("sandbox.py")
+KUBECONFIG = "/etc/taskgate/kubeconfig"
+METRICS_PORT = 7777
+
+Object = dict[str, Any]
+C = TypeVar("C", bound="_Component")
+
+
+class ArgoEvents:
+    """Starts EventSources and Sensors, and knows what they share: programs, API server, event bus."""
+
+    def __init__(
+        self, tools: Path, processes: Processes, folder: Path, api: RealApiServer, nats: Nats, started: ExitStack
+    ) -> None:
+        self._started = started
+        self.tools = tools
+        self.processes = processes
+        self.folder = folder
+        self.api = api
+        self.nats = nats
+
+    def event_source(self, resource: Object) -> EventSource:
+        """Starts an EventSource and waits until it takes events."""
+        return self._start(EventSource(self, resource))
+
+    def sensor(self, resource: Object, services: Mapping[str, int]) -> Sensor:
+        """Starts a Sensor and waits until it takes events.
+
+        Args:
+            resource: the Sensor.
+            services: which port of the loopback stands for a Service: `{"name.namespace.svc.cluster.local:80": 8080}`.
+        """
+        return self._start(Sensor(self, resource, services))
+
+    def _start(self, component: C) -> C:
+        self._started.callback(component.close)
+        component.start()
+        return component
+
+    def files(self, resource: Object, hosts: Mapping[str, str]) -> dict[str, str]:
+        """What its pod would see: Secrets of its namespace, its ServiceAccount's token, the addresses of Services."""
+        namespace = resource["metadata"]["namespace"]
+        account = resource["spec"].get("template", {}).get("serviceAccountName", "default")
+        kubeconfig = self.api.kubeconfig_for(self.api.token_for(account, namespace), namespace)
+        secrets = self.api.admin.must("GET", f"/api/v1/namespaces/{namespace}/secrets")["items"]
+        return {
+            KUBECONFIG: kubeconfig.read_text(),
+            "/etc/hosts": "".join(
+                f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **hosts}.items()
+            ),
+            **{
+                f"/argo-events/secrets/{secret['metadata']['name']}/{key}": base64.b64decode(value).decode()
+                for secret in secrets
+                for key, value in secret.get("data", {}).items()
+            },
+        }
+
+
+class _Component(ABC):
+    """One process, in a sandbox because each binds port 7777 and reads Secrets under /argo-events."""
+
+    def __init__(
+        self,
+        argo: ArgoEvents,
+        resource: Object,
+        command: str,
+        variable: str,
+        ports: Sequence[int] = (),
+        services: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        metadata = resource["metadata"]
+        self.name: str = metadata["name"]
+        self._argo = argo
+        self._resource = resource
+        self._ports = {port: free_port() for port in [METRICS_PORT, *ports]}
+        self._services = services
+        self._command = [str(argo.tools / "argo-events"), command]
+        self._environment = {
+            variable: _encoded(resource),
+            "EVENTBUS_CONFIG": _encoded(argo.nats.config),
+            "EVENTBUS_SUBJECT": f"eventbus-{metadata['namespace']}",
+            "POD_NAME": f"{self.name}-0",
+            "NAMESPACE": metadata["namespace"],
+            "KUBECONFIG": KUBECONFIG,
+        }
+        folder = argo.folder / f"{resource['kind']}-{self.name}"
+        folder.mkdir(parents=True)
+        self._root = folder / "root"
+        self._root.mkdir()
+        self._spec = folder / "sandbox.json"
+        self._process = argo.processes.add(
+            f"{command}-{self.name}", [sys.executable, "-I", SANDBOX, self._spec], {"PYTHONUNBUFFERED": "1"}
+        )
+        self._http = urllib3.PoolManager(retries=False, timeout=5)
+
+    def start(self) -> None:
+        """Starts it, or starts it again, and waits until it is ready."""
+        self._process.stop()
+        hosts: dict[str, str] = {}
+        outward = [["127.0.0.1", port, port] for port in (self._argo.api.port, self._argo.nats.port)]
+        for service, port in self._services.items():
+            name, _, service_port = service.partition(":")
+            # An address for each name, so that two Services may have the same port.
+            address = hosts.setdefault(name, f"127.0.1.{len(hosts) + 1}")
+            outward.append([address, int(service_port or 80), port])
+        with ExitStack() as stack:
+            listening = [
+                (stack.enter_context(socket.create_server(("127.0.0.1", here))), there)
+                for there, here in self._ports.items()
+            ]
+            self._spec.write_text(
+                json.dumps(
+                    {
+                        "root": str(self._root),
+                        "show": [str(self._argo.tools)],
+                        "files": self._argo.files(self._resource, hosts),
+                        "inward": [[one.fileno(), port] for one, port in listening],
+                        "outward": outward,
+                        "command": self._command,
+                        "environment": self._environment,
+                    }
+                )
+            )
+            self._process.start(pass_fds=[one.fileno() for one, _ in listening])
+        wait_for(f"{self._process.name} to be ready", self._ready, self._process)
+
+    def stop(self) -> None:
+        """Asks it to end, as Kubernetes would, and waits until it has."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """Takes it away at once."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._process.kill()
+        self._http.clear()
+
+    @property
+    def log(self) -> str:
+        """All that it has logged."""
+        return self._process.log.read_text()
+
+    def metrics(self) -> str:
+        """Its Prometheus metrics, empty while it does not answer."""
+        try:
+            return self._http.request("GET", f"http://127.0.0.1:{self._ports[METRICS_PORT]}/metrics").data.decode()
+        except urllib3.exceptions.HTTPError:
+            return ""
+
+    @abstractmethod
+    def _ready(self) -> bool | None:
+        """True once it does its work."""
+
+
+class EventSource(_Component):
+    """An EventSource's process."""
+
+    def __init__(self, argo: ArgoEvents, resource: Object) -> None:
+        self._webhooks = {
+            event: source["webhook"]
+            for event, source in resource["spec"].get("github", {}).items()
+            if "webhook" in source
+        }
+        ports = sorted({int(webhook["port"]) for webhook in self._webhooks.values()})
+        super().__init__(argo, resource, "eventsource-service", "EVENTSOURCE_OBJECT", ports)
+
+    def url(self, event: str) -> str:
+        """Where GitHub would send the webhooks of this event."""
+        webhook = self._webhooks[event]
+        return f"http://127.0.0.1:{self._ports[int(webhook['port'])]}{webhook['endpoint']}"
+
+    def _ready(self) -> bool | None:
+        if "argo_events_event_service_running_total{" not in self.metrics():
+            return None
+        return all(self._active(self.url(event)) for event in self._webhooks) or None
+
+    def _active(self, url: str) -> bool:
+        """Whether the endpoint takes webhooks; asked with one that it refuses whatever the signature."""
+        try:
+            answer = self._http.request("POST", url, headers={"Content-Type": "text/plain"})
+        except urllib3.exceptions.HTTPError:
+            return False
+        return b"inactive" not in answer.data
+
+
+class Sensor(_Component):
+    """A Sensor's process."""
+
+    def __init__(self, argo: ArgoEvents, resource: Object, services: Mapping[str, int]) -> None:
+        super().__init__(argo, resource, "sensor-service", "SENSOR_OBJECT", services=services)
+
+    def idle(self) -> bool:
+        """Whether each trigger is done with all events of the bus so far."""
+        consumers = self._argo.nats.consumers()
+        return all(
+            name in consumers and consumers[name]["num_pending"] == consumers[name]["num_ack_pending"] == 0
+            for name in self._consumer_names()
+        )
+
+    def _ready(self) -> bool | None:
+        consumers = self._argo.nats.consumers()
+        return all(consumers.get(name, {}).get("num_waiting", 0) > 0 for name in self._consumer_names()) or None
+
+    def _consumer_names(self) -> Iterator[str]:
+        """Source: getDurableName in pkg/eventbus/jetstream/sensor of argo-events."""
+        spec = self._resource["spec"]
+        for trigger in spec["triggers"]:
+            conditions = trigger["template"].get("conditions")
+            for dependency in spec["dependencies"]:
+                if conditions is None or dependency["name"] in re.findall(r"[\w-]+", conditions):
+                    key = f"{self.name}-{trigger['template']['name']}-{dependency['name']}"
+                    yield f"group-{_fnv32a(key)}"
+
+
+def _encoded(value: object) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()
+
+
+def _fnv32a(text: str) -> int:
+    value = 0x811C9DC5
+    for byte in text.encode():
+        value = (value ^ byte) * 0x01000193 % 2**32
+    return value

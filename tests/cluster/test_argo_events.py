@@ -1,0 +1,129 @@
+"""The way of an event through what people apply with overlays/argo-events, up to the function's door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import fleet, payloads
+from tests.cluster.api_client import MERGE_PATCH, WORKFLOWS
+from tests.cluster.api_server import RealApiServer
+from tests.cluster.argo_events import EventSource, Object, Sensor
+from tests.cluster.fixtures import CRDS, running_api_server
+from tests.cluster.processes import Processes, wait_for
+from tests.cluster.sink import Request, Sink
+from tests.cluster.webhooks import deliver
+from tests.manifests.building import build, find
+
+MANIFESTS = build("overlays/argo-events")
+SERVICE = "taskgate.taskgate.svc.cluster.local"
+SECRETS = {
+    "taskgate-github-webhook": {"secret": "the webhook's secret"},
+    "taskgate-token": {"token": "abc", "authorization": "Bearer abc"},
+}
+WORKFLOWS_HERE = WORKFLOWS.format("agent-platform")
+
+StartEventSource = Callable[[Object], EventSource]
+StartSensor = Callable[[Object, Mapping[str, int]], Sensor]
+
+
+@pytest.fixture(scope="module")
+def control_plane(
+    tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RealApiServer]:
+    """An API server on which somebody has done what knative/README.md says."""
+    with running_api_server(tools, processes, tmp_path_factory.mktemp("installed")) as server:
+        server.install(*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml")))
+        server.create_namespace("agent-platform")
+        applied = server.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", objects=MANIFESTS)
+        assert applied.returncode == 0, applied.stderr
+        for name, data in SECRETS.items():
+            secret = {"metadata": {"name": name}, "stringData": data}
+            server.admin.must("POST", "/api/v1/namespaces/taskgate/secrets", secret)
+        yield server
+
+
+@pytest.fixture
+def event_bus() -> Object:
+    """The bus that people apply."""
+    return find(MANIFESTS, "EventBus", "taskgate")
+
+
+@pytest.fixture
+def github(event_source: StartEventSource) -> EventSource:
+    """GitHub's EventSource."""
+    return event_source(find(MANIFESTS, "EventSource", "github"))
+
+
+@pytest.fixture
+def taskgate_sensor(sensor: StartSensor, sink: Sink) -> Sensor:
+    """The Sensor, with the sink as the function."""
+    return sensor(find(MANIFESTS, "Sensor", "taskgate"), {SERVICE: sink.port})
+
+
+def test_a_signed_webhook_comes_out_as_a_structured_cloudevent(
+    github: EventSource, taskgate_sensor: Sensor, sink: Sink
+) -> None:
+    payload = payloads.approved()
+    secret = SECRETS["taskgate-github-webhook"]["secret"]
+    assert deliver(github.url("webhook"), payload, secret, delivery="delivery-1") == 200
+    request = sink.wait_for(1)[0]
+    assert request.headers["content-type"] == "application/cloudevents+json"
+    assert request.headers["authorization"] == "Bearer abc"
+    event = request.json
+    assert event["specversion"] == "1.0"
+    assert event["type"] == "com.github.pull_request_review"
+    assert event["id"] == "delivery-1"
+    data = {name: value for name, value in event["data"].items() if not name.startswith("X-GitHub-")}
+    assert data == payload
+
+    assert deliver(github.url("webhook"), payload, "wrong", delivery="forged") == 400
+    # One more good one, so that the forged one would have been there by now.
+    assert deliver(github.url("webhook"), payload, secret, delivery="delivery-2") == 200
+    assert [one.json["id"] for one in sink.wait_for(2)] == ["delivery-1", "delivery-2"]
+    wait_for("the Sensor to be done", lambda: taskgate_sensor.idle() or None)
+
+
+def test_a_sensor_that_was_killed_goes_on_where_it_was(
+    github: EventSource, taskgate_sensor: Sensor, sink: Sink
+) -> None:
+    secret = SECRETS["taskgate-github-webhook"]["secret"]
+    deliver(github.url("webhook"), payloads.approved(), secret, delivery="before")
+    sink.wait_for(1)
+    wait_for("the Sensor to be done", lambda: taskgate_sensor.idle() or None)
+    taskgate_sensor.kill()
+    deliver(github.url("webhook"), payloads.approved(), secret, delivery="meanwhile")
+    taskgate_sensor.start()
+    assert [one.json["id"] for one in sink.wait_for(2)] == ["before", "meanwhile"]
+
+
+@pytest.mark.usefixtures("taskgate_sensor")
+def test_only_workflows_on_which_a_key_waits_make_events(
+    event_source: StartEventSource, sink: Sink, control_plane: RealApiServer
+) -> None:
+    event_source(find(MANIFESTS, "EventSource", "waiting"))
+    api = control_plane.admin
+
+    def create(name: str, **labels: str) -> str:
+        workflow: dict[str, Any] = fleet.recorded("steps-first-gate")
+        workflow["metadata"] = {"name": name, "labels": labels}
+        api.must("POST", WORKFLOWS_HERE, workflow)
+        return f"{WORKFLOWS_HERE}/{name}"
+
+    def subjects(requests: list[Request]) -> list[str]:
+        return [request.json["subject"] for request in requests]
+
+    plain = create("plain")
+    api.must("PATCH", plain, {"metadata": {"labels": {"other": "true"}}}, content_type=MERGE_PATCH)
+    create("parked", **{"taskgate.dev/parked": "true"})
+    requests = sink.wait_for(1)
+    assert subjects(requests) == ["agent-platform/parked"]
+    assert requests[0].json["type"] == "io.argoproj.workflow.updated"
+
+    api.must("PATCH", plain, {"metadata": {"labels": {"taskgate.dev/parked": "true"}}}, content_type=MERGE_PATCH)
+    assert subjects(sink.wait_for(2)) == ["agent-platform/parked", "agent-platform/plain"]
+    api.must("PATCH", plain, {"metadata": {"labels": {"other": "again"}}}, content_type=MERGE_PATCH)
+    assert subjects(sink.wait_for(3))[2:] == ["agent-platform/plain"]
