@@ -17,6 +17,7 @@ VERSION = {"major": "1", "minor": "35", "gitVersion": "v1.35.4", "platform": "em
 def documents() -> dict[str, Document]:
     """Each discovery document by its path."""
     groups = sorted({(each.group, each.version) for each in RESOURCES if each.group})
+    roots = sorted({each.root for each in RESOURCES})
     reviews = {
         ("authentication.k8s.io", "v1"): ("tokenreviews", "TokenReview"),
         ("authorization.k8s.io", "v1"): ("selfsubjectaccessreviews", "SelfSubjectAccessReview"),
@@ -29,12 +30,12 @@ def documents() -> dict[str, Document]:
             "apiVersion": "v1",
             "groups": [_group(group, version) for group, version in (*groups, *reviews)],
         },
-        # Enough for kubectl to let the server itself check the fields of what it sends.
-        "/openapi/v3": {"paths": {}},
+        "/openapi/v3": {"paths": {root[1:]: {"serverRelativeURL": f"/openapi/v3{root}"} for root in roots}},
     }
     for group, version in (("", "v1"), *groups):
         served = [each for each in RESOURCES if (each.group, each.version) == (group, version)]
         found[served[0].root] = _list(served[0].api_version, [_resource(each) for each in served])
+        found[f"/openapi/v3{served[0].root}"] = _openapi(served)
     for (group, version), (plural, kind) in reviews.items():
         entry = {"name": plural, "singularName": "", "namespaced": False, "kind": kind, "verbs": ["create"]}
         found[f"/apis/{group}/{version}"] = _list(f"{group}/{version}", [entry])
@@ -50,6 +51,22 @@ def _group(group: str, version: str) -> Document:
 
 def _list(group_version: str, resources: list[dict[str, Any]]) -> Document:
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}
+
+
+def _openapi(served: list[Resource]) -> Document:
+    """Just so much that kubectl leaves the checking of fields to the server, instead of refusing to send anything."""
+    parameter = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
+    paths = {
+        f"{each.root}/{each.plural}/{{name}}": {
+            "patch": {
+                "parameters": [parameter],
+                "responses": {"200": {"description": "OK"}},
+                "x-kubernetes-group-version-kind": {"group": each.group, "version": each.version, "kind": each.kind},
+            }
+        }
+        for each in served
+    }
+    return {"openapi": "3.0.0", "info": {"title": "Embedded", "version": VERSION["gitVersion"]}, "paths": paths}
 
 
 def _resource(resource: Resource) -> dict[str, Any]:
