@@ -8,12 +8,13 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import ArgoEvents, EventSource, Object, Sensor
@@ -43,11 +44,12 @@ def tools() -> Path:
 
 
 @pytest.fixture(scope="session")
-def processes(pytestconfig: pytest.Config) -> Processes:
+def processes(pytestconfig: pytest.Config) -> Iterator[Processes]:
     """All that this session starts; the logs stay if a test fails."""
     started = Processes(Path(tempfile.mkdtemp(prefix="taskgate-cluster-logs-")))
     pytestconfig.stash[PROCESSES] = started
-    return started
+    yield started
+    started.end()
 
 
 @pytest.fixture(scope="session")
@@ -131,6 +133,20 @@ def sensor(argo_events: ArgoEvents) -> Callable[[Object, Mapping[str, int]], Sen
     The mapping says which port of the loopback stands for a Service; `name:8080` if its port is not 80.
     """
     return argo_events.sensor
+
+
+@pytest.fixture
+def problems(tools: Path) -> Callable[[Iterable[Object]], list[str]]:
+    """`problems(objects)` is what argo-events' own types and validators have against them, one line for each object."""
+
+    def look(objects: Iterable[Object]) -> list[str]:
+        documents = yaml.safe_dump_all(objects)
+        result = subprocess.run([tools / "validate"], input=documents, capture_output=True, text=True, check=False)
+        assert not result.stderr, result.stderr
+        assert (result.returncode == 0) == (not result.stdout)
+        return result.stdout.splitlines()
+
+    return look
 
 
 @pytest.fixture

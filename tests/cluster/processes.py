@@ -109,6 +109,11 @@ class Processes:
         self._all.append(process)
         return process
 
+    def end(self) -> None:
+        """Ends all that still run."""
+        for process in self._all:
+            process.kill()
+
     def since(self, moment: float) -> Iterator[Process]:
         """Those that run, and those that were started after `moment` (monotonic seconds)."""
         return (process for process in self._all if process.running() or process.started > moment)
