@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.api_client import WORKFLOWS
+from tests.cluster.api_client import MERGE_PATCH, WORKFLOWS
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.processes import Processes
 from tests.manifests.building import ROOT, Manifest
@@ -65,4 +65,6 @@ def workflow(cluster: RealApiServer) -> Iterator[Callable[..., Manifest]]:
 
     yield make
     for name in made:
+        free = {"metadata": {"finalizers": None}}  # else it would stay
+        cluster.admin.must("PATCH", f"{path}/{name}", free, content_type=MERGE_PATCH)
         cluster.admin.must("DELETE", f"{path}/{name}")

@@ -34,7 +34,7 @@ def test_the_function_can_do_its_work(installed: RealApiServer, workflow: MakeWo
     assert function.request("PATCH", path_of(waiting), change, content_type=JSON_PATCH).status == 200
 
 
-DENIED_TO_THE_FUNCTION = [
+DENIED_TO_THE_FUNCTION: list[tuple[str, str, object]] = [
     ("POST", OURS, BODY),
     ("PUT", f"{OURS}/play-task-3-workflow", BODY),
     ("DELETE", f"{OURS}/play-task-3-workflow", None),
