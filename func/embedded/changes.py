@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from func.embedded import documents
 from func.embedded.selectors import EVERYTHING, Selector
 from func.embedded.store import Event, Stored
 
@@ -35,10 +34,5 @@ def seen(event: Event, view: View) -> tuple[str, Stored] | None:
     if after and event.new:
         return ("MODIFIED" if before else "ADDED"), event.new
     if before and event.old:
-        return "DELETED", event.gone or _left(event.old, event.version)
+        return "DELETED", event.gone or Stored.at(event.resource, event.old.document, event.version)
     return None
-
-
-def _left(old: Stored, version: int) -> Stored:
-    document = {**old.document, "metadata": {**old.metadata, "resourceVersion": str(version)}}
-    return Stored(old.resource, document, version, documents.encode(document))

@@ -11,6 +11,7 @@ import binascii
 import gzip
 import re
 import zlib
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from func.embedded import documents
@@ -28,6 +29,7 @@ _PROGRESS = re.compile(r"([0-9]{1,9})/([0-9]{1,9})", re.ASCII)
 _MAX_UNPACKED = 64 << 20
 
 
+@lru_cache(maxsize=100_000)
 def node_id(workflow: str, name: str) -> str:
     """The id of a node: the Workflow's name, and behind it the FNV-1a hash of the node's name."""
     if name == workflow:

@@ -70,8 +70,11 @@ class Selector:
 
     def matches(self, namespace: str, name: str, labels: Mapping[str, str]) -> bool:
         """Whether an object is selected."""
-        if not all(requirement.matches(labels) for requirement in self.labels):
-            return False
+        for requirement in self.labels:
+            if not requirement.matches(labels):
+                return False
+        if not self.fields:
+            return True
         here = {"metadata.name": name, "metadata.namespace": namespace}
         return all((here[field] == value) == wanted for field, value, wanted in self.fields)
 

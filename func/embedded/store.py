@@ -6,12 +6,12 @@ import bisect
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from random import SystemRandom
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from func.embedded import documents, errors, objects
 from func.embedded.documents import Document
@@ -35,20 +35,24 @@ class Stored:
     resource: Resource
     document: Document
     version: int
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
     body: bytes
+
+    @classmethod
+    def at(cls, resource: Resource, document: Document, version: int) -> Self:
+        """A document as it is at a version."""
+        metadata = {**document["metadata"], "resourceVersion": str(version)}
+        document = {**document, "metadata": metadata}
+        labels = metadata.get("labels") or {}
+        where = metadata.get("namespace", "")
+        return cls(resource, document, version, where, metadata["name"], labels, documents.encode(document))
 
     @property
     def metadata(self) -> dict[str, Any]:
         metadata: dict[str, Any] = self.document["metadata"]
         return metadata
-
-    @property
-    def namespace(self) -> str:
-        return str(self.metadata.get("namespace", ""))
-
-    @property
-    def name(self) -> str:
-        return str(self.metadata["name"])
 
     @property
     def uid(self) -> str:
@@ -57,10 +61,6 @@ class Stored:
     @property
     def key(self) -> Key:
         return self.namespace, self.name
-
-    @cached_property
-    def labels(self) -> dict[str, str]:
-        return dict(self.metadata.get("labels") or {})
 
     @cached_property
     def partial(self) -> bytes:
@@ -149,7 +149,8 @@ class _Table:
                 keys = self.by_label.get((requirement.key, next(iter(requirement.values))), set())
                 if best is None or len(keys) < len(best):
                     best = keys
-        return self.order if best is None else sorted(best)
+        # Sorting most of all keys again takes longer than looking at all of them.
+        return self.order if best is None or 2 * len(best) > len(self.order) else sorted(best)
 
 
 class Subscription:
@@ -492,8 +493,7 @@ class Store:
 
     def _write(self, resource: Resource, old: Stored | None, document: Document, *, dry_run: bool = False) -> Stored:
         version = self._version + 1
-        document = {**document, "metadata": {**document["metadata"], "resourceVersion": str(version)}}
-        new = Stored(resource, document, version, documents.encode(document))
+        new = Stored.at(resource, document, version)
         self._check_room(old, new)
         if dry_run:
             return new
@@ -504,8 +504,7 @@ class Store:
 
     def _remove(self, old: Stored) -> Stored:
         version = self._version + 1
-        document = {**old.document, "metadata": {**old.metadata, "resourceVersion": str(version)}}
-        gone = Stored(old.resource, document, version, documents.encode(document))
+        gone = Stored.at(old.resource, old.document, version)
         self._table(old.resource).drop(old)
         self._account(old, None)
         self._tell(Event(version, old.resource, old, None, gone))
