@@ -1,0 +1,43 @@
+# Each target sets up what it needs: a Python 3.11 or later, and for the cluster tools Go, are all it asks for.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := tests/requirements.lock
+
+.PHONY: demo run test check mutants lock cluster-tools clean
+
+demo: $(VENV)/.ready  ## 100 waiting tasks, one event, one open gate
+	$(BIN)/taskgate demo
+
+run: $(VENV)/.ready  ## the demo that stays up for curl
+	$(BIN)/taskgate demo --stay
+
+test: $(VENV)/.ready  ## every test that can run here
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.ready  ## lint, strict types, import order, branch coverage
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered -q
+
+mutants: $(VENV)/.ready  ## each check taken out, and the test that notices
+	$(BIN)/python -m tests.mutants
+
+cluster-tools:  ## the real etcd, kube-apiserver, NATS and Argo Events, built from pinned sources
+	tests/cluster/build
+
+lock: ## pin anew what the container and the tests install
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --extra test pyproject.toml -o $(LOCK)
+
+$(VENV)/.ready: pyproject.toml $(LOCK)
+	$(PYTHON) -c 'import sys; sys.exit("Taskgate needs Python 3.11 or later: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,34 @@
+"""`python -m func` and `taskgate`: the commands, each loaded only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+# name -> the module of func.commands that has a click command of this name
+_COMMANDS = ("serve", "cluster", "demo", "check", "explain")
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is asked for: `serve` must not wait for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(f"func.commands.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - a table of ours
+        return command
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="taskgate", prog_name="taskgate")
+def main() -> None:
+    """An event from outside opens exactly one gate of exactly one running Argo Workflow."""
+
+
+if __name__ == "__main__":
+    main(prog_name="taskgate")

@@ -1,0 +1,126 @@
+"""Argo Server, for Workflows whose nodes are offloaded to a database: only it can read and open those.
+
+Source: https://argo-workflows.readthedocs.io/en/latest/offloading-large-workflows/ and the Workflow service of its API
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from func.core.outcomes import No
+from func.core.patches import Opening
+from func.core.workflows import Workflow, parameters
+from func.kube import Budget, Forbidden, LostRace, NotFound, Unavailable
+
+_NOT_WAITING = "no suspend nodes matching"
+
+
+@dataclass(slots=True)
+class ArgoServer:
+    """The Workflow service of one Argo Server.
+
+    Args:
+        url: without a slash at the end.
+        pool: a `urllib3.PoolManager`.
+        token_file: read for each call, since tokens rotate; None to send none.
+        call_timeout: seconds.
+    """
+
+    url: str
+    pool: Any
+    token_file: Path | None = None
+    call_timeout: float = 2.0
+
+    def hydrate(self, workflow: Workflow, budget: Budget) -> Workflow:
+        """The Workflow with its nodes.
+
+        Raises: NotFound, Forbidden, Unavailable; LostRace when it is not the same Workflow any more.
+        """
+        answer = self._call("GET", workflow, "?fields=metadata.uid,status.nodes", None, budget)
+        metadata, status = answer.get("metadata"), answer.get("status")
+        if not isinstance(metadata, dict) or metadata.get("uid") != workflow.ref.uid:
+            raise LostRace(f"Argo Server knows another Workflow {workflow.ref.name}")
+        nodes = status.get("nodes") if isinstance(status, dict) else None
+        if not isinstance(nodes, dict):
+            raise No("unavailable", f"Argo Server gives no nodes of Workflow {workflow.ref.name}; try again.")
+        return replace(workflow, nodes=nodes)
+
+    def open(self, workflow: Workflow, opening: Opening, budget: Budget) -> None:
+        """Open exactly the claimed node.
+
+        Raises: LostRace when it waits no longer; NotFound, Forbidden, Unavailable.
+        """
+        request = {
+            "name": workflow.ref.name,
+            "namespace": workflow.ref.namespace,
+            "nodeFieldSelector": f"id={opening.node.id}",
+            "phase": "Succeeded",
+            "message": opening.message,
+            "outputParameters": json.dumps(_all_values(opening)),
+        }
+        self._call("PUT", workflow, "/set", request, budget)
+
+    def _call(
+        self, method: str, workflow: Workflow, rest: str, body: dict[str, str] | None, budget: Budget
+    ) -> dict[str, Any]:
+        import urllib3
+
+        timeout = min(self.call_timeout, budget.left())
+        if timeout <= 0:
+            raise Unavailable("the time for this event is used up")
+        budget.calls += 1
+        # Namespace and name were given by the Kubernetes API, so they need no escaping.
+        url = f"{self.url}/api/v1/workflows/{workflow.ref.namespace}/{workflow.ref.name}{rest}"
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self.token_file:
+            headers["Authorization"] = f"Bearer {self._token()}"
+        try:
+            response = self.pool.request(
+                method, url, body=json.dumps(body) if body else None, headers=headers, timeout=timeout, retries=False
+            )
+            answer = json.loads(response.data)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unavailable(f"Argo Server does not answer ({type(error).__name__})") from None
+        except (ValueError, RecursionError):
+            raise Unavailable("Argo Server sent no JSON") from None
+        return _checked(response.status, answer)
+
+    def _token(self) -> str:
+        try:
+            return self.token_file.read_text(encoding="utf-8").strip() if self.token_file else ""
+        except OSError as error:
+            raise Forbidden(f"ARGO_SERVER_TOKEN_FILE can't be read ({os.strerror(error.errno or 0)})") from None
+
+
+def _all_values(opening: Opening) -> dict[str, str]:
+    """Argo Server's `set` fills in no defaults, so they are sent too."""
+    values = dict(opening.values)
+    for parameter in parameters(opening.node.raw.get("outputs")):
+        source = parameter.get("valueFrom")
+        if isinstance(source, dict) and source.get("supplied") is not None and source.get("default") is not None:
+            values.setdefault(str(parameter.get("name")), str(source["default"]))
+    return values
+
+
+def _checked(status: int, answer: object) -> dict[str, Any]:
+    words = str(answer.get("message"))[:500] if isinstance(answer, dict) else ""
+    if status == 404:
+        raise NotFound(words)
+    if status in (401, 403):
+        raise Forbidden(f"Argo Server refuses it: {words}")
+    if status == 500 and _NOT_WAITING in words:
+        raise LostRace(words)
+    if status >= 300 or not isinstance(answer, dict):
+        raise Unavailable(f"Argo Server says {status}: {words}")
+    return answer
+
+
+def connect(url: str, token_file: Path | None) -> ArgoServer:
+    """A client for Argo Server."""
+    import urllib3
+
+    return ArgoServer(url, urllib3.PoolManager(maxsize=8), token_file)

@@ -1,0 +1,54 @@
+"""`taskgate serve`: the function on a port, as the container runs it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import click
+
+_BACKLOG = 2048
+_GRACE_SECONDS = 10  # for events in work after SIGTERM; each takes 5 s at most
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), envvar="PORT", default=8080, show_default=True, show_envvar=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--config", type=click.Path(path_type=Path), help="gates.yaml; default: TASKGATE_CONFIG, else built in.")
+def serve(port: int, host: str, config: Path | None) -> None:
+    """Run the function: CloudEvents posted to / open gates.
+
+    Settings come from the environment: KUBECONFIG, TASKGATE_CONFIG, TASKGATE_AUTH, TASKGATE_TOKEN_FILE,
+    TASKGATE_MODE, ARGO_SERVER, ARGO_SERVER_TOKEN_FILE.
+    """
+    if config:
+        os.environ["TASKGATE_CONFIG"] = str(config)
+    try:
+        # Listening comes first: while the rest is imported, the first request waits in the queue of the socket
+        # instead of being refused and tried again later.
+        listener = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
+        )
+    except OSError as error:
+        raise SystemExit(f"taskgate: --port {port} at --host {host}: can't listen there ({error.strerror})") from None
+
+    import uvicorn
+    from functions_framework.aio import create_asgi_app
+
+    import func
+
+    source = str(Path(func.__file__).with_name("main.py"))
+    app = create_asgi_app("taskgate", source, "http")  # type: ignore[no-untyped-call]
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    click.echo(f"Taskgate listens on http://{host}:{listener.getsockname()[1]}", err=True)
+    server.run(sockets=[listener])

@@ -1,0 +1,127 @@
+"""HTTP request -> CloudEvent, and answer -> CloudEvent.
+
+Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cloudevents.conversion import to_binary
+from cloudevents.http import CloudEvent
+
+from func.core.events import parse_time
+from func.core.outcomes import Answer, EventRef, No
+
+OWN_TYPES = "dev.taskgate."
+SOURCE = "/taskgate"
+_STRUCTURED = "application/cloudevents+json"
+_MAX_ATTRIBUTE = 255  # characters; an id goes into the Workflow's annotation
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A CloudEvent, its attributes checked.
+
+    Args:
+        time: UTC, where it has one.
+        data: a JSON object; empty where it has none.
+    """
+
+    ref: EventRef
+    time: datetime | None
+    subject: str | None
+    data: Mapping[str, Any]
+
+
+def read_cloudevent(headers: Mapping[str, str], body: bytes) -> Incoming:
+    """A request -> CloudEvent, binary or structured.
+
+    Args:
+        headers: with names in lower case.
+
+    Raises: No, `invalid`, naming the attribute; status 415 for media types other than JSON.
+    """
+    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type == _STRUCTURED:
+        attributes = _object(_parse(body), "The CloudEvent")
+        return _check(attributes, attributes.get("data"))
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise _unsupported(media_type)
+    if media_type.startswith("application/cloudevents"):  # a batch, or a format that we don't know
+        raise _unsupported(media_type)
+    attributes = {name.removeprefix("ce-"): value for name, value in headers.items() if name.startswith("ce-")}
+    if not attributes:
+        raise No("invalid", "This is no CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers.")
+    return _check(attributes, _parse(body) if body else None)
+
+
+def _unsupported(media_type: str) -> No:
+    reason = (
+        f"The content type {media_type[:80]!r} is not taken: send application/json or {_STRUCTURED}, one event each."
+    )
+    return No("invalid", reason, code=415)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """JSON text -> object.
+
+    Raises: No, `invalid`.
+    """
+    return _object(_parse(body), "The text")
+
+
+def _parse(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise No("invalid", "The body is nested too deeply to be read.") from None
+    except ValueError:  # not JSON, not UTF-8, or a number of thousands of digits
+        raise No("invalid", "The body is not JSON in UTF-8.") from None
+
+
+def _object(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise No("invalid", f"{what} is no JSON object.")
+    return value
+
+
+def _check(attributes: Mapping[str, Any], data: object) -> Incoming:
+    if attributes.get("specversion") != "1.0":
+        raise No("invalid", "The attribute specversion is not 1.0.")
+    for name in ("id", "source", "type"):
+        value = attributes.get(name)
+        if not isinstance(value, str) or not value or len(value) > _MAX_ATTRIBUTE:
+            raise No("invalid", f"The attribute {name} is missing, empty, no text or longer than {_MAX_ATTRIBUTE}.")
+    ref = EventRef(attributes["id"], attributes["type"], attributes["source"])
+    subject = attributes.get("subject")
+    if subject is not None and not isinstance(subject, str):
+        raise No("invalid", "The attribute subject is no text.", event=ref)
+    try:
+        time = parse_time(attributes["time"]) if attributes.get("time") is not None else None
+    except ValueError as error:
+        raise No("invalid", f"The attribute time is wrong: {error}.", event=ref) from None
+    if data is not None and not isinstance(data, dict):
+        raise No("invalid", "The CloudEvent's data is no JSON object.", event=ref)
+    return Incoming(ref, time, subject, data or {})
+
+
+def write_reply(answer: Answer) -> tuple[dict[str, str], bytes]:
+    """An answer -> headers and body; where it is a success, of a CloudEvent in binary mode."""
+    if not 200 <= answer.status < 300:
+        return {"content-type": "application/json"}, json.dumps(answer.data()).encode()
+    attributes = {
+        "type": f"{OWN_TYPES}{answer.outcome}",
+        "source": SOURCE,
+        "datacontenttype": "application/json",
+    }
+    if answer.subject:
+        attributes["subject"] = answer.subject
+    headers, body = to_binary(CloudEvent(attributes, answer.data()))
+    return headers, body

@@ -1,0 +1,181 @@
+"""Decision -> JSON Patch: what changes, tested against what was read.
+
+Each replaced value is tested first, so that of two writers one wins and the other reads again (422).
+
+Source: RFC 6902; updateSuspendedNode and OverrideOutputParametersWithDefault in workflow/util/util.go of argo-workflows
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from func.core.outcomes import No
+from func.core.state import State
+from func.core.workflows import PARKED_LABEL, STATE_ANNOTATION, Node, Workflow, compress, parameters
+
+Operation = dict[str, Any]
+MAX_OUTPUT = 4096  # characters of an output's value
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A suspend node that opens.
+
+    Args:
+        finished_at: RFC 3339.
+        values: for its supplied outputs, by name; those not named take their default.
+    """
+
+    node: Node
+    finished_at: str
+    message: str
+    values: Mapping[str, str]
+
+
+def values_for(node: Node, offered: Mapping[str, str]) -> dict[str, str]:
+    """The offered values that a node's supplied outputs take.
+
+    Raises: No, `incomplete`, when an output has neither value nor default, or an unsafe value.
+    """
+    values = {}
+    for parameter in parameters(node.raw.get("outputs")):
+        name = parameter.get("name")
+        source = parameter.get("valueFrom")
+        if not isinstance(source, Mapping) or source.get("supplied") is None or not isinstance(name, str):
+            continue
+        value = offered.get(name)
+        if value is None and source.get("default") is None:
+            raise No(
+                "incomplete", f"Nothing gives a value for output {name} and it has no default: add it to `outputs`."
+            )
+        if value is not None:
+            _check_output(name, value)
+            values[name] = value
+    return values
+
+
+def _check_output(name: str, value: str) -> None:
+    if "{{" in value:
+        raise No("incomplete", f"The value for output {name} holds {{{{, which Argo would expand in a later step.")
+    if len(value) > MAX_OUTPUT:
+        raise No("incomplete", f"The value for output {name} has more than {MAX_OUTPUT} characters.")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise No("incomplete", f"The value for output {name} holds control characters.")
+
+
+def write(workflow: Workflow, state: State | None, opening: Opening | None = None) -> list[Operation]:
+    """The patch that remembers `state` and opens a node; empty when nothing changes.
+
+    Args:
+        state: what is remembered from now on; None leaves the annotation as it is.
+    """
+    changes = [*_remember(workflow, state), *(_open(workflow, opening) if opening else [])]
+    return [_test("/metadata/uid", workflow.ref.uid), *changes] if changes else []
+
+
+def _test(path: str, value: object) -> Operation:
+    return {"op": "test", "path": path, "value": value}
+
+
+def _add(path: str, value: object) -> Operation:
+    return {"op": "add", "path": path, "value": value}
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _remember(workflow: Workflow, state: State | None) -> list[Operation]:
+    if state is None:
+        return []
+    text = state.text()
+    parked = workflow.labels.get(PARKED_LABEL)
+    label = f"/metadata/labels/{_escape(PARKED_LABEL)}"
+    operations: list[Operation] = []
+    if state.is_parked and parked != "true":
+        operations.append(_add(label, "true"))
+    elif not state.is_parked and parked is not None:
+        operations += [_test(label, parked), {"op": "remove", "path": label}]
+    if text == workflow.state:
+        # The label alone: the state is tested all the same, because the label follows from it.
+        return [_test(_annotation(), text), *operations] if operations else []
+    if workflow.annotations is None:
+        return [
+            _test("/metadata/annotations", None),
+            _add("/metadata/annotations", {STATE_ANNOTATION: text}),
+            *operations,
+        ]
+    return [_test(_annotation(), workflow.state), _add(_annotation(), text), *operations]
+
+
+def _annotation() -> str:
+    return f"/metadata/annotations/{_escape(STATE_ANNOTATION)}"
+
+
+def _open(workflow: Workflow, opening: Opening) -> list[Operation]:
+    status = workflow.raw.get("status") or {}
+    outputs, published = _outputs(opening)
+    operations = _open_compressed(workflow, opening, outputs) if workflow.stored == "compressed" else []
+    if workflow.stored == "plain":
+        operations = _open_plain(opening, outputs)
+    if published:
+        # AddParamToGlobalScope: replaced where the name is known, else appended.
+        old = status.get("outputs")
+        kept = [item for item in parameters(old) if item.get("name") not in published]
+        new = [{"name": name, "value": value} for name, value in published.items()]
+        merged = {**(old if isinstance(old, Mapping) else {}), "parameters": [*kept, *new]}
+        operations += [_test("/status/outputs", old), _add("/status/outputs", merged)]
+    return operations
+
+
+def _open_plain(opening: Opening, outputs: object) -> list[Operation]:
+    node = opening.node
+    path = f"/status/nodes/{_escape(node.id)}"
+    operations = [
+        _test(f"{path}/type", "Suspend"),
+        _test(f"{path}/phase", node.phase),
+        _add(f"{path}/phase", "Succeeded"),
+        _add(f"{path}/finishedAt", opening.finished_at),
+        _add(f"{path}/message", opening.message),
+    ]
+    if outputs != node.raw.get("outputs"):
+        operations += [_test(f"{path}/outputs", node.raw.get("outputs")), _add(f"{path}/outputs", outputs)]
+    return operations
+
+
+def _open_compressed(workflow: Workflow, opening: Opening, outputs: object) -> list[Operation]:
+    node = {
+        **opening.node.raw,
+        "phase": "Succeeded",
+        "finishedAt": opening.finished_at,
+        "message": opening.message,
+    }
+    if outputs is not None:
+        node["outputs"] = outputs
+    return [
+        _test("/status/compressedNodes", workflow.raw["status"]["compressedNodes"]),
+        _add("/status/compressedNodes", compress({**workflow.nodes, opening.node.id: node})),
+    ]
+
+
+def _outputs(opening: Opening) -> tuple[object, dict[str, str]]:
+    """The node's outputs with their values, and those that are published to the whole Workflow."""
+    old = opening.node.raw.get("outputs")
+    if not isinstance(old, Mapping) or not isinstance(old.get("parameters"), list):
+        return old, {}
+    new = []
+    published = {}
+    for parameter in old["parameters"]:
+        source = parameter.get("valueFrom") if isinstance(parameter, Mapping) else None
+        if not isinstance(source, Mapping) or source.get("supplied") is None:
+            new.append(parameter)
+            continue
+        given = opening.values.get(parameter["name"])
+        kept = {name: value for name, value in parameter.items() if name != "valueFrom"}
+        new.append({**kept, "value": source.get("default") if given is None else given})
+        if given is not None and isinstance(parameter.get("globalName"), str):
+            published[parameter["globalName"]] = given
+    return {**old, "parameters": new}, published

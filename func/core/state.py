@@ -1,0 +1,276 @@
+"""What is remembered on a Workflow: one annotation, one JSON object, one key for each gate.
+
+All of it is values: each function takes a state and gives the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+
+from func.core.events import Facts, Time, describe
+from func.core.outcomes import No, Outcome
+from func.core.workflows import STATE_ANNOTATION, Workflow
+
+EXPIRY = timedelta(days=7)
+_MAX_NOTES = 16  # withdrawals remembered for one gate; older ones become a bound on time
+
+
+class _Part(BaseModel):
+    # What a newer version wrote is kept when this one writes.
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Note(_Part):
+    """A withdrawal that keys of its pull request will find.
+
+    Args:
+        head: the new head of the pull request; reviews of this very commit are not touched.
+        review: the review that was dismissed; other reviews are not touched.
+    """
+
+    event: StrictStr
+    happened: Time
+    pull_request: StrictStr | None = None
+    head: StrictStr | None = None
+    review: int | None = None
+
+    def is_against(self, facts: Facts) -> bool:
+        """Does it take the key of this event away? At the same second the withdrawal wins."""
+        if self.pull_request != facts.pull_request:
+            return False
+        if self.review is not None:
+            return self.review == facts.review
+        if self.head is not None and self.head == facts.head:
+            return False
+        return facts.happened <= self.happened
+
+    def replaces(self, other: Note) -> bool:
+        """Say both the same, but for the time?"""
+        return (self.pull_request, self.review, self.head is None) == (
+            other.pull_request,
+            other.review,
+            other.head is None,
+        )
+
+
+class Key(Facts):
+    """The key of one gate, with the facts of its event.
+
+    Args:
+        state: waiting for its gate; claimed (about to open the node); used; or withdrawn.
+        task: the id of the task that its event named.
+        written: when it was kept or used; None when only a withdrawal came so far.
+        outputs: values for supplied outputs of the gate, by name.
+        node: the node that it opened or claims.
+        unfinished: the gate's nodes that were not finished when it was written.
+        why: what became of it, where that needs a word.
+        notes: withdrawals, the newest of each kind and pull request.
+        floor: whatever happened until then is taken as withdrawn.
+        rounds: events that opened the gate in earlier rounds, or on the Workflow that this one is a copy of.
+    """
+
+    state: Literal["waiting", "claimed", "used", "withdrawn"]
+    task: StrictStr | None = None
+    written: Time | None = None
+    outputs: Mapping[StrictStr, StrictStr] = {}
+    node: StrictStr | None = None
+    unfinished: tuple[StrictStr, ...] = ()
+    why: StrictStr | None = None
+    notes: tuple[Note, ...] = ()
+    floor: Time | None = None
+    rounds: tuple[StrictStr, ...] = ()
+
+    @property
+    def was_kept(self) -> bool:
+        """A key was here, not a withdrawal alone."""
+        return self.written is not None
+
+    def shown(self) -> dict[str, object]:
+        """As in the annotation: what says which event it was always, the rest where it says something."""
+        always = ("state", "pull_request", "event", "happened", "person", "head", "review")
+        return self.model_dump(mode="json", include=set(always)) | self.model_dump(mode="json", exclude_defaults=True)
+
+    def with_(self, **changes: object) -> Key:
+        """A copy with these fields changed."""
+        return self.model_copy(update=changes)
+
+    def withdrawn(self, why: str) -> Key:
+        """The same key, taken away; it keeps what later events are compared with."""
+        return self.with_(state="withdrawn", why=why, outputs={}, unfinished=())
+
+
+class Closed(_Part):
+    """The last pull request of the task that was closed unmerged."""
+
+    pull_request: StrictStr
+    happened: Time
+
+
+class State(_Part):
+    """The annotation.
+
+    Args:
+        uid: of the Workflow that it was written for.
+        pull_request: the one that the Workflow belongs to.
+        keys: by gate.
+    """
+
+    uid: StrictStr
+    pull_request: StrictStr | None = None
+    closed: Closed | None = None
+    keys: Mapping[StrictStr, Key] = Field(default_factory=dict)
+
+    @property
+    def is_parked(self) -> bool:
+        """Is there a key that a release may have to look at?"""
+        return any(key.state in ("waiting", "claimed") for key in self.keys.values())
+
+    def with_key(self, gate: str, key: Key) -> State:
+        """A copy with this key for the gate."""
+        return self.model_copy(update={"keys": {**self.keys, gate: key}})
+
+    def used_by(self, event: str) -> tuple[str, Key] | None:
+        """The gate that this very event opened, with its key."""
+        for gate, key in self.keys.items():
+            if (key.state == "used" and key.event == event) or event in key.rounds:
+                return gate, key
+        return None
+
+    def text(self) -> str:
+        """The annotation's text."""
+        shown = self.model_dump(mode="json", include={"uid", "pull_request", "closed"} | set(self.model_extra or {}))
+        shown["keys"] = {gate: key.shown() for gate, key in self.keys.items()}
+        return json.dumps(shown, separators=(",", ":"))
+
+
+def read_state(workflow: Workflow) -> State:
+    """The Workflow's annotation -> State; an empty one where there is none.
+
+    What a copy (`argo resubmit`) carried along counts for events that were used and for withdrawals only.
+
+    Raises: No, `refused`, when the annotation is not ours.
+    """
+    ref = workflow.ref
+    if workflow.state is None:
+        return State(uid=ref.uid)
+    try:
+        state = State.model_validate(json.loads(workflow.state))
+    except (ValidationError, ValueError, RecursionError) as error:
+        what = describe(error) if isinstance(error, ValidationError) else "it is not JSON"
+        raise No(
+            "refused",
+            f"The annotation {STATE_ANNOTATION} of {ref.name} can't be read, {what}; {free_by_hand(workflow)}.",
+            workflow=ref,
+        ) from None
+    if state.uid == ref.uid:
+        return state
+    return State(uid=ref.uid, keys={gate: _of_a_copy(key) for gate, key in state.keys.items()})
+
+
+def _of_a_copy(key: Key) -> Key:
+    used = (key.event,) if key.state in ("used", "claimed") else ()
+    # A key that only waited on the original was never used: it may come again.
+    return Key(
+        state="withdrawn",
+        name=key.name,
+        event="" if key.state == "waiting" else key.event,
+        happened=key.happened,
+        notes=key.notes,
+        floor=key.floor,
+        rounds=key.rounds + used,
+        why="it came with a copy of another Workflow",
+    )
+
+
+def free_by_hand(workflow: Workflow) -> str:
+    """How a person makes a Workflow forget all that is remembered."""
+    ref = workflow.ref
+    return f"to free it: kubectl annotate workflow -n {ref.namespace} {ref.name} {STATE_ANNOTATION}-"
+
+
+def tidy(state: State, workflow: Workflow, now: datetime) -> State:
+    """Keys that wait in vain are withdrawn: after 7 days, and when the Workflow has come to its end."""
+    for gate, key in state.keys.items():
+        if key.state != "waiting":
+            continue
+        if workflow.finished:
+            state = state.with_key(gate, key.withdrawn("the Workflow came to its end"))
+        elif key.written is not None and now - key.written > EXPIRY:
+            state = state.with_key(gate, key.withdrawn(f"it expired after {EXPIRY.days} days"))
+    return state
+
+
+def withdraw(state: State, gate: str, facts: Facts, note: Note, *, rounds: bool) -> tuple[State, Outcome, str]:
+    """A withdrawal for one gate -> the next state, and what came of it.
+
+    It is noted whatever waits there, so that the order of delivery does not matter.
+
+    Args:
+        facts: of the withdrawing event, kept where no key was yet.
+        rounds: the gate can come again, so that a used key does not end the matter.
+    """
+    key = state.keys.get(gate)
+    if key is None:
+        return state.with_key(gate, _only_a_note(facts, note)), "withdrawn", "a late key will find this withdrawal"
+    if key.state in ("used", "claimed") and not rounds:
+        return state, "already-open", "the gate was opened before, so there is nothing to take back"
+    noted = key.with_(**_noted(key, note))
+    if key.state == "waiting" and note.is_against(key):
+        why = f"taken back by event {note.event} ({facts.name})"
+        taken = noted.withdrawn(why)
+        return state.with_key(gate, taken), "withdrawn", f"the key of event {key.event} is taken back"
+    if key.state == "waiting" and key.pull_request == note.pull_request and key.happened > note.happened:
+        return state.with_key(gate, noted), "refused", f"overtaken by event {key.event}, whose key is newer and stays"
+    return state.with_key(gate, noted), "withdrawn", "a late key will find this withdrawal"
+
+
+def _only_a_note(facts: Facts, note: Note) -> Key:
+    return Key(**facts.model_dump(), state="withdrawn", notes=(note,))
+
+
+def _noted(key: Key, note: Note) -> dict[str, object]:
+    same = next((other for other in key.notes if note.replaces(other)), None)
+    if same and same.happened > note.happened:
+        return {}
+    notes = [other for other in key.notes if other is not same] + [note]
+    floor = key.floor
+    while len(notes) > _MAX_NOTES:
+        oldest = min(notes, key=lambda other: other.happened)
+        notes.remove(oldest)
+        floor = max(floor or oldest.happened, oldest.happened)
+    return {"notes": tuple(notes), "floor": floor}
+
+
+def close(state: State, facts: Facts) -> State:
+    """A pull request was closed unmerged: its keys go, and the Workflow is free of it."""
+    pull_request = facts.pull_request
+    if pull_request is None:
+        return state
+    for gate, key in state.keys.items():
+        if key.state == "waiting" and key.pull_request == pull_request and key.happened <= facts.happened:
+            state = state.with_key(gate, key.withdrawn(f"{pull_request} was closed unmerged"))
+    if state.closed is None or state.closed.happened <= facts.happened:
+        closed = Closed(pull_request=pull_request, happened=facts.happened)
+        state = state.model_copy(update={"closed": closed})
+    later_use = any(
+        key.state in ("used", "claimed") and key.pull_request == pull_request and key.happened > facts.happened
+        for key in state.keys.values()
+    )
+    if state.pull_request == pull_request and not later_use:
+        state = state.model_copy(update={"pull_request": None})
+    return state
+
+
+def bind(state: State, key: Key) -> State:
+    """The Workflow belongs to the pull request of the first key used on it; waiting keys of others go."""
+    if key.pull_request is None or state.pull_request is not None:
+        return state
+    for gate, other in state.keys.items():
+        if other.state == "waiting" and other.pull_request not in (None, key.pull_request):
+            state = state.with_key(gate, other.withdrawn(f"the Workflow belongs to {key.pull_request}"))
+    return state.model_copy(update={"pull_request": key.pull_request})

@@ -1,0 +1,144 @@
+"""The one module that talks HTTP: request in, reply out, with the limits that keep the process alive."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from func.core.cloudevents import OWN_TYPES, read_cloudevent, write_reply
+from func.core.outcomes import Answer, No
+from func.log import log_answer, log_error
+from func.pipeline import RETRY_AFTER, Case, Pipeline
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from func.auth import Gatekeeper
+
+MAX_BODY = 25 * 1024 * 1024  # GitHub's own cap for a webhook
+MAX_BODIES = 2 * MAX_BODY  # bytes of all bodies in work
+MAX_EVENTS = 100  # in work; beyond it a 503 at once serves senders better than a queue
+THREADS = 16
+BODY_SECONDS = 10.0
+T = TypeVar("T")
+_PROBES = ("/healthz", "/readyz")
+
+
+class Function:
+    """The function: an HTTP request -> an HTTP reply.
+
+    Args:
+        pipeline: carries an event out.
+        gatekeeper: says who may send.
+    """
+
+    def __init__(self, pipeline: Pipeline, gatekeeper: Gatekeeper) -> None:
+        self._pipeline = pipeline
+        self._gatekeeper = gatekeeper
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="event")
+        self._events = 0
+        self._bytes = 0
+        self._is_cold = True
+
+    async def __call__(self, request: Request) -> Response:
+        """Probes, and CloudEvents posted to `/`."""
+        path, method = request.url.path, request.method
+        if path in _PROBES and method in ("GET", "HEAD"):
+            return JSONResponse({"status": "ok"})
+        if path != "/":
+            return JSONResponse({"reason": f"There is nothing at {path[:100]}: post CloudEvents to /."}, 404)
+        if method != "POST":
+            reason = "Post a CloudEvent here; GET /healthz tells whether the function is up."
+            return JSONResponse({"reason": reason}, 405, {"Allow": "POST"})
+        return await self._limited(request)
+
+    async def _limited(self, request: Request) -> Response:
+        started = time.perf_counter()
+        if self._events >= MAX_EVENTS:
+            return _reply(_busy(f"{MAX_EVENTS} events are in work"))
+        self._events += 1
+        calls = 0
+        try:
+            self._gatekeeper.admit(request.headers.get("authorization"))
+            body = await self._read_body(request)
+            try:
+                headers = dict(request.headers)
+                answer, calls = await self._in_thread(lambda: self._carry_out(headers, body))
+            finally:
+                self._bytes -= len(body)
+        except No as no:
+            answer = Answer(
+                no.outcome, no.reason, code=no.code, retry_after=RETRY_AFTER if no.outcome == "unavailable" else None
+            )
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except Exception:
+            # A defect of ours: the sender tries again or keeps a dead letter, and the log has the traceback.
+            log_error(traceback.format_exc())
+            answer = Answer(
+                "unavailable", "The function failed on this event, its log says how.", retry_after=RETRY_AFTER
+            )
+        finally:
+            self._events -= 1
+        if answer is None:
+            return Response(status_code=204)
+        cold_start, self._is_cold = self._is_cold, False
+        milliseconds = (time.perf_counter() - started) * 1000
+        log_answer(answer, milliseconds=milliseconds, api_calls=calls, cold_start=cold_start)
+        return _reply(answer)
+
+    async def _read_body(self, request: Request) -> bytes:
+        """The body, counted among those in work.
+
+        Raises: No, when it is too large, too slow, or too many are in work.
+        """
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    body += chunk
+                    self._bytes += len(chunk)
+                    if len(body) > MAX_BODY:
+                        raise No("invalid", f"The body has more than {MAX_BODY >> 20} MiB.", code=413)
+                    if self._bytes > MAX_BODIES:
+                        raise No("unavailable", f"Bodies of {MAX_BODIES >> 20} MiB are in work; try again.")
+        except BaseException as error:
+            self._bytes -= len(body)
+            if isinstance(error, TimeoutError):
+                raise No("unavailable", f"The body did not come within {BODY_SECONDS:.0f} s; try again.") from None
+            raise
+        return bytes(body)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _carry_out(self, headers: Mapping[str, str], body: bytes) -> tuple[Answer | None, int]:
+        """One request whose sender is known -> the answer, or None where there is nothing to say; and API calls.
+
+        Raises: No.
+        """
+        incoming = read_cloudevent(headers, body)
+        if incoming.ref.type.startswith(OWN_TYPES):
+            return None, 0  # a Broker sends our own replies back
+        case = Case(incoming)
+        return self._pipeline.handle(case), case.budget.calls
+
+
+def _busy(why: str) -> Answer:
+    return Answer("unavailable", f"Too much at once, {why}; try again.", retry_after=RETRY_AFTER)
+
+
+def _reply(answer: Answer) -> Response:
+    headers, body = write_reply(answer)
+    if answer.retry_after is not None:
+        headers["retry-after"] = str(answer.retry_after)
+    if answer.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(body, answer.status, headers)

@@ -1,0 +1,19 @@
+"""The function, as the Functions Framework loads it: `functions-framework --source func/main.py --target taskgate`."""
+
+from __future__ import annotations
+
+import os
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from func.start import start
+
+_function = start(os.environ)
+
+
+@functions_framework.aio.http
+async def taskgate(request: Request) -> Response:
+    """One HTTP request: a CloudEvent, or a probe."""
+    return await _function(request)
