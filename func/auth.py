@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from func.core.outcomes import No
+from func.kube import Budget, KubernetesError, TokenReviews
+
+AUDIENCE = "taskgate"
+_REVIEW_SECONDS = 2.0
+_VALID_SECONDS = 60.0  # for which a token is not asked about again: one API call a minute instead of one an event
+_REMEMBERED = 1000  # tokens
 
 
 class Gatekeeper(Protocol):
     """Decides from the Authorization header alone, before the body is read."""
 
-    def admit(self, authorization: str | None) -> None:
-        """Raises: No, `invalid` with status 401."""
+    def admit(self, authorization: str | None) -> int:
+        """Let the sender in.
+
+        Returns: the API calls that it took.
+        Raises: No, `invalid` with status 401.
+        """
 
 
 def bearer_token(authorization: str | None) -> str:
@@ -29,11 +41,55 @@ def bearer_token(authorization: str | None) -> str:
     return token
 
 
+@dataclass(slots=True)
+class ServiceAccounts:
+    """Tokens that the Kubernetes API vouches for, such as those that Knative Eventing sends.
+
+    A workload of any namespace can get itself a token for our audience, so in a cluster only service accounts of the
+    function's own namespace are admitted: there Knative makes those of its Triggers.
+
+    Source: https://knative.dev/docs/eventing/features/sender-identity/
+
+    Args:
+        namespace: of this pod; None outside of a cluster, where every valid token will do.
+    """
+
+    reviews: TokenReviews
+    namespace: str | None
+    _known: dict[bytes, float] = field(default_factory=dict)
+
+    def admit(self, authorization: str | None) -> int:
+        """Raises: No, `invalid` with status 401; `unavailable` or `forbidden` when the API can't be asked."""
+        token = bearer_token(authorization)
+        digest = hashlib.sha256(token.encode()).digest()
+        now = time.monotonic()
+        if self._known.get(digest, 0.0) > now:
+            return 0
+        budget = Budget.of(_REVIEW_SECONDS)
+        try:
+            username = self.reviews.username(token, AUDIENCE, budget)
+        except KubernetesError as error:
+            raise No(error.outcome, f"The token can't be checked: {error}.") from None
+        if username is None:
+            raise No("invalid", f"The token is not valid for the audience {AUDIENCE}.", code=401)
+        if self.namespace and not username.startswith(f"system:serviceaccount:{self.namespace}:"):
+            reason = f"The sender {username} is no service account of namespace {self.namespace}."
+            raise No("invalid", reason, code=401)
+        self._remember(digest, now)
+        return budget.calls
+
+    def _remember(self, digest: bytes, now: float) -> None:
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[digest] = now + _VALID_SECONDS
+
+
 class Anyone:
     """No authentication: whoever reaches the port may send."""
 
-    def admit(self, authorization: str | None) -> None:
+    def admit(self, authorization: str | None) -> int:  # noqa: ARG002 - it is that of a Gatekeeper
         """Admits everybody."""
+        return 0
 
 
 @dataclass(slots=True)
@@ -44,12 +100,13 @@ class TokenFile:
     _seen: tuple[int, int, int] = (0, 0, 0)
     _tokens: tuple[bytes, ...] = field(default=())
 
-    def admit(self, authorization: str | None) -> None:
+    def admit(self, authorization: str | None) -> int:
         """Raises: No, `invalid` with status 401."""
         token = bearer_token(authorization).encode()
         # All lines are compared, in constant time each, so that the time tells nothing.
         if not sum(hmac.compare_digest(token, known) for known in self._read()):
             raise No("invalid", "The token is not one of those in the token file.", code=401)
+        return 0
 
     def _read(self) -> tuple[bytes, ...]:
         try:

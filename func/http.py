@@ -66,11 +66,13 @@ class Function:
         self._events += 1
         calls = 0
         try:
-            self._gatekeeper.admit(request.headers.get("authorization"))
+            authorization = request.headers.get("authorization")
+            calls = await self._in_thread(lambda: self._gatekeeper.admit(authorization))
             body = await self._read_body(request)
             try:
                 headers = dict(request.headers)
-                answer, calls = await self._in_thread(lambda: self._carry_out(headers, body))
+                answer, more_calls = await self._in_thread(lambda: self._carry_out(headers, body))
+                calls += more_calls
             finally:
                 self._bytes -= len(body)
         except No as no:

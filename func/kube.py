@@ -14,16 +14,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from func.core.outcomes import Outcome
+
 # A test of a JSON Patch that failed; the API gives it no other mark (a policy's no has words of its own).
 _TEST_FAILED = "the server rejected our request due to an error in our request"
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
+_TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
 class KubernetesError(Exception):
-    """The API did not do what was asked; the message is its reason."""
+    """The API did not do what was asked; the message is its reason.
+
+    Args:
+        outcome: what the sender of the event is told.
+        retry_after: seconds after which trying again may help.
+    """
+
+    outcome: Outcome = "unavailable"
+
+    def __init__(self, reason: str, retry_after: int | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 class NotFound(KubernetesError):
@@ -41,17 +55,11 @@ class Unsure(KubernetesError):
 class Forbidden(KubernetesError):
     """The API says no for good, or to whoever we are."""
 
+    outcome = "forbidden"
+
 
 class Unavailable(KubernetesError):
-    """The API does not answer, or refuses for load.
-
-    Args:
-        retry_after: seconds, where the API named them.
-    """
-
-    def __init__(self, reason: str, retry_after: int | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
+    """The API does not answer, or refuses for load."""
 
 
 @dataclass(slots=True)
@@ -76,8 +84,8 @@ class Budget:
 
 
 @dataclass(slots=True)
-class Workflows:
-    """The Workflows of one namespace.
+class Api:
+    """One API server.
 
     Args:
         client: a `kubernetes.client.ApiClient`.
@@ -85,9 +93,86 @@ class Workflows:
     """
 
     client: Any
-    namespace: str
     call_timeout: float = 2.0
     pause: Callable[[float], None] = field(default=time.sleep)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        names: Mapping[str, str],
+        query: list[tuple[str, str]],
+        headers: dict[str, str],
+        budget: Budget,
+        body: object = None,
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """One request: its status, body and headers, whatever they are.
+
+        Raises: Unavailable, when the budget is used up; _NoAnswer.
+        """
+        import urllib3
+        from kubernetes.client.exceptions import ApiException
+
+        timeout = min(self.call_timeout, budget.left())
+        if timeout <= 0:
+            raise Unavailable("the time for this event is used up")
+        budget.calls += 1
+        # param_serialize escapes names and values, and refreshes the service account's token.
+        _, url, sent_headers, _, _ = self.client.param_serialize(
+            method,
+            path,
+            dict(names),
+            query,
+            headers,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = self.client.call_api(method, url, sent_headers, body, _request_timeout=timeout)
+            return response.status, response.read(), response.headers
+        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+            raise _NoAnswer(_short(error)) from None
+
+
+@dataclass(slots=True)
+class TokenReviews:
+    """Asks the API server whose a token is.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
+    """
+
+    api: Api
+
+    def username(self, token: str, audience: str, budget: Budget) -> str | None:
+        """The user whom this token belongs to; None when it is not valid for this audience.
+
+        Raises: Forbidden, Unavailable.
+        """
+        review = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        try:
+            answer = self.api.call("POST", _TOKEN_REVIEWS, {}, [], headers, budget, review)
+            status = _parse(*answer).get("status")
+        except _NoAnswer as error:
+            raise Unavailable(f"the Kubernetes API does not answer ({error})") from None
+        if not isinstance(status, dict) or status.get("authenticated") is not True:
+            return None
+        if audience not in (status.get("audiences") or ()):
+            return None  # an API server that does not know audiences says nothing about whom the token is for
+        user = status.get("user")
+        name = user.get("username") if isinstance(user, dict) else None
+        return name if isinstance(name, str) else None
+
+
+@dataclass(slots=True)
+class Workflows:
+    """The Workflows of one namespace."""
+
+    api: Api
+    namespace: str
 
     def get(self, name: str, budget: Budget) -> dict[str, Any]:
         """The whole Workflow.
@@ -112,8 +197,9 @@ class Workflows:
         """
         headers = {"Content-Type": "application/json-patch+json", "Accept": _METADATA}
         try:
-            status, body, answer_headers = self._call(
-                "PATCH", f"{_WORKFLOWS}/{{name}}", {"name": name}, [], headers, budget, operations
+            names = {"namespace": self.namespace, "name": name}
+            status, body, answer_headers = self.api.call(
+                "PATCH", f"{_WORKFLOWS}/{{name}}", names, [], headers, budget, operations
             )
         except _NoAnswer as error:
             raise Unsure(f"the write got no answer ({error})") from None
@@ -127,47 +213,15 @@ class Workflows:
         """GET, tried again with jitter while the budget lasts."""
         for attempt in range(3):
             try:
-                answer = self._call("GET", path, names, query, {"Accept": accept}, budget)
+                where = {"namespace": self.namespace, **names}
+                answer = self.api.call("GET", path, where, query, {"Accept": accept}, budget)
                 return _parse(*answer)
             except (_NoAnswer, Unavailable) as error:
-                wait = getattr(error, "retry_after", None) or random.uniform(0.05, 0.15) * 2**attempt  # noqa: S311
+                wait = error.retry_after or random.uniform(0.05, 0.15) * 2**attempt  # noqa: S311 - no secret
                 if attempt == 2 or wait > budget.left():
-                    reason = f"the Kubernetes API does not answer ({error})"
-                    raise Unavailable(reason, getattr(error, "retry_after", None)) from None
-                self.pause(wait)
+                    raise Unavailable(f"the Kubernetes API does not answer ({error})", error.retry_after) from None
+                self.api.pause(wait)
         raise AssertionError("unreachable")  # pragma: no cover
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        names: Mapping[str, str],
-        query: list[tuple[str, str]],
-        headers: dict[str, str],
-        budget: Budget,
-        body: object = None,
-    ) -> tuple[int, bytes, Mapping[str, str]]:
-        import urllib3
-        from kubernetes.client.exceptions import ApiException
-
-        timeout = min(self.call_timeout, budget.left())
-        if timeout <= 0:
-            raise Unavailable("the time for this event is used up")
-        budget.calls += 1
-        # param_serialize escapes names and values, and refreshes the service account's token.
-        _, url, sent_headers, _, _ = self.client.param_serialize(
-            method,
-            path,
-            {"namespace": self.namespace, **names},
-            query,
-            headers,
-            auth_settings=["BearerToken"],
-        )
-        try:
-            response = self.client.call_api(method, url, sent_headers, body, _request_timeout=timeout)
-            return response.status, response.read(), response.headers
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            raise _NoAnswer(_short(error)) from None
 
 
 class _NoAnswer(KubernetesError):
@@ -218,7 +272,7 @@ def _words(body: bytes) -> str:
     return " ".join(message.split())[:500] if isinstance(message, str) else ""
 
 
-def connect(kubeconfig: Path | None, namespace: str, connections: int) -> Workflows:
+def connect(kubeconfig: Path | None, connections: int) -> Api:
     """A client for the cluster that a kubeconfig names, or that this pod runs in.
 
     Args:
@@ -240,4 +294,4 @@ def connect(kubeconfig: Path | None, namespace: str, connections: int) -> Workfl
         raise KubernetesError(f"{where}: expected the configuration of a cluster ({_short(error)})") from None
     configuration.connection_pool_maxsize = connections
     configuration.retries = False  # we know better which calls may be repeated
-    return Workflows(client.ApiClient(configuration), namespace)
+    return Api(client.ApiClient(configuration))

@@ -20,7 +20,7 @@ from func.core.outcomes import Answer, No, Task, Trail
 from func.core.rules import Rules, slug
 from func.core.selectors import is_label_value
 from func.core.workflows import Workflow, is_finished, read_workflow
-from func.kube import Budget, Forbidden, KubernetesError, LostRace, NotFound, Unavailable, Unsure, Workflows
+from func.kube import Budget, KubernetesError, LostRace, NotFound, Unavailable, Unsure, Workflows
 
 MAX_WRITES = 3  # for one event, when others keep changing the Workflow
 EVENT_SECONDS = 4.5  # the Sensor delivers one event at a time, and wants its answer within 5 s
@@ -73,7 +73,8 @@ class Pipeline:
             answer = Answer(no.outcome, no.reason, code=no.code)
             case.found.update(no.found)
         except KubernetesError as error:
-            answer = _failure(error)
+            after = error.retry_after or RETRY_AFTER if error.outcome == "unavailable" else None
+            answer = Answer(error.outcome, f"{str(error)[:1].upper()}{str(error)[1:]}.", retry_after=after)
         unknown = {name: value for name, value in case.found.items() if getattr(answer, name) is None}
         return replace(answer, **unknown)
 
@@ -219,15 +220,3 @@ def _released(incoming: Incoming) -> tuple[str, str]:
     if not match:
         raise No("invalid", "The attribute subject is not <namespace>/<name> of a Workflow.")
     return match[1], match[2]
-
-
-def _failure(error: KubernetesError) -> Answer:
-    """What a failure of the API means for the sender."""
-    match error:
-        case Unavailable() | Unsure():
-            after = getattr(error, "retry_after", None) or RETRY_AFTER
-            return Answer("unavailable", f"Try again: {error}.", retry_after=after)
-        case Forbidden():
-            return Answer("forbidden", f"{str(error)[:1].upper()}{str(error)[1:]}.")
-        case _:
-            return Answer("unavailable", f"Try again: {error}.", retry_after=RETRY_AFTER)

@@ -11,6 +11,8 @@ from func.core.rules import ConfigError, Rules, parse_rules
 
 Auth = Literal["token", "kubernetes", "none"]
 Mode = Literal["open", "observe"]
+# Source: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 BUILT_IN_RULES = Path(__file__).with_name("gates.yaml")
 
 
@@ -26,6 +28,7 @@ class Settings:
         token_file: its lines are the tokens that are valid.
         kubeconfig: None for the service account of the pod.
         argo_server: URL; None where no nodes are offloaded.
+        pod_namespace: None outside of a cluster.
     """
 
     rules: Rules
@@ -35,6 +38,7 @@ class Settings:
     kubeconfig: Path | None
     argo_server: str | None
     argo_server_token_file: Path | None
+    pod_namespace: str | None
 
 
 def read_rules(path: Path | None) -> Rules:
@@ -76,6 +80,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         kubeconfig=_path(environment, "KUBECONFIG"),
         argo_server=argo_server.rstrip("/") if argo_server else None,
         argo_server_token_file=_path(environment, "ARGO_SERVER_TOKEN_FILE"),
+        pod_namespace=_POD_NAMESPACE.read_text(encoding="utf-8").strip() if _POD_NAMESPACE.is_file() else None,
     )
     if settings.auth == "token":
         _check_token_file(token_file)

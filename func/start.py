@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from func.auth import Anyone, Gatekeeper, TokenFile
+from func.auth import Anyone, Gatekeeper, ServiceAccounts, TokenFile
 from func.http import THREADS, Function
-from func.kube import KubernetesError, connect
+from func.kube import Api, KubernetesError, TokenReviews, Workflows, connect
 from func.pipeline import Pipeline
 from func.settings import SettingError, Settings, read_settings
 
@@ -18,29 +18,30 @@ def start(environment: Mapping[str, str]) -> Function:
     """
     try:
         settings = read_settings(environment)
-        return Function(build_pipeline(settings), _gatekeeper(settings))
+        api = connect(settings.kubeconfig, THREADS)
+        pipeline = build_pipeline(settings, api, writes=settings.mode == "open")
+        return Function(pipeline, _gatekeeper(settings, api))
     except (SettingError, KubernetesError) as error:
         raise SystemExit(f"taskgate: {error}") from None
 
 
-def build_pipeline(settings: Settings, *, writes: bool | None = None) -> Pipeline:
+def build_pipeline(settings: Settings, api: Api, *, writes: bool) -> Pipeline:
     """A pipeline that talks to the cluster of the settings.
 
     Args:
-        writes: None for what the mode says.
-
-    Raises: KubernetesError.
+        writes: False to decide only.
     """
-    workflows = connect(settings.kubeconfig, settings.rules.workflows.namespace, THREADS)
     argo = None
     if settings.argo_server:
         from func import argo as argo_server
 
         argo = argo_server.connect(settings.argo_server, settings.argo_server_token_file)
-    return Pipeline(settings.rules, workflows, argo, writes=settings.mode == "open" if writes is None else writes)
+    return Pipeline(settings.rules, Workflows(api, settings.rules.workflows.namespace), argo, writes=writes)
 
 
-def _gatekeeper(settings: Settings) -> Gatekeeper:
+def _gatekeeper(settings: Settings, api: Api) -> Gatekeeper:
     if settings.auth == "token" and settings.token_file:
         return TokenFile(settings.token_file)
+    if settings.auth == "kubernetes":
+        return ServiceAccounts(TokenReviews(api), settings.pod_namespace)
     return Anyone()
