@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -14,8 +15,9 @@ from starlette.responses import JSONResponse, Response
 
 from func.core.cloudevents import OWN_TYPES, read_cloudevent, write_reply
 from func.core.outcomes import Answer, No
+from func.kube import Budget
 from func.log import log_answer, log_error
-from func.pipeline import RETRY_AFTER, Case, Pipeline
+from func.pipeline import EVENT_SECONDS, RETRY_AFTER, Case, Pipeline
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,6 +31,13 @@ THREADS = 16
 BODY_SECONDS = 10.0
 T = TypeVar("T")
 _PROBES = ("/healthz", "/readyz")
+
+
+@dataclass(slots=True)
+class _Calls:
+    """API calls that an event took, counted on its way."""
+
+    made: int = 0
 
 
 class Function:
@@ -60,41 +69,49 @@ class Function:
         return await self._limited(request)
 
     async def _limited(self, request: Request) -> Response:
-        started = time.perf_counter()
+        """A CloudEvent, unless too many are in work."""
         if self._events >= MAX_EVENTS:
             return _reply(_busy(f"{MAX_EVENTS} events are in work"))
+        started = time.perf_counter()
+        calls = _Calls()
         self._events += 1
-        calls = 0
         try:
-            authorization = request.headers.get("authorization")
-            calls = await self._in_thread(lambda: self._gatekeeper.admit(authorization))
-            body = await self._read_body(request)
-            try:
-                headers = dict(request.headers)
-                answer, more_calls = await self._in_thread(lambda: self._carry_out(headers, body))
-                calls += more_calls
-            finally:
-                self._bytes -= len(body)
-        except No as no:
-            answer = Answer(
-                no.outcome, no.reason, code=no.code, retry_after=RETRY_AFTER if no.outcome == "unavailable" else None
-            )
+            answer = await self._answer(request, calls)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
-        except Exception:
-            # A defect of ours: the sender tries again or keeps a dead letter, and the log has the traceback.
-            log_error(traceback.format_exc())
-            answer = Answer(
-                "unavailable", "The function failed on this event, its log says how.", retry_after=RETRY_AFTER
-            )
         finally:
             self._events -= 1
         if answer is None:
             return Response(status_code=204)
         cold_start, self._is_cold = self._is_cold, False
         milliseconds = (time.perf_counter() - started) * 1000
-        log_answer(answer, milliseconds=milliseconds, api_calls=calls, cold_start=cold_start)
+        log_answer(answer, milliseconds=milliseconds, api_calls=calls.made, cold_start=cold_start)
         return _reply(answer)
+
+    async def _answer(self, request: Request, calls: _Calls) -> Answer | None:
+        """What came of the event; None where there is nothing to say."""
+        try:
+            authorization = request.headers.get("authorization")
+            calls.made += await self._in_thread(lambda: self._gatekeeper.admit(authorization))
+            body = await self._read_body(request)
+            try:
+                budget = Budget.of(EVENT_SECONDS)  # from here, so that the wait for a thread counts
+                headers = dict(request.headers)
+                answer = await self._in_thread(lambda: self._carry_out(headers, body, budget))
+                calls.made += budget.calls
+                return answer
+            finally:
+                self._bytes -= len(body)
+        except No as no:
+            retry_after = RETRY_AFTER if no.outcome == "unavailable" else None
+            return Answer(no.outcome, no.reason, code=no.code, retry_after=retry_after)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            # A defect of ours: the sender tries again or keeps a dead letter, and the log has the traceback.
+            log_error(traceback.format_exc())
+            reason = "The function failed on this event; its log says how."
+            return Answer("unavailable", reason, retry_after=RETRY_AFTER)
 
     async def _read_body(self, request: Request) -> bytes:
         """The body, counted among those in work.
@@ -121,16 +138,15 @@ class Function:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _carry_out(self, headers: Mapping[str, str], body: bytes) -> tuple[Answer | None, int]:
-        """One request whose sender is known -> the answer, or None where there is nothing to say; and API calls.
+    def _carry_out(self, headers: Mapping[str, str], body: bytes, budget: Budget) -> Answer | None:
+        """One request whose sender is known -> the answer, or None where there is nothing to say.
 
         Raises: No.
         """
         incoming = read_cloudevent(headers, body)
         if incoming.ref.type.startswith(OWN_TYPES):
-            return None, 0  # a Broker sends our own replies back
-        case = Case(incoming)
-        return self._pipeline.handle(case), case.budget.calls
+            return None  # a Broker sends our own replies back
+        return self._pipeline.handle(Case(incoming, budget))
 
 
 def _busy(why: str) -> Answer:

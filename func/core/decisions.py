@@ -342,6 +342,8 @@ def _release(gate: str, key: Key, rules: Rules, workflow: Workflow, state: State
     way = rules.key_still_fits(gate, key)
     if way is None:
         raise No("ignored", f"The rules have no way in any more for event {key.event}.")
+    if state.used_by(key.event):
+        raise No("ignored", f"Event {key.event} has opened another gate, and opens one only.")
     task = Task(key.task or "", key.pull_request.partition("#")[0] if key.pull_request else None, "key")
     label = rules.workflows.labels.task
     if workflow.labels.get(label) != task.id:
