@@ -14,7 +14,7 @@ from typing import Any
 from func.argo import ArgoServer
 from func.core.aim import Aim, take_aim
 from func.core.cloudevents import Incoming
-from func.core.decisions import Decision, agrees, decide, decide_release, settle
+from func.core.decisions import Decision, decide, decide_release, disagreement, settle
 from func.core.events import look_up, read_event
 from func.core.outcomes import Answer, No, Task, Trail
 from func.core.rules import Rules, slug
@@ -178,7 +178,7 @@ class Pipeline:
             workflow = read_workflow(self.workflows.get(name, case.budget))
         except NotFound:
             return None
-        return None if agrees(workflow.labels, self.rules, task) else workflow
+        return None if disagreement(workflow.labels, self.rules, task) else workflow
 
     def _by_labels(self, task: Task, finished: Workflow | None, case: Case) -> Workflow | None:
         """The one that is under way, else the newest that has come to its end.
@@ -204,7 +204,7 @@ class Pipeline:
             workflow = read_workflow(self.workflows.get(str(chosen.get("name")), case.budget))
         except NotFound:
             return None
-        return None if agrees(workflow.labels, self.rules, task) else workflow
+        return None if disagreement(workflow.labels, self.rules, task) else workflow
 
 
 def _released(incoming: Incoming) -> tuple[str, str]:

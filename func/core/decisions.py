@@ -41,7 +41,7 @@ class Decision:
         return workflow.state == self.state.text()
 
 
-def agrees(workflow_labels: Mapping[str, str], rules: Rules, task: Task) -> str | None:
+def disagreement(workflow_labels: Mapping[str, str], rules: Rules, task: Task) -> str | None:
     """Why a Workflow is not the task's, whatever its name; None when it is."""
     workflows = rules.workflows
     if not workflows.parsed_selector.matches(workflow_labels):
@@ -158,7 +158,14 @@ def _use_or_keep(
     if old and old.state == "claimed" and old.event == bring.facts.event:
         return _finish_claim(bring.gate, old, workflow, state, now)
     facts = bring.facts.model_dump()
-    key = Key(**facts, state="waiting", task=task.id, written=now.replace(microsecond=0), outputs=bring.outputs)
+    key = Key(
+        **facts,
+        state="waiting",
+        task=task.id,
+        repository=task.repository,
+        written=now.replace(microsecond=0),
+        outputs=bring.outputs,
+    )
     key = _check_key(key, bring, state)
     trail.passed("key", "no other key and no withdrawal stands against it")
     opening = _check_gate(bring.gate, bring.way, key, workflow, now)
@@ -344,10 +351,10 @@ def _release(gate: str, key: Key, rules: Rules, workflow: Workflow, state: State
         raise No("ignored", f"The rules have no way in any more for event {key.event}.")
     if state.used_by(key.event):
         raise No("ignored", f"Event {key.event} has opened another gate, and opens one only.")
-    task = Task(key.task or "", key.pull_request.partition("#")[0] if key.pull_request else None, "key")
-    label = rules.workflows.labels.task
-    if workflow.labels.get(label) != task.id:
-        raise No("ignored", f"The Workflow's label {label} is not {task.id} any more.")
+    task = Task(key.task or "", key.repository, "key")
+    why_not = disagreement(workflow.labels, rules, task)
+    if why_not:
+        raise No("ignored", f"Workflow {workflow.ref.name} is not the one of {task} any more, {why_not}.")
     if not rules.allows(way.by, key):
         raise No("ignored", f"{key.person or 'Nobody'} is not among {' or '.join(way.by)} any more.")
     if (key.fork and not way.forks) or (way.fresh and not key.fresh):

@@ -63,7 +63,7 @@ class Key(Facts):
 
     Args:
         state: waiting for its gate; claimed (about to open the node); used; or withdrawn.
-        task: the id of the task that its event named.
+        task: the id of the task that its event named, and its repository.
         written: when it was kept or used; None when only a withdrawal came so far.
         outputs: values for supplied outputs of the gate, by name.
         node: the node that it opened or claims.
@@ -76,6 +76,7 @@ class Key(Facts):
 
     state: Literal["waiting", "claimed", "used", "withdrawn"]
     task: StrictStr | None = None
+    repository: StrictStr | None = None
     written: Time | None = None
     outputs: Mapping[StrictStr, StrictStr] = {}
     node: StrictStr | None = None
