@@ -9,6 +9,7 @@ import pytest
 
 from tests.cluster.api_client import MERGE_PATCH, WORKFLOWS
 from tests.cluster.api_server import RealApiServer
+from tests.cluster.fixtures import running_api_server
 from tests.cluster.processes import Processes
 from tests.manifests.building import ROOT, Manifest
 
@@ -19,19 +20,15 @@ WORKFLOW_NAMESPACE = "agent-platform"
 @pytest.fixture(scope="module")
 def cluster(tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApiServer]:
     """One for each module, because manifests name their namespaces themselves."""
-    server = RealApiServer(tools, processes, tmp_path_factory.mktemp("cluster"))
-    try:
-        server.start()
+    with running_api_server(tools, processes, tmp_path_factory.mktemp("cluster")) as server:
         server.install(
-            *sorted((DATA / "crds").glob("*.yaml")),
+            *sorted((DATA / "crds").glob("knative-*.yaml")),
             *sorted((tools / "crds").glob("argoproj.io_*.yaml")),
             Path(__file__).parent / "jobsink-crd.yaml",
         )
         for namespace in (WORKFLOW_NAMESPACE, "factory", "elsewhere"):
             server.create_namespace(namespace)
         yield server
-    finally:
-        server.close()
 
 
 def apply(server: RealApiServer, manifests: list[Manifest]) -> None:

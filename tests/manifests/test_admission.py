@@ -167,6 +167,15 @@ def test_nothing_else_can_be_changed(
     assert patch(cluster.admin, waiting, DENIED[case]).status == 200
 
 
+def test_owners_and_finalizers_cannot_be_taken_away(function: ApiClient, workflow: MakeWorkflow) -> None:
+    """Argo's artifact garbage collection relies on its finalizer, Kubernetes' on the owner."""
+    kept = workflow(metadata={"finalizers": ["workflows.argoproj.io/artifact-gc"], "ownerReferences": [OWNER]})
+    for field in ("finalizers", "ownerReferences"):
+        answer = patch(function, kept, {"op": "remove", "path": f"/metadata/{field}"})
+        assert refused_by_policy(answer), answer
+        assert patch(function, kept, {"op": "replace", "path": f"/metadata/{field}", "value": []}).status == 403
+
+
 @pytest.mark.parametrize(
     ("content_type", "change"),
     [

@@ -4,16 +4,17 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from tests.manifests.building import ROOT, build, function
 
 LOCK = ROOT / "requirements.lock"
-HOME = "/opt/taskgate"
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -82,7 +83,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tools = place / "tools"
     subprocess.run([sys.executable, "-m", "venv", tools], check=True)  # the builder's python and pip
     for name, rest in stages()[0][1:]:
-        here = rest.replace(HOME, str(place / "taskgate")).replace("/tmp/", f"{place}/")  # noqa: S108
+        here = re.sub("/tmp/|/opt/", f"{place}/", rest)  # noqa: S108 - the image's folder, not ours
         if name == "COPY":
             source, target = here.split()
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
@@ -99,20 +100,13 @@ def megabytes(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink()) / 1e6
 
 
-def test_what_is_installed_starts_and_holds_no_installer(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    python = installed / "bin/python"
-    run = subprocess.run(
-        [python, "-m", "func", "--help"], cwd=installed / "app", capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    assert "serve" in run.stdout
+def test_no_installer_is_installed(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for absent in ("pip", "setuptools", "wheel", "pytest"):
-        assert subprocess.run([python, "-c", f"import {absent}"], capture_output=True, check=False).returncode == 1
-    packages = installed / "lib"
+        found = subprocess.run([installed / "bin/python", "-c", f"import {absent}"], capture_output=True, check=False)
+        assert found.returncode == 1, absent
+    above, packages = megabytes(installed), megabytes(installed / "lib")
     with capsys.disabled():
-        sys.stdout.write(
-            f"\nimage: {megabytes(installed):.0f} MB above its base, {megabytes(packages):.0f} MB of it packages\n"
-        )
+        sys.stdout.write(f"\nimage: {above:.0f} MB above its base, {packages:.0f} MB of it packages\n")
 
 
 def test_every_module_has_its_bytecode(installed: Path) -> None:
@@ -120,3 +114,37 @@ def test_every_module_has_its_bytecode(installed: Path) -> None:
     missing = [m for m in modules if not list((m.parent / "__pycache__").glob(f"{m.stem}.cpython-*.pyc"))]
     assert len(modules) > 100
     assert missing == []
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: x}}]
+contexts: [{name: x, context: {cluster: c, user: u, namespace: default}}]
+current-context: x
+"""
+
+
+def test_it_starts_where_nothing_can_be_written(installed: Path, tmp_path: Path) -> None:
+    """readOnlyRootFilesystem, and no volume to write to: a mount namespace whose root is read-only, /tmp too."""
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = f"mount -o remount,bind,ro / && ! touch {tmp_path}/x 2>&1 && exec {installed}/bin/python -m func serve"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PORT": str(port),
+        "TASKGATE_AUTH": "none",
+        "KUBECONFIG": str(tmp_path / "kubeconfig"),
+    }
+    command = ["unshare", "--mount", "--map-root-user", "sh", "-euc", script]
+    with subprocess.Popen(command, cwd=installed / "app", env=environment, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr
+            listening = server.stderr.readline()
+            assert f":{port}" in listening, listening + (server.stderr.read() if server.poll() is not None else "")
+            answer = urllib3.request("GET", f"http://127.0.0.1:{port}/readyz", retries=False, timeout=10)
+            assert answer.status == 200
+        finally:
+            server.kill()
