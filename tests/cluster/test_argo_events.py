@@ -18,7 +18,6 @@ from tests.cluster.sink import Request, Sink
 from tests.cluster.webhooks import deliver
 from tests.manifests.building import build, find
 
-MANIFESTS = build("overlays/argo-events")
 SERVICE = "taskgate.taskgate.svc.cluster.local"
 SECRETS = {
     "taskgate-github-webhook": {"secret": "the webhook's secret"},
@@ -31,14 +30,20 @@ StartSensor = Callable[[Object, Mapping[str, int]], Sensor]
 
 
 @pytest.fixture(scope="module")
+def manifests() -> list[Object]:
+    """What people apply."""
+    return build("overlays/argo-events")
+
+
+@pytest.fixture(scope="module")
 def control_plane(
-    tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory
+    tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory, manifests: list[Object]
 ) -> Iterator[RealApiServer]:
     """An API server on which somebody has done what knative/README.md says."""
     with running_api_server(tools, processes, tmp_path_factory.mktemp("installed")) as server:
         server.install(*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml")))
         server.create_namespace("agent-platform")
-        applied = server.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", objects=MANIFESTS)
+        applied = server.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", objects=manifests)
         assert applied.returncode == 0, applied.stderr
         for name, data in SECRETS.items():
             secret = {"metadata": {"name": name}, "stringData": data}
@@ -47,21 +52,21 @@ def control_plane(
 
 
 @pytest.fixture
-def event_bus() -> Object:
+def event_bus(manifests: list[Object]) -> Object:
     """The bus that people apply."""
-    return find(MANIFESTS, "EventBus", "taskgate")
+    return find(manifests, "EventBus", "taskgate")
 
 
 @pytest.fixture
-def github(event_source: StartEventSource) -> EventSource:
+def github(event_source: StartEventSource, manifests: list[Object]) -> EventSource:
     """GitHub's EventSource."""
-    return event_source(find(MANIFESTS, "EventSource", "github"))
+    return event_source(find(manifests, "EventSource", "github"))
 
 
 @pytest.fixture
-def taskgate_sensor(sensor: StartSensor, sink: Sink) -> Sensor:
+def taskgate_sensor(sensor: StartSensor, sink: Sink, manifests: list[Object]) -> Sensor:
     """The Sensor, with the sink as the function."""
-    return sensor(find(MANIFESTS, "Sensor", "taskgate"), {SERVICE: sink.port})
+    return sensor(find(manifests, "Sensor", "taskgate"), {SERVICE: sink.port})
 
 
 def test_a_signed_webhook_comes_out_as_a_structured_cloudevent(
@@ -102,9 +107,9 @@ def test_a_sensor_that_was_killed_goes_on_where_it_was(
 
 @pytest.mark.usefixtures("taskgate_sensor")
 def test_only_workflows_on_which_a_key_waits_make_events(
-    event_source: StartEventSource, sink: Sink, control_plane: RealApiServer
+    event_source: StartEventSource, sink: Sink, control_plane: RealApiServer, manifests: list[Object]
 ) -> None:
-    event_source(find(MANIFESTS, "EventSource", "waiting"))
+    event_source(find(manifests, "EventSource", "waiting"))
     api = control_plane.admin
 
     def create(name: str, **labels: str) -> str:
