@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,6 +189,25 @@ class Workflows:
         answer = self._read(_WORKFLOWS, {}, [("labelSelector", selector)], _METADATA_LIST, budget)
         items = answer.get("items")
         return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+    def list_all(self, selector: str, seconds: float = 30.0, page: int = 100) -> Iterator[dict[str, Any]]:
+        """All Workflows with these labels, whole, a page at a time: for people's commands, never for an event.
+
+        Args:
+            seconds: for each page.
+            page: how many Workflows it has at most.
+
+        Raises: Forbidden, Unavailable.
+        """
+        more = ""
+        while True:
+            query = [("labelSelector", selector), ("limit", str(page)), *([("continue", more)] if more else [])]
+            answer = self._read(_WORKFLOWS, {}, query, "application/json", Budget.of(seconds))
+            items, metadata = answer.get("items"), answer.get("metadata")
+            yield from (item for item in (items if isinstance(items, list) else []) if isinstance(item, dict))
+            more = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
+            if not more:
+                return
 
     def patch(self, name: str, operations: list[dict[str, Any]], budget: Budget) -> None:
         """Write a JSON Patch; only metadata comes back, as a Workflow can be large.
