@@ -70,7 +70,8 @@ class Pipeline:
         try:
             answer = self._release(case) if case.incoming.ref.type in _RELEASE_TYPES else self._event(case)
         except No as no:
-            answer = Answer(no.outcome, no.reason, code=no.code)
+            after = RETRY_AFTER if no.outcome == "unavailable" else None
+            answer = Answer(no.outcome, no.reason, code=no.code, retry_after=after)
             case.found.update(no.found)
         except KubernetesError as error:
             after = error.retry_after or RETRY_AFTER if error.outcome == "unavailable" else None

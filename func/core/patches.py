@@ -99,9 +99,10 @@ def _remember(workflow: Workflow, state: State | None) -> list[Operation]:
         operations.append(_add(label, "true"))
     elif not state.is_parked and parked is not None:
         operations += [_test(label, parked), {"op": "remove", "path": label}]
-    if text == workflow.state:
+    if text == workflow.state or (workflow.state is None and state == State(uid=workflow.ref.uid)):
         # The label alone: the state is tested all the same, because the label follows from it.
-        return [_test(_annotation(), text), *operations] if operations else []
+        known = _test("/metadata/annotations", None) if workflow.annotations is None else None
+        return [known or _test(_annotation(), workflow.state), *operations] if operations else []
     if workflow.annotations is None:
         return [
             _test("/metadata/annotations", None),
