@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 25 * 1024 * 1024  # GitHub's own cap for a webhook
 MAX_BODIES = 2 * MAX_BODY  # bytes of all bodies in work
+MAX_DRAINED = 4 * MAX_BODY  # bytes of a body that is refused
 MAX_EVENTS = 100  # in work; beyond it a 503 at once serves senders better than a queue
 THREADS = 16
 BODY_SECONDS = 10.0
@@ -118,22 +119,37 @@ class Function:
 
         Raises: No, when it is too large, too slow, or too many are in work.
         """
-        body = bytearray()
+        body, size = bytearray(), 0
+        no: No | None = None
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
-                    body += chunk
-                    self._bytes += len(chunk)
-                    if len(body) > MAX_BODY:
-                        raise No("invalid", f"The body has more than {MAX_BODY >> 20} MiB.", code=413)
-                    if self._bytes > MAX_BODIES:
-                        raise No("unavailable", f"Bodies of {MAX_BODIES >> 20} MiB are in work; try again.")
+                    size += len(chunk)
+                    if no is None:
+                        body += chunk
+                        self._bytes += len(chunk)
+                        no = self._too_large(len(body))
+                    # What is left is thrown away: a sender that is still sending would only see a broken connection.
+                    if no is not None:
+                        self._bytes -= len(body)
+                        body.clear()
+                        if size > MAX_DRAINED:
+                            break
+            if no is not None:
+                raise no
         except BaseException as error:
             self._bytes -= len(body)
             if isinstance(error, TimeoutError):
                 raise No("unavailable", f"The body did not come within {BODY_SECONDS:.0f} s; try again.") from None
             raise
         return bytes(body)
+
+    def _too_large(self, size: int) -> No | None:
+        if size > MAX_BODY:
+            return No("invalid", f"The body has more than {MAX_BODY >> 20} MiB.", code=413)
+        if self._bytes > MAX_BODIES:
+            return No("unavailable", f"Bodies of {MAX_BODIES >> 20} MiB are in work; try again.")
+        return None
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -186,7 +186,10 @@ class Workflows:
 
         Raises: Forbidden, Unavailable.
         """
-        answer = self._read(_WORKFLOWS, {}, [("labelSelector", selector)], _METADATA_LIST, budget)
+        try:
+            answer = self._read(_WORKFLOWS, {}, [("labelSelector", selector)], _METADATA_LIST, budget)
+        except NotFound as error:  # a list of none is no 404
+            raise Forbidden(f"the Kubernetes API knows no Workflows, is Argo Workflows installed? ({error})") from None
         items = answer.get("items")
         return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 

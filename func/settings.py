@@ -64,11 +64,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
     in_cluster = bool(environment.get("KUBERNETES_SERVICE_HOST"))
     token_file = _path(environment, "TASKGATE_TOKEN_FILE")
-    auth = environment.get("TASKGATE_AUTH") or ("token" if token_file else None)
-    if auth is None:
+    auth = environment.get("TASKGATE_AUTH")
+    if not auth:
         if in_cluster:
             raise SettingError(f"TASKGATE_AUTH is not set: in a cluster, choose one of {', '.join(get_args(Auth))}")
-        auth = "none"
+        auth = "token" if token_file else "none"
     argo_server = environment.get("ARGO_SERVER") or None
     if argo_server and not argo_server.startswith(("http://", "https://")):
         raise SettingError(f"ARGO_SERVER is {argo_server!r}: expected a URL like https://argo-server.argo:2746")

@@ -146,6 +146,8 @@ def _task_or_no(event: Event, rules: Rules, way: Way | None) -> Task | No:
 
 def _task_in_data(event: Event, way: Way) -> Task:
     task_id = look_up(event.data, way.task or "")
+    if task_id is None:
+        raise No("ignored", f"It names no task: its data has no {way.task}.")
     if isinstance(task_id, int) and not isinstance(task_id, bool):
         task_id = str(task_id)
     if not isinstance(task_id, str) or not task_id or not is_label_value(task_id):
