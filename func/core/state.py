@@ -235,10 +235,16 @@ def _only_a_note(facts: Facts, note: Note) -> Key:
 
 
 def _noted(key: Key, note: Note) -> dict[str, object]:
-    same = next((other for other in key.notes if note.replaces(other)), None)
-    if same and same.happened > note.happened:
+    alike = [other for other in key.notes if note.replaces(other)]
+    if any(other.happened > note.happened for other in alike):
         return {}
-    notes = [other for other in key.notes if other is not same] + [note]
+    # Of pushes in the same second nothing tells which was the last: both are remembered.
+    kept = [
+        other
+        for other in key.notes
+        if other not in alike or (other.happened == note.happened and other.head != note.head)
+    ]
+    notes = [*kept, note]
     floor = key.floor
     while len(notes) > _MAX_NOTES:
         oldest = min(notes, key=lambda other: other.happened)
