@@ -256,8 +256,10 @@ def _list(store: Store, target: Target, call: Call) -> Answer:
             version, after = paging.decode(token)
         except ValueError as problem:
             raise errors.bad_request(str(problem)) from None
-    elif call.query.get("resourceVersionMatch") == "Exact":
-        version = call.number("resourceVersion")
+    elif asked := call.number("resourceVersion"):
+        if asked > store.version:
+            raise errors.future_version(asked, store.version)
+        version = asked if call.query.get("resourceVersionMatch") == "Exact" else 0
     page = store.select(
         target.resource,
         target.namespace,

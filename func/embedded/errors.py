@@ -76,7 +76,9 @@ def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
 
-def invalid(resource: Resource, name: str, field: str, problem: str, *, cause: str = "FieldValueInvalid") -> ApiError:
+def invalid(
+    resource: Resource, name: str, field: str, problem: str, *, cause: str = "FieldValueInvalid", kind: str = ""
+) -> ApiError:
     """One field of an object is not as it has to be.
 
     Args:
@@ -85,16 +87,44 @@ def invalid(resource: Resource, name: str, field: str, problem: str, *, cause: s
         field: Path of the field, such as `metadata.name`.
         problem: The sentence after the path.
         cause: The word for the kind of problem.
+        kind: What the message calls the object, if not by its kind.
 
     """
-    details = _details(resource, name, kind=resource.kind)
+    kind = kind or resource.kind
+    details = _details(resource, name, kind=kind)
     details["causes"] = [{"reason": cause, "message": problem, "field": field}]
-    return ApiError(422, "Invalid", f'{resource.qualified_kind} "{name}" is invalid: {field}: {problem}', details)
+    named = f"{kind}.{resource.group}" if resource.group else kind
+    return ApiError(422, "Invalid", f'{named} "{name}" is invalid: {field}: {problem}', details)
 
 
 def patch_failed() -> ApiError:
     """A JSON Patch that could not be applied; the real server does not say which operation failed."""
     return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
+
+
+def patched_badly(result: str, problem: str) -> ApiError:
+    """A patch that could be applied, but gave something that is no object of the kind.
+
+    Args:
+        result: The beginning of what it gave, as a JSON string.
+        problem: Why that is none.
+
+    """
+    problem = f"Invalid value: {result}: {problem}"
+    causes = [{"reason": "FieldValueInvalid", "message": problem, "field": "patch"}]
+    return ApiError(422, "Invalid", f' "" is invalid: patch: {problem}', {"causes": causes})
+
+
+def failed_precondition(resource: Resource, name: str, why: str) -> ApiError:
+    named = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    message = f'Operation cannot be fulfilled on {named} "{name}": {why}'
+    return ApiError(409, "Conflict", message, _details(resource, name, kind=resource.kind))
+
+
+def future_version(version: int, current: int) -> ApiError:
+    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    message = f"Timeout: Too large resource version: {version}, current: {current}"
+    return ApiError(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
 
 
 def unsupported_media_type(accepted: tuple[str, ...]) -> ApiError:

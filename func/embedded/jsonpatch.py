@@ -77,12 +77,14 @@ def parse(body: bytes) -> list[Operation]:
     if not isinstance(operations, list):
         raise ValueError("a JSON Patch is an array of operations")  # noqa: TRY004 - one kind of error for callers
     for operation in operations:
+        if operation is None:
+            continue  # as the server reads it: an operation without a name, which fails later
         if not isinstance(operation, dict):
             raise ValueError("each operation of a JSON Patch is an object")  # noqa: TRY004 - as above
         for key in ("op", "path", "from"):
             if not isinstance(operation.get(key), str | None):
                 raise ValueError(f"{key} of an operation is a string")  # noqa: TRY004 - as above
-    return operations
+    return [operation or {} for operation in operations]
 
 
 def apply(document: object, operations: list[Operation]) -> object:

@@ -81,7 +81,7 @@ def _objects(file: Path) -> Iterator[Document]:
     try:
         for value in values:
             yield from _flat(value)
-    except (ApiError, LoadError) as problem:
+    except (ApiError, LoadError, objects.MalformedError) as problem:
         raise LoadError(f"{file}: {problem}") from None
 
 

@@ -8,14 +8,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 from func.embedded import errors, names
 from func.embedded.documents import Document
 from func.embedded.resources import Resource
 
 _NAME_BASE_LENGTH = 58  # generated names are cut so that the five random characters still fit
+_KEPT = frozenset(
+    {
+        "annotations",
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "deletionTimestamp",
+        "finalizers",
+        "generateName",
+        "generation",
+        "labels",
+        "managedFields",
+        "name",
+        "namespace",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    }
+)
 _UNOWNED = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+
+
+class MalformedError(ValueError):
+    """A document is no object of its kind; the message says why."""
 
 
 def created(
@@ -41,8 +63,8 @@ def created(
         ApiError: The object is refused.
 
     """
-    document = typed(resource, document)
-    metadata = in_namespace(metadata_of(document), namespace)
+    document = sent(resource, document)
+    metadata = in_namespace(document["metadata"], namespace)
     if metadata.get("resourceVersion"):
         raise errors.ApiError(500, "", "resourceVersion should not be set on objects to be created")
     if metadata.get("generateName") and not metadata.get("name"):
@@ -60,10 +82,11 @@ def loaded(resource: Resource, document: Document, *, now: str, uid: str) -> Doc
 
     Raises:
         ApiError: The object is refused.
+        MalformedError: It is no object at all.
 
     """
-    document = typed(resource, document)
-    metadata = metadata_of(document)
+    document = cleaned(resource, document)
+    metadata = dict(document["metadata"])
     metadata.pop("managedFields", None)
     metadata["uid"] = metadata.get("uid") or uid
     metadata["creationTimestamp"] = metadata.get("creationTimestamp") or now
@@ -80,15 +103,14 @@ def updated(resource: Resource, old: Document, document: Document) -> Document:
     Args:
         resource: What it is.
         old: The object as it is stored.
-        document: What somebody wants it to be.
+        document: What somebody wants it to be, as `sent` or `patched` gives it.
 
     Raises:
         ApiError: The change is refused.
 
     """
     before = old["metadata"]
-    document = typed(resource, document)
-    metadata = in_namespace(metadata_of(document), before.get("namespace", ""))
+    metadata = in_namespace(document["metadata"], before.get("namespace", ""))
     name = before["name"]
     if metadata.get("name") != name:
         message = f"the name of the object ({metadata.get('name', '')}) does not match the name on the URL ({name})"
@@ -96,7 +118,8 @@ def updated(resource: Resource, old: Document, document: Document) -> Document:
     version = metadata.get("resourceVersion")
     if not version and resource.custom:
         field = "metadata.resourceVersion"
-        raise errors.invalid(resource, name, field, "Invalid value: 0: must be specified for an update")
+        problem = "Invalid value: 0: must be specified for an update"
+        raise errors.invalid(resource, name, field, problem, kind=resource.plural)
     if version and version != before["resourceVersion"]:
         raise errors.modified(resource, name)
     uid = metadata.get("uid") or before["uid"]
@@ -108,52 +131,85 @@ def updated(resource: Resource, old: Document, document: Document) -> Document:
     return checked(resource, {**document, "metadata": metadata})
 
 
-def typed(resource: Resource, document: Document) -> Document:
-    """The document with its apiVersion and kind, which only custom resources have to name.
+def sent(resource: Resource, document: Document) -> Document:
+    """What somebody sent as a whole object, read.
 
     Raises:
-        ApiError: It is another kind of object.
+        ApiError: 400, it is no object of this kind.
 
     """
-    if resource.custom and not document.get("kind"):
-        raise errors.bad_request(f"Object 'Kind' is missing in '{json.dumps(document)[:200]}'")
-    kind = document.get("kind") or resource.kind
-    version = document.get("apiVersion") or resource.api_version
+    try:
+        document = cleaned(resource, document)
+    except MalformedError as problem:
+        expected = f"the object provided is unrecognized (must be of type {resource.kind})"
+        raise errors.bad_request(f"{expected}: {problem}") from None
+    version = document["apiVersion"]
     if version != resource.api_version:
         expected = f"does not match the expected API version ({resource.api_version})"
         raise errors.bad_request(f"the API version in the data ({version}) {expected}")
-    if kind != resource.kind:
-        raise errors.bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): it is {kind}")
-    return {**document, "apiVersion": version, "kind": kind}
+    return document
 
 
-def metadata_of(document: Document) -> Document:
-    """A copy of the metadata in which every known field has its right type.
+def patched(resource: Resource, document: Document) -> Document:
+    """What a patch made of an object, read.
 
     Raises:
-        ApiError: A field has another type.
+        ApiError: It is no object of this kind any more.
 
     """
-    metadata = document.get("metadata")
-    if metadata is None:
+    if not document.get("metadata"):
+        name = "the name of the object was undeterminable: name must be provided"
+        raise errors.bad_request(name) if document.get("kind") else _badly(document, "Object 'Kind' is missing")
+    try:
+        return cleaned(resource, document)
+    except MalformedError as problem:
+        raise _badly(document, str(problem)) from None
+
+
+def _badly(document: Document, problem: str) -> errors.ApiError:
+    return errors.patched_badly(json.dumps(json.dumps(document)[:500]), problem)
+
+
+def cleaned(resource: Resource, document: Document) -> Document:
+    """The document with what the server leaves out left out.
+
+    Raises:
+        MalformedError: A field that every object has is of another type, or a custom resource does not name its kind.
+
+    """
+    if resource.custom and not document.get("kind"):
+        raise MalformedError(f"Object 'Kind' is missing in '{json.dumps(document)[:200]}'")
+    kind = document.get("kind") or resource.kind
+    version = document.get("apiVersion") or resource.api_version
+    if not isinstance(kind, str) or not isinstance(version, str):
+        raise MalformedError("apiVersion and kind must be strings")
+    rest = {key: value for key, value in document.items() if not resource.fields or key in resource.fields}
+    return {**rest, "apiVersion": version, "kind": kind, "metadata": _metadata(document.get("metadata"))}
+
+
+def _metadata(value: object) -> Document:
+    if value is None:
         return {}
-    if not isinstance(metadata, dict):
-        raise errors.bad_request("metadata must be an object")
-    metadata = {key: value for key, value in metadata.items() if value is not None}
+    if not isinstance(value, dict):
+        raise MalformedError("metadata must be an object")
+    # Empty fields are left out, and so are those that no object has.
+    metadata = {key: each for key, each in value.items() if key in _KEPT and each not in (None, "", {}, [])}
     for field in ("name", "namespace", "generateName", "uid", "resourceVersion", "creationTimestamp"):
         if not isinstance(metadata.get(field, ""), str):
-            raise errors.bad_request(f"metadata.{field} must be a string")
+            raise MalformedError(f"metadata.{field} must be a string")
     for field in ("labels", "annotations"):
-        _check_map(field, metadata.get(field, {}))
+        if field in metadata:
+            metadata[field] = _texts(field, metadata[field])
     return metadata
 
 
-def _check_map(field: str, entries: object) -> None:
+def _texts(field: str, entries: object) -> dict[str, str]:
     if not isinstance(entries, dict):
-        raise errors.bad_request(f"metadata.{field} must be an object")
+        raise MalformedError(f"metadata.{field} must be an object")
     for key, value in entries.items():
-        if not isinstance(value, str):
-            raise errors.bad_request(f"metadata.{field}.{key} must be a string")
+        if not isinstance(value, str | None):
+            raise MalformedError(f"metadata.{field}.{key} must be a string")
+    return {key: value or "" for key, value in entries.items()}
 
 
 def in_namespace(metadata: Document, namespace: str) -> Document:
@@ -166,7 +222,7 @@ def in_namespace(metadata: Document, namespace: str) -> Document:
     if metadata.get("namespace", namespace) not in ("", namespace):
         message = "the namespace of the provided object does not match the namespace sent on the request"
         raise errors.bad_request(message)
-    return {**metadata, "namespace": namespace} if namespace else metadata
+    return {**metadata, "namespace": namespace} if namespace else dict(metadata)
 
 
 def checked(resource: Resource, document: Document) -> Document:
@@ -176,20 +232,12 @@ def checked(resource: Resource, document: Document) -> Document:
         ApiError: The first field that is not, by name.
 
     """
-    metadata: dict[str, Any] = document["metadata"]
-    name = metadata.get("name", "")
+    name = document["metadata"].get("name", "")
     if not name:
         problem = "Required value: name or generateName is required"
         raise errors.invalid(resource, "", "metadata.name", problem, cause="FieldValueRequired")
-    # Namespaces are DNS labels, because they become parts of host names.
-    fault = names.label_problem(name) if resource.plural == "namespaces" else names.subdomain_problem(name)
-    if fault:
-        raise errors.invalid(resource, name, "metadata.name", f"Invalid value: {json.dumps(name)}: {fault}")
-    for key, value in (metadata.get("labels") or {}).items():
-        if problem_of_label := names.label_key_problem(key) or names.label_value_problem(value):
-            raise errors.invalid(resource, name, "metadata.labels", problem_of_label)
-    if annotations_problem := names.annotations_problem(metadata.get("annotations") or {}):
-        raise errors.invalid(resource, name, "metadata.annotations", annotations_problem)
+    _check_type(resource, name, document)
+    _check_metadata(resource, name, document["metadata"])
     for field in resource.required:
         if document.get(field) is None:
             raise errors.invalid(resource, name, field, "Required value", cause="FieldValueRequired")
@@ -199,6 +247,28 @@ def checked(resource: Resource, document: Document) -> Document:
             problem = f'Invalid value: "{kind}": {field} in body must be of type object: "{kind}"'
             raise errors.invalid(resource, name, field, problem, cause="FieldValueTypeInvalid")
     return document
+
+
+def _check_type(resource: Resource, name: str, document: Document) -> None:
+    kind, version = document["kind"], document["apiVersion"]
+    if kind != resource.kind:
+        problem = f"Invalid value: {json.dumps(kind)}: must be {resource.kind}"
+        raise errors.invalid(resource, name, "kind", problem, kind=kind)
+    if version != resource.api_version:
+        problem = f"Invalid value: {json.dumps(version)}: must be {resource.api_version}"
+        raise errors.invalid(resource, name, "apiVersion", problem)
+
+
+def _check_metadata(resource: Resource, name: str, metadata: Document) -> None:
+    # Namespaces are DNS labels, because they become parts of host names.
+    fault = names.label_problem(name) if resource.plural == "namespaces" else names.subdomain_problem(name)
+    if fault:
+        raise errors.invalid(resource, name, "metadata.name", f"Invalid value: {json.dumps(name)}: {fault}")
+    for key, value in metadata.get("labels", {}).items():
+        if problem := names.label_key_problem(key) or names.label_value_problem(value):
+            raise errors.invalid(resource, name, "metadata.labels", problem)
+    if problem := names.annotations_problem(metadata.get("annotations", {})):
+        raise errors.invalid(resource, name, "metadata.annotations", problem)
 
 
 def _type_name(value: object) -> str:

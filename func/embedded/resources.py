@@ -13,6 +13,7 @@ class Resource:
         custom: Stored as a custom resource: updates must name a resourceVersion, `generation` counts changes.
         objects: Fields that must be JSON objects where they are present.
         required: Fields without which the object is refused.
+        fields: All that is kept beside apiVersion, kind and metadata; empty keeps everything.
 
     """
 
@@ -25,6 +26,7 @@ class Resource:
     short_names: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -34,10 +36,6 @@ class Resource:
     def qualified(self) -> str:
         """The name that messages use: `workflows.argoproj.io`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    @property
-    def qualified_kind(self) -> str:
-        return f"{self.kind}.{self.group}" if self.group else self.kind
 
     @property
     def root(self) -> str:
@@ -54,6 +52,7 @@ WORKFLOWS = Resource(
     short_names=("wf",),
     objects=("spec", "status"),
     required=("spec",),
+    fields=("spec", "status"),
 )
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",))
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",), objects=("data",))

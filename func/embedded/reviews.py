@@ -43,7 +43,7 @@ def token_review(review: Document, tokens: Mapping[str, Identity]) -> Document:
     status: Document
     if identity is None or (asked and not fitting) or (not asked and identity.audiences):
         error = "invalid bearer token" if identity is None else "token audiences do not fit"
-        status = {"authenticated": False, "user": {}, "error": f"[{error}]"}
+        status = {"authenticated": False, "user": {}, "error": error}
     else:
         user = {"username": identity.username, "uid": identity.uid, "groups": list(identity.groups)}
         status = {"authenticated": True, "user": user} | ({"audiences": fitting} if fitting else {})

@@ -285,7 +285,8 @@ class Store:
 
         """
         with self._lock:
-            uid = objects.metadata_of(document).get("uid")
+            document = objects.sent(resource, document)
+            uid = document["metadata"].get("uid")
             old = self.get(resource, namespace, name)
             if uid and uid != old.uid:
                 why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old.uid}"
@@ -318,7 +319,8 @@ class Store:
         """
         with self._lock:
             old = self.get(resource, namespace, name)
-            return self._update(old, changed(old.document), dry_run=dry_run)
+            document = objects.patched(resource, changed(old.document))
+            return self._update(old, document, dry_run=dry_run)
 
     def delete(
         self, resource: Resource, namespace: str, name: str, *, uid: str = "", version: str = "", dry_run: bool = False
@@ -341,14 +343,14 @@ class Store:
             old = self.get(resource, namespace, name)
             if uid and uid != old.uid:
                 theirs = f"the UID in the precondition ({uid}) does not match the UID in record ({old.uid})"
-                raise errors.conflict(
-                    resource, name, f"{theirs}. The object might have been deleted and then recreated"
-                )
+                why = f"{theirs}. The object might have been deleted and then recreated"
+                raise errors.failed_precondition(resource, name, why)
             if version and version != str(old.version):
                 theirs = (
                     f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record"
                 )
-                raise errors.conflict(resource, name, f"{theirs} ({old.version}). The object might have been modified")
+                why = f"{theirs} ({old.version}). The object might have been modified"
+                raise errors.failed_precondition(resource, name, why)
             if dry_run:
                 return old
             if resource is NAMESPACES:
@@ -467,7 +469,7 @@ class Store:
     def _at(self, resource: Resource, version: int) -> dict[Key, Stored]:
         """All objects as they were at an earlier version: now, with all later writes undone."""
         if version > self._version:
-            raise errors.ApiError(504, "Timeout", f"Too large resource version: {version}, current: {self._version}")
+            raise errors.future_version(version, self._version)
         if version < self._forgotten:
             message = "The provided continue parameter is too old to display a consistent list result."
             raise errors.expired(f"{message} You must start a new list without the continue parameter.")
