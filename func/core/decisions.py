@@ -73,6 +73,8 @@ def decide(aim: Aim, rules: Rules, workflow: Workflow, now: datetime, trail: Tra
     if aim.bring is None:
         return _take_back(aim, workflow, state)
     try:
+        if aim.closes:  # that it closes its pull request is noted all the same
+            _check_pull_request(facts, rules, state, workflow)
         decision = _use_or_keep(aim.task, aim.bring, rules, workflow, state, now, trail)
     except No as no:
         if not (aim.take_back or aim.closes):
