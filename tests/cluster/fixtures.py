@@ -34,6 +34,11 @@ USES = {"processes"}  # every fixture here that runs something asks for it
 @pytest.fixture(scope="session")
 def tools() -> Path:
     """The folder of the real components; skips where they have not been built."""
+    return find_tools()
+
+
+def find_tools() -> Path:
+    """The same for what is no fixture: the test that asks is skipped where they have not been built."""
     found = subprocess.run([HERE / "build", "--where"], text=True, capture_output=True, check=False)
     if found.returncode == 0:
         return Path(found.stdout.strip())

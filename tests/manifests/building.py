@@ -1,11 +1,14 @@
 """What `kubectl apply -k` would send, as Python objects: the YAML that people apply, nothing rewritten."""
 
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.cluster.fixtures import find_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 KNATIVE = ROOT / "knative"
@@ -16,8 +19,14 @@ Manifest = dict[str, Any]
 
 
 @cache
+def kubectl() -> str:
+    """The kubectl of the machine, else the one that was built with the other real components."""
+    return shutil.which("kubectl") or str(find_tools() / "kubectl")
+
+
+@cache
 def _built(folder: Path) -> str:
-    run = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
+    run = subprocess.run([kubectl(), "kustomize", str(folder)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert not run.stderr, run.stderr  # warnings about deprecated fields
     return run.stdout

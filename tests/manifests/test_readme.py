@@ -2,13 +2,14 @@
 
 import base64
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.manifests.building import KNATIVE, Manifest
+from tests.manifests.building import KNATIVE, Manifest, kubectl
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,10 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str
     script = blocks[0].replace("kubectl apply", "true kubectl apply")
     script = re.sub(r"(create secret generic \S+)", r"\1 --dry-run=client -o json", script)
     where: Path = tmp_path_factory.mktemp("secrets")
-    run = subprocess.run(["bash", "-euc", script], cwd=where, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PATH": f"{Path(kubectl()).parent}:{os.environ['PATH']}"}
+    run = subprocess.run(
+        ["bash", "-euc", script], cwd=where, env=environment, capture_output=True, text=True, check=True
+    )
     made: list[Manifest] = []
     decoder, text = json.JSONDecoder(), run.stdout.strip()
     while text:
