@@ -147,7 +147,7 @@ class Api:
     Args:
         store: The objects.
         record: Called with every request before it is answered.
-        tokens: Bearer tokens that a TokenReview knows; may change while the application runs.
+        tokens: Bearer tokens that are known; may change while the application runs.
 
     """
 
@@ -172,6 +172,7 @@ class Api:
         path = scope["path"]
         self._record(Recorded(scope["method"], f"{path}?{query}" if query else path))
         try:
+            self._check_token(scope)
             call = await _read(scope, receive, query)
             watching = self._watching(call)
             if watching:
@@ -185,6 +186,13 @@ class Api:
             failure = ApiError(500, "InternalError", "Internal error occurred: see the log of the embedded cluster", {})
             answer = Answer(failure.code, documents.encode(failure.status()))
         await _respond(send, answer)
+
+    def _check_token(self, scope: Scope) -> None:
+        """Whoever sends no token may do everything; a wrong token is refused, as the real server does."""
+        authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and token.strip() not in self._tokens:
+            raise errors.unauthorized()
 
     def _answer(self, call: Call) -> Answer:
         if call.path in _HEALTH:
@@ -209,17 +217,14 @@ class Api:
     def _watching(self, call: Call) -> streaming.Request | None:
         watching = call.flag("watch") and call.method == "GET"
         target = target_of(call.path) if watching else None
-        if target is None:
+        # Only collections are watched: for one object the parameter means nothing.
+        if target is None or target.name:
             return None
-        selector = _selector(call)
-        if target.name:
-            # A watch of one object is a watch of its collection, narrowed to the name.
-            selector = selectors.Selector((), (("metadata.name", target.name, True),))
         version = call.query.get("resourceVersion", "")
         initial = call.flag("sendInitialEvents")
         return streaming.Request(
             resource=target.resource,
-            view=View(target.namespace, selector),
+            view=View(target.namespace, _selector(call)),
             form=call.form,
             since=None if version in ("", "0") or initial else call.number("resourceVersion"),
             seconds=float(call.number("timeoutSeconds")) or _WATCH_SECONDS,
@@ -342,7 +347,7 @@ def _json_patch(body: bytes) -> Callable[[Document], Document]:
         except jsonpatch.PatchError:
             raise errors.patch_failed() from None
         if not isinstance(patched, dict):
-            raise errors.patch_failed()
+            raise objects.no_object(patched, "it is an array")
         return patched
 
     return change

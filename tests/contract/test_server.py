@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.contract.api import Api
 
 
@@ -32,6 +34,15 @@ def test_an_unknown_token_is_not_authenticated(server: Api) -> None:
     assert answer.body["kind"] == "TokenReview"
     assert not answer.body["status"].get("authenticated")
     assert answer.body["status"]["error"]
+
+
+def test_a_wrong_token_is_refused(server: Api) -> None:
+    stranger = replace(server, headers={"authorization": "Bearer made-up"})
+    assert stranger.request("GET", "/apis/argoproj.io/v1alpha1/workflows").refusal == (
+        401,
+        "Unauthorized",
+        "Unauthorized",
+    )
 
 
 def test_a_client_can_ask_whether_it_may(server: Api) -> None:

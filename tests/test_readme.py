@@ -1,0 +1,118 @@
+"""Every command of the README runs, in order, and answers what the README shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from func.core.outcomes import OUTCOMES
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+_BLOCKS = re.compile(r"```(sh|console)\n(.*?)```", re.DOTALL)
+_END = "--- end of answer ---"
+
+
+def _examples() -> list[tuple[str, str]]:
+    """(command, shown answer) of every console block, and the shell function that they use."""
+    found = []
+    for kind, block in _BLOCKS.findall(TEXT):
+        if kind == "sh" and block.startswith("event()"):
+            found.append((block.strip(), ""))
+        elif kind == "console":
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, _, answer = part.partition("\n")
+                found.append((command, answer.strip()))
+    return found
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A shell beside a running `make run`, with its ports put in place of the README's."""
+    function, cluster, *_ = ports = _free_ports(5)
+    folder = tmp_path / "demo"
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "func", "demo", "--stay", "--port", str(function), "--cluster-port", str(cluster)]
+        + ["--folder", str(folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert demo.stdout
+    while "Ctrl-C" not in (line := demo.stdout.readline()):
+        assert line, "the demo ended"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TASKGATE_")}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    started = subprocess.Popen(
+        ["bash"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment | {"demo": str(folder)} | dict(zip(_PORTS, map(str, ports), strict=True)),
+        start_new_session=True,
+    )
+    yield started
+    os.killpg(started.pid, signal.SIGTERM)  # the shell, and the functions that the README started in it
+    started.communicate()
+    demo.send_signal(signal.SIGINT)
+    demo.communicate()
+
+
+_PORTS = ("P8080", "P8090", "P8081", "P8082", "P8083")
+
+
+def _run(shell: subprocess.Popen[str], command: str) -> str:
+    for name in _PORTS:
+        command = re.sub(rf"\b{name[1:]}\b", f"${name}", command)
+    # Single quotes keep $ as it is, so what stands in them is put in by this test.
+    command = re.sub(r"'s/\$(\w+)/9/'", r'"s/$\1/9/"', command).replace("${2:-$P8080}", "${2:-$P8080}")
+    assert shell.stdin
+    assert shell.stdout
+    shell.stdin.write(f"{command}\necho; echo {shlex.quote(_END)}\n")
+    shell.stdin.flush()
+    lines = []
+    while (line := shell.stdout.readline().rstrip("\n")) != _END:
+        lines.append(line)
+    return "\n".join(lines).strip()
+
+
+def test_every_command_answers_what_the_readme_shows(shell: subprocess.Popen[str]) -> None:
+    seen = set()
+    for command, shown in _examples():
+        answer = _run(shell, command)
+        if not shown.startswith("{"):
+            assert answer == shown, command
+            continue
+        wanted, got = json.loads(shown), json.loads(answer)
+        for fields in (wanted, got):
+            if fields.get("workflow"):
+                fields["workflow"]["uid"] = "new with every run"
+        assert {name: got.get(name) for name in wanted} == wanted, command
+        seen.add(got.get("outcome"))
+    assert seen - {None} == set(OUTCOMES)
+
+
+def test_the_documents_it_links_to_are_there() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
