@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import socket
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -19,8 +17,8 @@ import urllib3
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.event_bus import Nats
 from tests.cluster.processes import Processes, free_port, wait_for
+from tests.cluster.sandboxed import Sandboxed
 
-SANDBOX = Path(__file__).with_name("sandbox.py")
 KUBECONFIG = "/etc/taskgate/kubeconfig"
 METRICS_PORT = 7777
 
@@ -96,8 +94,7 @@ class _Component(ABC):
         self._resource = resource
         self._ports = {port: free_port() for port in [METRICS_PORT, *ports]}
         self._services = services
-        self._command = [str(argo.tools / "argo-events"), command]
-        self._environment = {
+        environment = {
             variable: _encoded(resource),
             "EVENTBUS_CONFIG": _encoded(argo.nats.config),
             "EVENTBUS_SUBJECT": f"eventbus-{metadata['namespace']}",
@@ -106,44 +103,27 @@ class _Component(ABC):
             "KUBECONFIG": KUBECONFIG,
         }
         folder = argo.folder / f"{resource['kind']}-{self.name}"
-        folder.mkdir(parents=True)
-        self._root = folder / "root"
-        self._root.mkdir()
-        self._spec = folder / "sandbox.json"
-        self._process = argo.processes.add(
-            f"{command}-{self.name}", [sys.executable, "-I", SANDBOX, self._spec], {"PYTHONUNBUFFERED": "1"}
-        )
+        program = [str(argo.tools / "argo-events"), command]
+        self._sandbox = Sandboxed(argo.processes, f"{command}-{self.name}", folder, program, environment)
+        self._process = self._sandbox.process
         self._http = urllib3.PoolManager(retries=False, timeout=5)
 
     def start(self) -> None:
         """Starts it, or starts it again, and waits until it is ready."""
         self._process.stop()
         hosts: dict[str, str] = {}
-        outward = [["127.0.0.1", port, port] for port in (self._argo.api.port, self._argo.nats.port)]
+        outward = [("127.0.0.1", port, port) for port in (self._argo.api.port, self._argo.nats.port)]
         for service, port in self._services.items():
             name, _, service_port = service.partition(":")
             # An address for each name, so that two Services may have the same port.
             address = hosts.setdefault(name, f"127.0.1.{len(hosts) + 1}")
-            outward.append([address, int(service_port or 80), port])
-        with ExitStack() as stack:
-            listening = [
-                (stack.enter_context(socket.create_server(("127.0.0.1", here))), there)
-                for there, here in self._ports.items()
-            ]
-            self._spec.write_text(
-                json.dumps(
-                    {
-                        "root": str(self._root),
-                        "show": [str(self._argo.tools)],
-                        "files": self._argo.files(self._resource, hosts),
-                        "inward": [[one.fileno(), port] for one, port in listening],
-                        "outward": outward,
-                        "command": self._command,
-                        "environment": self._environment,
-                    }
-                )
-            )
-            self._process.start(pass_fds=[one.fileno() for one, _ in listening])
+            outward.append((address, int(service_port or 80), port))
+        self._sandbox.start(
+            show={str(self._argo.tools): self._argo.tools},
+            files=self._argo.files(self._resource, hosts),
+            inward=self._ports,
+            outward=outward,
+        )
         wait_for(f"{self._process.name} to be ready", self._ready, self._process)
 
     def stop(self) -> None:

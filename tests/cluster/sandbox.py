@@ -2,7 +2,7 @@
 
 A script, not a module: `python sandbox.py SPEC`, where SPEC is a JSON file:
     root     an empty folder, on which the program's root is mounted (only it and its children see that)
-    show     paths of the machine that the program sees too
+    show     path that the program sees -> path of the machine that it is
     files    path -> content of the files that only the program sees
     inward   [[file descriptor, port]]: what comes to this listening socket of the machine goes to the program's port
     outward  [[address, port, port of the machine]]: what the program sends to the first two goes to the machine's port
@@ -64,15 +64,15 @@ def enter_namespaces() -> None:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
 
-def build_root(root: Path, show: list[str], files: dict[str, str]) -> None:
+def build_root(root: Path, show: dict[str, str], files: dict[str, str]) -> None:
     """Mounts what the program will see under `root`."""
     mount("none", Path("/"), None, MS_REC | MS_PRIVATE)
     mount("tmpfs", root, "tmpfs", 0)
     (root / "tmp").mkdir()
-    for path in ["/dev", "/proc", *show]:
+    for path, machines in {"/dev": "/dev", "/proc": "/proc", **show}.items():
         target = root / path.lstrip("/")
         target.mkdir(parents=True)
-        mount(path, target, None, MS_BIND | MS_REC)
+        mount(machines, target, None, MS_BIND | MS_REC)
     for path, content in files.items():
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)

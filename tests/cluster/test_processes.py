@@ -44,7 +44,7 @@ def sandboxed(folder: Path, script: str, files: dict[str, str] | None = None) ->
         json.dumps(
             {
                 "root": str(root),
-                "show": [path for path in ("/usr", "/bin", "/lib", "/lib64") if Path(path).exists()],
+                "show": {path: path for path in ("/usr", "/bin", "/lib", "/lib64") if Path(path).exists()},
                 "files": files or {},
                 "inward": [],
                 "outward": [],
