@@ -18,6 +18,7 @@ from func.embedded import (
     jsonpatch,
     mergepatch,
     negotiation,
+    objects,
     paging,
     resources,
     reviews,

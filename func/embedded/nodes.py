@@ -62,6 +62,8 @@ def unpack(compressed: str) -> Nodes:
     try:
         unpacker = zlib.decompressobj(wbits=31)
         content = unpacker.decompress(base64.b64decode(compressed, validate=True), _MAX_UNPACKED)
+        if not unpacker.eof:
+            raise zlib.error("the end is missing, or it is larger than 64 MiB")
         value = documents.parse(content)
     except (binascii.Error, zlib.error) as problem:
         raise ValueError(f"compressedNodes cannot be unpacked: {problem}") from None

@@ -150,24 +150,31 @@ def sent(resource: Resource, document: Document) -> Document:
     return document
 
 
-def patched(resource: Resource, document: Document) -> Document:
-    """What a patch made of an object, read.
+def patched(resource: Resource, name: str, document: Document) -> Document:
+    """What a patch made of an object of this name, read.
 
     Raises:
         ApiError: It is no object of this kind any more.
 
     """
     if not document.get("metadata"):
-        name = "the name of the object was undeterminable: name must be provided"
-        raise errors.bad_request(name) if document.get("kind") else _badly(document, "Object 'Kind' is missing")
+        message = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        raise errors.bad_request(message) if document.get("kind") else no_object(document, "Object 'Kind' is missing")
     try:
         return cleaned(resource, document)
     except MalformedError as problem:
-        raise _badly(document, str(problem)) from None
+        raise no_object(document, str(problem)) from None
 
 
-def _badly(document: Document, problem: str) -> errors.ApiError:
-    return errors.patched_badly(json.dumps(json.dumps(document)[:500]), problem)
+def no_object(result: object, problem: str) -> errors.ApiError:
+    """The refusal of a patch whose result is no object of the kind.
+
+    Args:
+        result: What the patch made.
+        problem: Why that is none.
+
+    """
+    return errors.patched_badly(json.dumps(json.dumps(result)[:500]), problem)
 
 
 def cleaned(resource: Resource, document: Document) -> Document:

@@ -130,10 +130,6 @@ class EmbeddedCluster:
             self._thread.join()
         self._socket.close()
 
-    def wait(self) -> None:
-        """Serve until `stop` is called by somebody else."""
-        self._thread.join()
-
     def write_kubeconfig(self, path: str | Path, namespace: str = "default") -> Path:
         """Write a kubeconfig for this cluster, with its own as the only context.
 

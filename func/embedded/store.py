@@ -6,7 +6,7 @@ import bisect
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -207,6 +207,11 @@ class Store:
         """The version of the newest write."""
         return self._version
 
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions are open."""
+        return len(self._subscriptions)
+
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
         """One object.
 
@@ -319,7 +324,7 @@ class Store:
         """
         with self._lock:
             old = self.get(resource, namespace, name)
-            document = objects.patched(resource, changed(old.document))
+            document = objects.patched(resource, name, changed(old.document))
             return self._update(old, document, dry_run=dry_run)
 
     def delete(
@@ -452,10 +457,6 @@ class Store:
                     break
                 newer.append(event)
             return newer[::-1]
-
-    def __iter__(self) -> Iterator[Stored]:
-        with self._lock:
-            return iter([stored for table in self._tables.values() for stored in table.objects.values()])
 
     def _table(self, resource: Resource) -> _Table:
         return self._tables.setdefault(resource, _Table())

@@ -19,7 +19,7 @@ from func.embedded.store import Event, Store, Stored
 
 # A client that falls so far behind starts again, as on a real server.
 MAX_WAITING = 10_000
-_BOOKMARK_SECONDS = 60.0
+BOOKMARK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Watch:
         deadline = self._loop.time() + self._request.seconds
         while (left := deadline - self._loop.time()) > 0:
             try:
-                event = await asyncio.wait_for(self._queue.get(), min(left, _BOOKMARK_SECONDS))
+                event = await asyncio.wait_for(self._queue.get(), min(left, BOOKMARK_SECONDS))
             except TimeoutError:
                 if self._request.bookmarks:
                     yield self._bookmark(version)

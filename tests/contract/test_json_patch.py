@@ -166,7 +166,7 @@ def test_a_test_compares_strings_as_they_are_written(
 
 
 @pytest.mark.parametrize(
-    "body", [b"{}", b"[1]", b"[", b'"x"', b'[{"op": 1, "path": "/a"}]', b'[{"op": "add", "path": 1}]']
+    "body", [b"{}", b"[1]", b"[", b'"x"', b"[NaN]", b'[{"op": 1, "path": "/a"}]', b'[{"op": "add", "path": 1}]']
 )
 def test_what_is_no_json_patch_is_a_bad_request(kubernetes_api: Api, body: bytes) -> None:
     kubernetes_api.create()
@@ -266,6 +266,52 @@ def test_bad_labels_and_too_large_annotations_are_refused(
     assert answer.refusal[:2] == (422, "Invalid")
     assert answer.body["details"]["causes"][0]["field"] == field
     assert answer.body["details"]["kind"] == "Workflow"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "path": "", "value": {"a": 1}},
+        {"op": "replace", "path": "", "value": []},
+        {"op": "remove", "path": "/kind"},
+        {"op": "replace", "path": "/metadata", "value": "x"},
+        {"op": "replace", "path": "/metadata/labels", "value": ["x"]},
+        {"op": "add", "path": "/metadata/labels/a", "value": 1},
+        {"op": "add", "path": "/metadata/annotations/a", "value": {}},
+    ],
+)
+def test_a_patch_that_leaves_no_object_is_refused_with_its_result(kubernetes_api: Api, operation: object) -> None:
+    before = kubernetes_api.create()
+    answer = kubernetes_api.patch("waiting", [operation])
+    status, reason, message = answer.refusal
+    assert (status, reason) == (422, "Invalid")
+    assert message.startswith(' "" is invalid: patch: Invalid value: "')
+    assert answer.body["details"]["causes"][0]["field"] == "patch"
+    assert kubernetes_api.must("GET", kubernetes_api.workflow("waiting")) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "name"), [("/kind", "X", "X"), ("/apiVersion", "argoproj.io/v2", "Workflow")]
+)
+def test_a_patch_cannot_make_another_kind_of_it(kubernetes_api: Api, path: str, value: str, name: str) -> None:
+    kubernetes_api.create()
+    expected = {"X": "Workflow"}.get(value, "argoproj.io/v1alpha1")
+    answer = kubernetes_api.patch("waiting", [{"op": "replace", "path": path, "value": value}])
+    message = f'{name}.argoproj.io "waiting" is invalid: {path[1:]}: Invalid value: "{value}": must be {expected}'
+    assert answer.refusal == (422, "Invalid", message)
+
+
+def test_the_metadata_cannot_be_removed(kubernetes_api: Api) -> None:
+    kubernetes_api.create()
+    answer = kubernetes_api.patch("waiting", [{"op": "remove", "path": "/metadata"}])
+    message = "the name of the object (waiting based on URL) was undeterminable: name must be provided"
+    assert answer.refusal == (400, "BadRequest", message)
+
+
+def test_an_annotation_without_a_value_is_empty(kubernetes_api: Api) -> None:
+    kubernetes_api.create()
+    answer = kubernetes_api.patch("waiting", [{"op": "add", "path": "/metadata/annotations/a", "value": None}])
+    assert answer.body["metadata"]["annotations"]["a"] == ""
 
 
 def test_the_spec_cannot_be_removed(kubernetes_api: Api) -> None:

@@ -78,6 +78,8 @@ def test_field_selectors(labelled: Api, selector: str, expected: set[str]) -> No
         {"fieldSelector": "spec.x=1"},
         {"fieldSelector": "metadata.name"},
         {"continue": "no token"},
+        {"continue": "e30"},
+        {"limit": "x"},
     ],
 )
 def test_what_is_no_selector_or_token_is_a_bad_request(kubernetes_api: Api, query: dict[str, str]) -> None:

@@ -88,6 +88,18 @@ def test_empty_and_unknown_fields_are_left_out(kubernetes_api: Api) -> None:
     assert not {"labels", "annotations", "unknown", "generateName"} & set(created["metadata"])
 
 
+def test_a_new_object_has_no_version(kubernetes_api: Api) -> None:
+    body = {**WORKFLOW, "metadata": {"name": "new", "resourceVersion": "5"}}
+    answer = kubernetes_api.request("POST", kubernetes_api.workflows, body)
+    assert answer.refusal == (500, "", "resourceVersion should not be set on objects to be created")
+
+
+def test_bodies_are_json(kubernetes_api: Api) -> None:
+    body = {**WORKFLOW, "metadata": {"name": "new"}}
+    answer = kubernetes_api.request("POST", kubernetes_api.workflows, body, content_type="text/plain")
+    assert answer.refusal[:2] == (415, "UnsupportedMediaType")
+
+
 def test_a_bad_name_is_explained(kubernetes_api: Api) -> None:
     answer = kubernetes_api.request("POST", kubernetes_api.workflows, {**WORKFLOW, "metadata": {"name": "Upper"}})
     assert answer.refusal[2].startswith(

@@ -98,6 +98,11 @@ def test_one_object_can_be_watched(kubernetes_api: Api) -> None:
     assert summary(events, 2) == [("ADDED", "two")]
 
 
+def test_only_collections_are_watched(kubernetes_api: Api) -> None:
+    created = kubernetes_api.create()
+    assert kubernetes_api.must("GET", kubernetes_api.workflow("waiting"), watch="true") == created
+
+
 def test_the_first_objects_can_be_told_from_later_ones(kubernetes_api: Api) -> None:
     kubernetes_api.create()
     events = kubernetes_api.watch(
