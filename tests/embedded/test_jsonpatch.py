@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from func.embedded import jsonpatch, mergepatch
@@ -41,6 +41,7 @@ def pointers(value: object, path: str = "") -> list[tuple[str, object]]:
     return found
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, st.lists(OPERATIONS, max_size=5))
 def test_the_given_document_never_changes(document: dict[str, Any], operations: list[dict[str, Any]]) -> None:
     before = copy.deepcopy(document)
@@ -53,6 +54,7 @@ def test_the_given_document_never_changes(document: dict[str, Any], operations: 
         json.dumps(result)
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, st.data())
 def test_every_place_in_a_document_can_be_tested_replaced_and_removed(
     document: dict[str, Any], data: st.DataObject
@@ -74,6 +76,7 @@ def test_every_place_in_a_document_can_be_tested_replaced_and_removed(
             jsonpatch.apply(document, [{**test, "value": "something else"}])
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, KEYS, VALUES)
 def test_add_then_remove_is_nothing(document: dict[str, Any], key: str, value: object) -> None:
     path = "/" + key.replace("~", "~0").replace("/", "~1")
@@ -83,6 +86,7 @@ def test_add_then_remove_is_nothing(document: dict[str, Any], key: str, value: o
     assert jsonpatch.apply(document, [absent, add, {"op": "remove", "path": path}, absent]) == document
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_written_as_the_server_writes_it_is_found_equal(value: object) -> None:
     escapes = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
@@ -91,6 +95,7 @@ def test_what_is_written_as_the_server_writes_it_is_found_equal(value: object) -
     assert jsonpatch.apply({"a": value}, jsonpatch.parse(body)) == {"a": value}
 
 
+@settings(deadline=None)
 @given(TEXTS, st.sampled_from("\u00e9\u20ac\U0001f600<>&"))
 def test_characters_that_the_server_writes_otherwise_are_never_found_equal(text: str, odd: str) -> None:
     text += odd
@@ -100,6 +105,7 @@ def test_characters_that_the_server_writes_otherwise_are_never_found_equal(text:
         jsonpatch.apply({"a": {"b": [text]}}, jsonpatch.parse(body))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=30) | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_a_patch_or_a_value_error(body: bytes) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from func.embedded import selectors
@@ -44,6 +44,7 @@ def holds(labels: dict[str, str], key: str, operator: str, values: list[str]) ->
     return (key in labels) is (operator == "exists")
 
 
+@settings(deadline=None)
 @given(LABELS, st.lists(requirements(), max_size=4))
 def test_an_object_is_selected_if_all_requirements_hold(
     labels: dict[str, str], wanted: list[tuple[str, str, list[str], str]]
@@ -53,6 +54,7 @@ def test_an_object_is_selected_if_all_requirements_hold(
     assert selector.matches("namespace", "name", labels) is expected
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab=!<>(), ini./-_1\u00e9\n", max_size=20))
 def test_any_text_is_a_selector_or_a_value_error(text: str) -> None:
     for parse in (selectors.parse_labels, selectors.parse_fields):

@@ -47,7 +47,7 @@ def write(store: Store, namespace: str, name: str, labels: dict[str, str] | None
 
 
 @given(WRITES, SELECTORS, st.sampled_from(["", "n"]))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_the_index_selects_what_looking_at_all_would(
     writes: list[tuple[str, str, dict[str, str] | None]], text: str, namespace: str
 ) -> None:
@@ -66,7 +66,7 @@ def test_the_index_selects_what_looking_at_all_would(
 
 
 @given(WRITES, WRITES, SELECTORS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_list_and_the_watch_from_it_give_the_list_of_later(
     before: list[tuple[str, str, dict[str, str] | None]],
     after: list[tuple[str, str, dict[str, str] | None]],
@@ -95,7 +95,7 @@ def test_a_list_and_the_watch_from_it_give_the_list_of_later(
 
 
 @given(WRITES, WRITES)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_the_past_can_be_listed(
     before: list[tuple[str, str, dict[str, str] | None]], after: list[tuple[str, str, dict[str, str] | None]]
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from func.embedded import nodes, parameters, workflows
@@ -372,6 +372,7 @@ def gates_in(tree: object) -> int:
     return sum(gates_in(each) for each in tree)
 
 
+@settings(deadline=None)
 @given(TREES, st.randoms(use_true_random=False))
 def test_any_workflow_of_gates_ends_after_each_was_opened_once(tree: object, random: Any) -> None:  # noqa: ANN401
     workflow = new(*templates_of(tree, "main"))
