@@ -1,0 +1,24 @@
+"""Words from outside in the annotation: the API server finds them as they were written."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from func.embedded import jsonpatch
+from tests.core.bench import STATE, Bench
+from tests.payloads import HAPPENED, approved, cloudevent_structured, labeled
+
+
+@pytest.mark.parametrize("delivery", ["a<b>&c", "é\u2028", 'a"b\\c', "{{x}}"])
+def test_an_odd_id_of_a_delivery_does_not_block_the_workflow(delivery: str) -> None:
+    bench = Bench.at("wait-ready-for-qa")
+    assert bench.deliver(cloudevent_structured(approved(), delivery=delivery)).outcome == "parked"
+    kept = bench.document["metadata"]["annotations"][STATE]
+    (test,) = jsonpatch.parse(json.dumps([{"op": "test", "path": "/a", "value": kept}]).encode())
+    assert jsonpatch.equal(kept, test["value"])
+    later = HAPPENED + timedelta(minutes=1)
+    assert bench.deliver(approved(review_id=7, happened=later)).outcome == "parked"
+    assert bench.deliver(labeled()).outcome == "opened"
