@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from func.core.events import Event, Facts, look_up
 from func.core.outcomes import No, Task, Trail
+from func.core.patches import MAX_OUTPUT
 from func.core.rules import MAX_VALUE, Rules, Way, Withdrawal, fill, slug
 from func.core.selectors import is_label_value
 from func.core.state import Note
@@ -237,4 +238,6 @@ def _bring(event: Event, rules: Rules, gate: str, way: Way) -> Bring:
     label = way.fitting_label(event.facts, event.labels)
     facts = event.facts.model_copy(update={"label": label}) if label else event.facts
     filled = {name: fill(template, event) for name, template in rules.outputs.items()}
-    return Bring(gate, way, facts, {name: value for name, value in filled.items() if value is not None})
+    # One character more than an output may have: enough to be refused, and not too much to be remembered.
+    outputs = {name: value[: MAX_OUTPUT + 1] for name, value in filled.items() if value is not None}
+    return Bring(gate, way, facts, outputs)

@@ -6,6 +6,7 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/htt
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from func.core.outcomes import Answer, EventRef, No
 OWN_TYPES = "dev.taskgate."
 SOURCE = "/taskgate"
 _STRUCTURED = "application/cloudevents+json"
+_UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")  # what CloudEvents does not let into a text
 _MAX_ATTRIBUTE = 255  # characters; an id goes into the Workflow's annotation
 
 
@@ -97,8 +99,11 @@ def _check(attributes: Mapping[str, Any], data: object) -> Incoming:
         raise No("invalid", "The attribute specversion is not 1.0.")
     for name in ("id", "source", "type"):
         value = attributes.get(name)
-        if not isinstance(value, str) or not value or len(value) > _MAX_ATTRIBUTE:
-            raise No("invalid", f"The attribute {name} is missing, empty, no text or longer than {_MAX_ATTRIBUTE}.")
+        if not isinstance(value, str) or not 0 < len(value) <= _MAX_ATTRIBUTE or _UNFIT.search(value):
+            raise No(
+                "invalid",
+                f"The attribute {name} is missing, empty, no text, longer than {_MAX_ATTRIBUTE} or not printable.",
+            )
     ref = EventRef(attributes["id"], attributes["type"], attributes["source"])
     subject = attributes.get("subject")
     if subject is not None and not isinstance(subject, str):

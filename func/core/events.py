@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     StrictBool,
     StrictInt,
@@ -28,6 +29,7 @@ from func.core.outcomes import EventRef, No
 _GITHUB_TYPES = ("com.github.", "dev.knative.source.github.")
 _REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _SHOWN = 60  # characters of a wrong value that a message repeats
+_MAX_LABEL = 256  # characters that are kept; no pattern fits more than 255
 
 
 def parse_time(value: object) -> datetime:
@@ -57,8 +59,14 @@ def _parse_repository(value: object) -> str:
     return value
 
 
+class Together(ValueError):
+    """Several fields do not fit together; the message names them itself."""
+
+
 Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(show_time)]
 RepositoryName = Annotated[StrictStr, BeforeValidator(_parse_repository)]
+Number = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+Name = Annotated[StrictStr, Field(max_length=255)]  # what is remembered on the Workflow has an end
 
 
 class Facts(BaseModel):
@@ -124,8 +132,8 @@ class _Read(BaseModel):
 
 
 class _User(_Read):
-    login: StrictStr
-    id: StrictInt | None = None
+    login: Name
+    id: Number | None = None
 
 
 class _Label(_Read):
@@ -138,17 +146,17 @@ class _Repository(_Read):
 
 class _Head(_Read):
     ref: StrictStr
-    sha: StrictStr
+    sha: Name
     repo: _Repository | None = None  # null once a fork was deleted
 
 
 class _Base(_Read):
-    ref: StrictStr
+    ref: Name
     repo: _Repository
 
 
 class _PullRequest(_Read):
-    number: StrictInt
+    number: Number
     title: StrictStr = ""
     draft: StrictBool | None = None
     merged: StrictBool | None = None
@@ -159,15 +167,15 @@ class _PullRequest(_Read):
 
 
 class _Review(_Read):
-    id: StrictInt
+    id: Number
     user: _User | None = None  # null for a deleted account
-    state: StrictStr
-    commit_id: StrictStr | None = None
+    state: Name
+    commit_id: Name | None = None
     submitted_at: Time | None = None
 
 
 class _PullRequestPayload(_Read):
-    action: StrictStr
+    action: Name
     repository: _Repository
     pull_request: _PullRequest
     sender: _User | None = None
@@ -185,25 +193,40 @@ class _PushPayload(_Read):
 
 
 class _AnyPayload(_Read):
-    action: StrictStr | None = None
+    action: Name | None = None
 
 
 _Payload = TypeVar("_Payload", bound=BaseModel)
 
 
+# pydantic's kinds of error -> what was expected
+_EXPECTED: Mapping[str, str] = {
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "int_type": "a whole number",
+    "mapping_type": "an object",
+    "model_type": "an object",
+    "string_type": "a text",
+    "string_unicode": "a text in Unicode",
+    "tuple_type": "a list",
+}
+
+
 def describe(error: ValidationError) -> str:
-    """The first thing that is wrong, as `field is value: what was expected`."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    """The first thing that is wrong, as `field is value: expected ...`."""
+    first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "data"
     if first["type"] == "missing":
         return f"{where} is missing"
     if first["type"] == "extra_forbidden":
         return f"{where} is not known here, expected one of the documented names"
+    if isinstance(first.get("ctx", {}).get("error"), Together):
+        return first["msg"].removeprefix("Value error, ")
     value = repr(first["input"])
     shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if first["type"] == "value_error" and isinstance(first["input"], Mapping | BaseModel):
-        return message  # a rule about several fields names them itself
+    if first["type"] in _EXPECTED:
+        return f"{where} is {shown}: expected {_EXPECTED[first['type']]}"
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
     return f"{where} is {shown}: {message}"
 
 
@@ -271,7 +294,7 @@ def _pull_request(
         head=review.commit_id if review else pull.head.sha,
         review=review.id if review else None,
         verdict=review.state.casefold() if review else None,
-        label=payload.label.name if payload.label else None,
+        label=payload.label.name[:_MAX_LABEL] if payload.label else None,
         merged=pull.merged,
         draft=pull.draft,
         base=pull.base.ref,

@@ -58,6 +58,15 @@ _STATUS: Mapping[Outcome, int] = {
 WRITES: frozenset[Outcome] = frozenset({"opened", "parked", "withdrawn"})
 
 
+_MAX_REASON = 1000  # characters
+
+
+def _one_line(text: str) -> str:
+    """Words from outside may be long, and hold what a terminal would act on."""
+    shown = text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 4]}...."
+    return shown if shown.isprintable() else "".join(each if each.isprintable() else " " for each in shown)
+
+
 @dataclass(frozen=True, slots=True)
 class EventRef:
     """The CloudEvent that an answer is about."""
@@ -116,6 +125,9 @@ class Answer:
     would: Outcome | None = None
     code: int | None = None
     retry_after: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", _one_line(self.reason))
 
     @property
     def status(self) -> int:

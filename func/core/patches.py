@@ -171,10 +171,11 @@ def _outputs(opening: Opening) -> tuple[object, dict[str, str]]:
     published = {}
     for parameter in old["parameters"]:
         source = parameter.get("valueFrom") if isinstance(parameter, Mapping) else None
-        if not isinstance(source, Mapping) or source.get("supplied") is None:
+        name = parameter.get("name") if isinstance(parameter, Mapping) else None
+        if not isinstance(source, Mapping) or source.get("supplied") is None or not isinstance(name, str):
             new.append(parameter)
             continue
-        given = opening.values.get(parameter["name"])
+        given = opening.values.get(name)
         kept = {name: value for name, value in parameter.items() if name != "valueFrom"}
         new.append({**kept, "value": source.get("default") if given is None else given})
         if given is not None and isinstance(parameter.get("globalName"), str):

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from func.core.events import Event, Facts, RepositoryName, describe, github_kind, look_up
+from func.core.events import Event, Facts, RepositoryName, Together, describe, github_kind, look_up
 from func.core.selectors import Selector
 
 ANYONE = "anyone"
@@ -203,11 +203,11 @@ class WorkflowRules(_Part):
         try:
             _ = self.parsed_selector
         except ValueError as error:
-            raise ValueError(f"selector is {self.selector!r}: {error}") from None
+            raise Together(f"selector is {self.selector!r}: {error}") from None
         if self.name is not None:
             sample = self.name.replace("{task}", "1")
             if sample == self.name or not _KUBERNETES_NAME.fullmatch(sample):
-                raise ValueError(f"name is {self.name!r}: expected the name of a Workflow with {{task}} in it")
+                raise Together(f"name is {self.name!r}: expected the name of a Workflow with {{task}} in it")
         return self
 
     @cached_property
@@ -249,7 +249,7 @@ class Rules(_Part):
     def _check(self) -> Rules:
         self._check_repositories()
         if ANYONE in self.people:
-            raise ValueError(f"people.{ANYONE}: this name stands for everybody, choose another one")
+            raise Together(f"people.{ANYONE}: this name stands for everybody, choose another one")
         for gate, ways in self.gates.items():
             for way in ways:
                 self._check_way(f"gates.{gate}", way)
@@ -260,7 +260,7 @@ class Rules(_Part):
         for repository in self.repositories or ():
             other = seen.setdefault(slug(repository).casefold(), repository)
             if other.casefold() != repository.casefold():
-                raise ValueError(
+                raise Together(
                     f"repositories: {other} and {repository} are the same as a label ({slug(repository)}), "
                     "so their Workflows can't be told apart: rename one, or run a function for each"
                 )
@@ -271,15 +271,15 @@ class Rules(_Part):
         for match in matches:
             for group in match.by:
                 if group not in groups:
-                    raise ValueError(f"{place}.by is {group!r}: expected one of {', '.join(groups)}")
+                    raise Together(f"{place}.by is {group!r}: expected one of {', '.join(groups)}")
         for name in way.event:
             known = name.partition(".")[0] in _ACTIONS and github_kind(name) is None
             if known and way.task:
-                raise ValueError(f"{place}.task is {way.task!r}: the task of {name} is found by the rules of `task`")
+                raise Together(f"{place}.task is {way.task!r}: the task of {name} is found by the rules of `task`")
             if not known and not way.task:
-                raise ValueError(f"{place}.event is {name!r}: expected also `task`, the path of the task in its data")
+                raise Together(f"{place}.event is {name!r}: expected also `task`, the path of the task in its data")
             if way.task and self.workflows.labels.repository and not way.repository:
-                raise ValueError(
+                raise Together(
                     f"{place}.repository is missing: expected the path of the repository in the data of {name}, "
                     "because Workflows have a label for it"
                 )

@@ -105,7 +105,7 @@ def parameters(holder: object) -> list[Mapping[str, Any]]:
 
 def is_finished(labels: Mapping[str, str], phase: object = None) -> bool:
     """Has the Workflow come to its end? (From its labels, and its phase where that is known.)"""
-    return labels.get(_COMPLETED_LABEL) == "true" or phase in _FINISHED
+    return labels.get(_COMPLETED_LABEL) == "true" or (isinstance(phase, str) and phase in _FINISHED)
 
 
 def read_workflow(raw: Mapping[str, Any]) -> Workflow:
@@ -123,6 +123,8 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
     status = raw.get("status") or {}
     if not isinstance(status, Mapping):
         raise _odd(ref, "status is no object")
+    if not isinstance(status.get("phase", ""), str):
+        raise _odd(ref, "status.phase is no text")
     try:
         created = parse_time(metadata.get("creationTimestamp"))
     except ValueError:
@@ -181,7 +183,7 @@ def decompress(text: object) -> object:
     if not isinstance(text, str):
         raise ValueError("is no text")  # noqa: TRY004 - what is wrong is the content
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(text, validate=True))) as packed:
+        with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(text.encode(), validate=True))) as packed:
             content = packed.read(_MAX_NODES_BYTES + 1)
         if len(content) > _MAX_NODES_BYTES:
             raise ValueError(f"holds more than {_MAX_NODES_BYTES} bytes")

@@ -26,9 +26,8 @@ def cluster(running_cluster: EmbeddedCluster) -> Iterator[EmbeddedCluster]:
     running_cluster.store.ensure_namespace(NAMESPACE)
     yield running_cluster
     running_cluster.tokens.clear()
-    for stored in list(running_cluster.store):
-        if stored.resource is NAMESPACES:
-            running_cluster.store.delete(NAMESPACES, "", stored.name)
+    for stored in running_cluster.store.select(NAMESPACES).items:
+        running_cluster.store.delete(NAMESPACES, "", stored.name)
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ class Site:
 
     def everything(self) -> dict[str, Workflow]:
         """All Workflows as they are now, by namespace and name."""
-        found = (stored.document for stored in self.cluster.store if stored.resource is WORKFLOWS)
+        found = (stored.document for stored in self.cluster.store.select(WORKFLOWS).items)
         return {f"{each['metadata']['namespace']}/{each['metadata']['name']}": each for each in found}
 
     def phase(self, gate: str, name: str = "play-task-3-workflow") -> str:

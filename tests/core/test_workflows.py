@@ -1,0 +1,68 @@
+"""What the function reads of a Workflow, and which shapes it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from func.core.outcomes import No
+from func.core.workflows import compress, decompress, read_workflow
+from tests.fleet import recorded, waiting_workflow
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("status", "odd"),
+        ("status", [1]),
+        ("status", {"phase": None}),
+        ("status", {"phase": ["odd"]}),
+        ("metadata", None),
+        ("metadata", "odd"),
+        ("metadata", {"name": "x"}),
+        ("metadata", {"creationTimestamp": 3}),
+        ("metadata", {"creationTimestamp": "2026-11-22T10:00:00Z", "labels": ["odd"]}),
+        ("metadata", {"creationTimestamp": "2026-11-22T10:00:00Z", "labels": {"a": 1}}),
+        ("metadata", {"creationTimestamp": "2026-11-22T10:00:00Z", "annotations": {"a": None}}),
+    ],
+)
+def test_an_object_that_is_no_workflow_is_refused_by_name(place: str, value: object) -> None:
+    workflow: dict[str, Any] = waiting_workflow(3) | {place: value}
+    with pytest.raises(No) as refused:
+        read_workflow(workflow)
+    assert refused.value.outcome == "refused"
+    assert "can't be read" in refused.value.reason
+
+
+@pytest.mark.parametrize("status", [None, {}, {"nodes": None}])
+def test_a_workflow_without_nodes_has_no_gates(status: object) -> None:
+    workflow = read_workflow(waiting_workflow(3) | {"status": status})
+    assert workflow.gate_nodes("wait-pr-approved", {}) == []
+    assert not workflow.finished
+
+
+def test_packed_nodes_are_read_and_packed_again_as_they_were() -> None:
+    workflow = read_workflow(recorded("compressed-nodes"))
+    assert workflow.stored == "compressed"
+    assert len(workflow.gate_nodes("wait-pr-approved", {})) == 1
+    assert decompress(compress(workflow.nodes)) == workflow.nodes
+
+
+@pytest.mark.parametrize("text", [3, "", "odd", "H4sIAAAAAAAC", "e30=", "w" * 100, "é"])
+def test_what_is_no_packed_json_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="is no"):
+        decompress(text)
+
+
+def test_a_bomb_of_packed_nodes_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than"):
+        decompress(compress({"a": "x" * (65 * 1024 * 1024)}))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fits"), [({}, 1), ({"event": "pr-approved"}, 1), ({"event": "other"}, 0), ({"other": "x"}, 0)]
+)
+def test_a_gate_may_be_told_by_its_inputs(inputs: dict[str, str], fits: int) -> None:
+    workflow = read_workflow(recorded("gate-with-inputs"))
+    assert len(workflow.gate_nodes("wait-event", inputs)) == fits
