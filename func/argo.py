@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from func.core.outcomes import No
 from func.core.patches import Opening
 from func.core.workflows import Workflow, parameters
-from func.kube import Budget, Forbidden, LostRace, NotFound, Unavailable
+from func.kube import Budget, Forbidden, LostRace, NotFound, Unavailable, read_within
 
 _NOT_WAITING = "no suspend nodes matching"
 
@@ -72,6 +73,7 @@ class ArgoServer:
         timeout = min(self.call_timeout, budget.left())
         if timeout <= 0:
             raise Unavailable("the time for this event is used up")
+        deadline = time.monotonic() + timeout
         budget.calls += 1
         # Namespace and name were given by the Kubernetes API, so they need no escaping.
         url = f"{self.url}/api/v1/workflows/{workflow.ref.namespace}/{workflow.ref.name}{rest}"
@@ -80,14 +82,18 @@ class ArgoServer:
             headers["Authorization"] = f"Bearer {self._token()}"
         try:
             response = self.pool.request(
-                method, url, body=json.dumps(body) if body else None, headers=headers, timeout=timeout, retries=False
+                method,
+                url,
+                body=json.dumps(body) if body else None,
+                headers=headers,
+                timeout=urllib3.Timeout(total=timeout),
+                retries=False,
+                preload_content=False,
             )
-            answer = json.loads(response.data)
+            content = read_within(deadline, response)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unavailable(f"Argo Server does not answer ({type(error).__name__})") from None
-        except (ValueError, RecursionError):
-            raise Unavailable("Argo Server sent no JSON") from None
-        return _checked(response.status, answer)
+        return _checked(response.status, content)
 
     def _token(self) -> str:
         try:
@@ -106,15 +112,22 @@ def _all_values(opening: Opening) -> dict[str, str]:
     return values
 
 
-def _checked(status: int, answer: object) -> dict[str, Any]:
-    words = str(answer.get("message"))[:500] if isinstance(answer, dict) else ""
-    if status == 404:
-        raise NotFound(words)
+def _checked(status: int, content: bytes) -> dict[str, Any]:
+    """Each status that is no success -> its exception."""
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        answer = None
+    words = str(answer.get("message"))[:500] if isinstance(answer, dict) else "it sent no JSON"
     if status in (401, 403):
         raise Forbidden(f"Argo Server refuses it: {words}")
+    if not isinstance(answer, dict):
+        raise Unavailable(f"there is no Argo Server at the URL of ARGO_SERVER, status {status}: {words}")
+    if status == 404:
+        raise NotFound(words)
     if status == 500 and _NOT_WAITING in words:
         raise LostRace(words)
-    if status >= 300 or not isinstance(answer, dict):
+    if status >= 300:
         raise Unavailable(f"Argo Server says {status}: {words}")
     return answer
 

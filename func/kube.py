@@ -18,6 +18,7 @@ from func.core.outcomes import Outcome
 
 # A test of a JSON Patch that failed; the API gives it no other mark (a policy's no has words of its own).
 _TEST_FAILED = "the server rejected our request due to an error in our request"
+_PIECE = 1 << 16  # bytes
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
@@ -116,6 +117,7 @@ class Api:
         timeout = min(self.call_timeout, budget.left())
         if timeout <= 0:
             raise Unavailable("the time for this event is used up")
+        deadline = time.monotonic() + timeout
         budget.calls += 1
         # param_serialize escapes names and values, and refreshes the service account's token.
         _, url, sent_headers, _, _ = self.client.param_serialize(
@@ -127,8 +129,8 @@ class Api:
             auth_settings=["BearerToken"],
         )
         try:
-            response = self.client.call_api(method, url, sent_headers, body, _request_timeout=timeout)
-            return response.status, response.read(), response.headers
+            response = self.client.call_api(method, url, sent_headers, body, _request_timeout=timeout).response
+            return response.status, read_within(deadline, response), response.headers
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             raise _NoAnswer(_short(error)) from None
 
@@ -228,6 +230,10 @@ class Workflows:
         if status >= 500:
             raise Unsure(f"the Kubernetes API answered the write with {status}")
         _check(status, body, answer_headers, writes=True)
+        try:
+            _object(body)
+        except _NoAnswer as error:  # a success that the API did not tell
+            raise Unsure(f"the write got no answer ({error})") from None
 
     def _read(
         self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], accept: str, budget: Budget
@@ -246,6 +252,23 @@ class Workflows:
         raise AssertionError("unreachable")  # pragma: no cover
 
 
+def read_within(deadline: float, response: Any) -> bytes:  # noqa: ANN401 - urllib3 is loaded late
+    """The body of a response of urllib3, whose own timeout is for each piece of it.
+
+    Args:
+        deadline: for all of it, on the monotonic clock.
+
+    Raises: TimeoutError; HTTPError, when the connection ends before the body does.
+    """
+    body = bytearray()
+    while chunk := response.read1(_PIECE):
+        body += chunk
+        if time.monotonic() > deadline:
+            response.close()
+            raise TimeoutError("the answer comes too slowly")
+    return bytes(body)
+
+
 class _NoAnswer(KubernetesError):
     """The connection could not be made, was cut, or was silent for too long."""
 
@@ -258,6 +281,10 @@ def _short(error: Exception) -> str:
 
 def _parse(status: int, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
     _check(status, body, headers, writes=False)
+    return _object(body)
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

@@ -111,6 +111,7 @@ class Pipeline:
     def _carry_out(self, case: Case, find: Callable[[], Workflow], decide: Callable[[Workflow], Decision]) -> Answer:
         """Read, decide, write; when somebody else wrote first, all over again."""
         unsure: Decision | None = None
+        why = ""
         for attempt in range(MAX_WRITES + 1):
             try:
                 workflow = find()
@@ -127,10 +128,10 @@ class Pipeline:
                     self.workflows.patch(workflow.ref.name, decision.patch, case.budget)
                 return self._settle(decision, workflow, case)
             except (LostRace, NotFound):
-                unsure = None
-            except Unsure:
-                continue
-        raise Unavailable(f"others kept changing the Workflow, the race was lost {MAX_WRITES} times")
+                unsure, why = None, "others kept changing the Workflow, the race was lost"
+            except Unsure as error:
+                why = str(error)
+        raise Unavailable(f"{why} {MAX_WRITES} times")
 
     def _hydrated(self, workflow: Workflow, case: Case) -> Workflow:
         """The Workflow with its nodes, wherever they are stored."""
