@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
 
 # name -> the module of func.commands that has a click command of this name
-_COMMANDS = ("serve", "cluster", "demo", "check", "explain")
+_COMMANDS = ("serve", "cluster", "demo")
 
 
 class _Commands(click.Group):
@@ -24,7 +25,19 @@ class _Commands(click.Group):
         return command
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_CONTEXT = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+    # https://no-color.org; else click colours what goes to a terminal
+    "color": False if os.environ.get("NO_COLOR") else None,
+}
+_EPILOG = """\b
+Completion of commands and options, for bash (or zsh_source, fish_source):
+  eval "$(_TASKGATE_COMPLETE=bash_source taskgate)"
+"""
+
+
+@click.command(cls=_Commands, context_settings=_CONTEXT, epilog=_EPILOG)
 @click.version_option(package_name="taskgate", prog_name="taskgate")
 def main() -> None:
     """An event from outside opens exactly one gate of exactly one running Argo Workflow."""

@@ -1,0 +1,97 @@
+"""Events to try things out with, as GitHub sends them: pull request #123 of 5dlabs/cto, of task 3."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+CloudEvent = dict[str, Any]
+TASK = 3
+GATE = "wait-pr-approved"
+_PAYLOAD = Path(__file__).with_name("approval.json")
+_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def approved(now: datetime) -> CloudEvent:
+    """5DLabs-Tess[bot] has just approved the pull request.
+
+    Args:
+        now: UTC; all times of the recorded payload move along.
+    """
+    payload = json.loads(_PAYLOAD.read_text(encoding="utf-8"))
+    late = now.replace(microsecond=0) - datetime.fromisoformat(payload["review"]["submitted_at"])
+    return _cloudevent("pull_request_review", _moved(payload, late), now)
+
+
+def by_a_stranger(now: datetime) -> CloudEvent:
+    """Somebody else has approved it."""
+    event = approved(now)
+    person = event["data"]["review"]["user"] | {"login": "octocat", "id": 583231, "type": "User"}
+    event["data"]["review"]["user"] = event["data"]["sender"] = person
+    return event
+
+
+def merged(now: datetime) -> CloudEvent:
+    """The pull request was merged, a minute after its approval."""
+    time = now + timedelta(minutes=1)
+    payload = approved(now)["data"]
+    pull_request = payload["pull_request"] | {
+        "state": "closed",
+        "merged": True,
+        "merged_by": payload["sender"],
+        "mergeable": None,
+        "rebaseable": None,
+        "mergeable_state": "unknown",
+        "comments": 0,
+        "review_comments": 0,
+        "maintainer_can_modify": False,
+        "commits": 4,
+        "additions": 182,
+        "deletions": 27,
+        "changed_files": 6,
+    }
+    pull_request |= dict.fromkeys(("updated_at", "closed_at", "merged_at"), time.strftime(_FORMAT))
+    kept = {name: payload[name] for name in ("repository", "organization", "sender", "installation")}
+    number = pull_request["number"]
+    return _cloudevent(
+        "pull_request", {"action": "closed", "number": number, "pull_request": pull_request, **kept}, now
+    )
+
+
+# name of the file -> what it is, how it is made
+EVENTS: dict[str, tuple[str, Callable[[datetime], CloudEvent]]] = {
+    "approved.json": ("Tess approves pull request #123: opens wait-pr-approved of task 3", approved),
+    "merged.json": ("it is merged: opens wait-pr-merged, or waits until that gate is reached", merged),
+    "stranger.json": ("somebody else approves: refused", by_a_stranger),
+}
+
+
+def _moved(value: Any, late: timedelta) -> Any:  # noqa: ANN401 - any JSON
+    """The same with all times later."""
+    if isinstance(value, dict):
+        return {name: _moved(item, late) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item, late) for item in value]
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return (datetime.fromisoformat(value) + late).astimezone(UTC).strftime(_FORMAT)
+    return value
+
+
+def _cloudevent(kind: str, payload: dict[str, Any], now: datetime) -> CloudEvent:
+    """As our Sensor sends it; the id is GitHub's of this delivery."""
+    return {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "type": f"com.github.{kind}",
+        "source": payload["repository"]["html_url"],
+        "subject": f"{payload['repository']['full_name']}#{payload['pull_request']['number']}",
+        "time": now.strftime(_FORMAT),
+        "datacontenttype": "application/json",
+        "data": payload,
+    }

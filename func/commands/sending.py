@@ -1,0 +1,73 @@
+"""CloudEvents to a function over HTTP, in structured mode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+_TIMEOUT = urllib3.Timeout(connect=5, read=30)  # seconds; a start from zero may take its time
+
+
+class NoReplyError(Exception):
+    """The function did not answer; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the function answered.
+
+    Args:
+        headers: With names in lower case.
+        body: The JSON object; empty where there is none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+
+    @property
+    def is_final(self) -> bool:
+        """Sending the event again would change nothing."""
+        return self.status not in (401, 500, 503)
+
+
+class Sender:
+    """Sends events to one function.
+
+    Args:
+        url: Of the function.
+        token: For the Authorization header; None to send none.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        self._headers = {"Content-Type": "application/cloudevents+json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
+
+    def send(self, event: Mapping[str, Any]) -> Reply:
+        """One CloudEvent.
+
+        Raises: NoReplyError.
+        """
+        try:
+            response = self._pool.request("POST", self.url, body=json.dumps(event).encode(), headers=self._headers)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            cause = getattr(error, "reason", None) or error
+            words = str(cause).rpartition(": ")[2]  # without the object that urllib3 puts before it
+            raise NoReplyError(f"{self.url} does not answer ({words})") from None
+        try:
+            body = json.loads(response.data) if response.data else {}
+        except (ValueError, RecursionError):
+            body = {}
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status, headers, body if isinstance(body, dict) else {})
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
