@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -18,16 +17,20 @@ import yaml
 
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import ArgoEvents, EventSource, Object, Sensor
+from tests.cluster.built import find_tools
 from tests.cluster.event_bus import Nats
+from tests.cluster.installation import Installation, install
+from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes
 from tests.cluster.sink import Sink
+from tests.manifests.building import build, find
 
-HERE = Path(__file__).parent
-CRDS = HERE.parent / "data" / "crds"
+CRDS = Path(__file__).parents[1] / "data" / "crds"
 WORKFLOW_CRD = CRDS / "argo-workflows-v4.1.2-workflows-minimal.yaml"
 
 PROCESSES = pytest.StashKey[Processes]()
 STARTED = pytest.StashKey[float]()
+MEASURED = pytest.StashKey[list[str]]()
 USES = {"processes"}  # every fixture here that runs something asks for it
 
 
@@ -35,17 +38,6 @@ USES = {"processes"}  # every fixture here that runs something asks for it
 def tools() -> Path:
     """The folder of the real components; skips where they have not been built."""
     return find_tools()
-
-
-def find_tools() -> Path:
-    """The same for what is no fixture: the test that asks is skipped where they have not been built."""
-    found = subprocess.run([HERE / "build", "--where"], text=True, capture_output=True, check=False)
-    if found.returncode == 0:
-        return Path(found.stdout.strip())
-    missing = "the real components are not built: 'make cluster-tools' builds them"
-    if os.environ.get("TASKGATE_REQUIRE_CLUSTER") == "1":
-        pytest.fail(missing)
-    pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +132,63 @@ def sensor(argo_events: ArgoEvents) -> Callable[[Object, Mapping[str, int]], Sen
     return argo_events.sensor
 
 
+@pytest.fixture(scope="session")
+def argo_events_manifests() -> list[Object]:
+    """What people apply with overlays/argo-events."""
+    return build("overlays/argo-events")
+
+
+@pytest.fixture(scope="session")
+def installed_cluster(
+    tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory, argo_events_manifests: list[Object]
+) -> Iterator[RealApiServer]:
+    """An API server on which somebody has done what knative/README.md says; tests leave no Workflow behind."""
+    with running_api_server(tools, processes, tmp_path_factory.mktemp("installed")) as server:
+        crds = [*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml"))]
+        install(server, crds, argo_events_manifests)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def installed_sensor(argo_events_manifests: list[Object]) -> Object:
+    """The Sensor of `installation`; a module that wants other waiting times overrides this."""
+    return find(argo_events_manifests, "Sensor", "taskgate")
+
+
+@pytest.fixture(scope="module")
+def running_installation(
+    tools: Path,
+    processes: Processes,
+    tmp_path_factory: pytest.TempPathFactory,
+    installed_cluster: RealApiServer,
+    argo_events_manifests: list[Object],
+    installed_sensor: Object,
+) -> Iterator[Installation]:
+    """The processes of `installation`, for all tests of a module."""
+    folder = tmp_path_factory.mktemp("installation")
+    with ExitStack() as started:
+        nats = Nats(tools, processes, folder / "nats", find(argo_events_manifests, "EventBus", "taskgate"))
+        started.callback(nats.close)
+        nats.start()
+        argo = ArgoEvents(tools, processes, folder / "argo-events", installed_cluster, nats, started)
+        function = Pod(processes, folder / "function", installed_cluster, argo_events_manifests)
+        started.callback(function.close)
+        yield Installation(installed_cluster, nats, argo, function, argo_events_manifests, installed_sensor)
+
+
+@pytest.fixture
+def installation(running_installation: Installation) -> Iterator[Installation]:
+    """All that people install, running, with no Workflow and no dead letter: see Installation."""
+    yield running_installation
+    running_installation.clear()
+
+
+@pytest.fixture
+def measured(pytestconfig: pytest.Config) -> list[str]:
+    """Lines for the summary at the end of the session."""
+    return pytestconfig.stash.setdefault(MEASURED, [])
+
+
 @pytest.fixture
 def problems(tools: Path) -> Callable[[Iterable[Object]], list[str]]:
     """`problems(objects)` is what argo-events' own types and validators have against them, one line for each object."""
@@ -189,7 +238,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says where the logs are, if they stayed."""
+    """Shows what was measured, and says where the logs are, if they stayed."""
+    for line in config.stash.get(MEASURED, []):
+        terminalreporter.write_line(f"Measured: {line}")
     started = config.stash.get(PROCESSES, None)
     if started is not None and started.folder.exists():
         terminalreporter.write_line(f"Logs of the real components: {started.folder}")

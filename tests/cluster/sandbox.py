@@ -4,6 +4,7 @@ A script, not a module: `python sandbox.py SPEC`, where SPEC is a JSON file:
     root     an empty folder, on which the program's root is mounted (only it and its children see that)
     show     path that the program sees -> path of the machine that it is
     files    path -> content of the files that only the program sees
+    network  false: the program has the machine's network, and inward and outward are empty
     inward   [[file descriptor, port]]: what comes to this listening socket of the machine goes to the program's port
     outward  [[address, port, port of the machine]]: what the program sends to the first two goes to the machine's port
     command, environment
@@ -53,13 +54,15 @@ def die_with_parent() -> None:
     call("prctl", PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
-def enter_namespaces() -> None:
-    """Leaves the machine's network and mounts; root inside is the user outside."""
+def enter_namespaces(*, network: bool) -> None:
+    """Leaves the machine's mounts, and its network if asked to; root inside is the user outside."""
     user, group = os.getuid(), os.getgid()
-    call("unshare", CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS)
+    call("unshare", CLONE_NEWUSER | CLONE_NEWNS | (CLONE_NEWNET if network else 0))
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {user} 1")
     Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    if not network:
+        return
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
@@ -118,7 +121,7 @@ async def relay(joints: list[tuple[socket.socket, int]], child: int) -> NoReturn
 
 def inside(spec: dict[str, Any], outside: socket.socket) -> NoReturn:
     """The part in the namespaces: makes them, starts the program, relays what comes in."""
-    enter_namespaces()
+    enter_namespaces(network=spec["network"])
     die_with_parent()
     root = Path(spec["root"])
     build_root(root, spec["show"], spec["files"])

@@ -16,7 +16,7 @@ SANDBOX = Path(__file__).with_name("sandbox.py")
 
 
 class Sandboxed:
-    """A program with a root and a network of its own, to be started, killed and started again.
+    """A program with a root of its own, to be started, killed and started again.
 
     Args:
         folder: a new one, for what the sandbox needs.
@@ -42,7 +42,7 @@ class Sandboxed:
         outward: Sequence[tuple[str, int, int]],
         files: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Starts it, or starts it again.
+        """Starts it, or starts it again; where both `inward` and `outward` are empty it has the machine's network.
 
         Args:
             show: path that the program sees -> file or folder of the machine.
@@ -62,6 +62,7 @@ class Sandboxed:
                         "root": str(self._root),
                         "show": {path: str(machines) for path, machines in show.items()},
                         "files": dict(files),
+                        "network": bool(inward or outward),
                         "inward": [[one.fileno(), port] for one, port in listening],
                         "outward": list(outward),
                         "command": self._command,

@@ -2,53 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from tests import fleet, payloads
-from tests.cluster.api_client import MERGE_PATCH, WORKFLOWS
+from tests.cluster.api_client import MERGE_PATCH
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import EventSource, Object, Sensor
-from tests.cluster.fixtures import CRDS, running_api_server
-from tests.cluster.processes import Processes, wait_for
+from tests.cluster.installation import OURS, SECRETS, SERVICE
+from tests.cluster.processes import wait_for
 from tests.cluster.sink import Request, Sink
 from tests.cluster.webhooks import deliver
-from tests.manifests.building import build, find
-
-SERVICE = "taskgate.taskgate.svc.cluster.local"
-SECRETS = {
-    "taskgate-github-webhook": {"secret": "the webhook's secret"},
-    "taskgate-token": {"token": "abc", "authorization": "Bearer abc"},
-}
-WORKFLOWS_HERE = WORKFLOWS.format("agent-platform")
+from tests.manifests.building import find
 
 StartEventSource = Callable[[Object], EventSource]
 StartSensor = Callable[[Object, Mapping[str, int]], Sensor]
 
 
 @pytest.fixture(scope="module")
-def manifests() -> list[Object]:
+def manifests(argo_events_manifests: list[Object]) -> list[Object]:
     """What people apply."""
-    return build("overlays/argo-events")
+    return argo_events_manifests
 
 
 @pytest.fixture(scope="module")
-def control_plane(
-    tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory, manifests: list[Object]
-) -> Iterator[RealApiServer]:
+def control_plane(installed_cluster: RealApiServer) -> RealApiServer:
     """An API server on which somebody has done what knative/README.md says."""
-    with running_api_server(tools, processes, tmp_path_factory.mktemp("installed")) as server:
-        server.install(*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml")))
-        server.create_namespace("agent-platform")
-        applied = server.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", objects=manifests)
-        assert applied.returncode == 0, applied.stderr
-        for name, data in SECRETS.items():
-            secret = {"metadata": {"name": name}, "stringData": data}
-            server.admin.must("POST", "/api/v1/namespaces/taskgate/secrets", secret)
-        yield server
+    return installed_cluster
 
 
 @pytest.fixture
@@ -77,7 +59,7 @@ def test_a_signed_webhook_comes_out_as_a_structured_cloudevent(
     assert deliver(github.url("webhook"), payload, secret, delivery="delivery-1") == 200
     request = sink.wait_for(1)[0]
     assert request.headers["content-type"] == "application/cloudevents+json"
-    assert request.headers["authorization"] == "Bearer abc"
+    assert request.headers["authorization"] == SECRETS["taskgate-token"]["authorization"]
     event = request.json
     assert event["specversion"] == "1.0"
     assert event["type"] == "com.github.pull_request_review"
@@ -115,8 +97,8 @@ def test_only_workflows_on_which_a_key_waits_make_events(
     def create(name: str, **labels: str) -> str:
         workflow: dict[str, Any] = fleet.recorded("steps-first-gate")
         workflow["metadata"] = {"name": name, "labels": labels}
-        api.must("POST", WORKFLOWS_HERE, workflow)
-        return f"{WORKFLOWS_HERE}/{name}"
+        api.must("POST", OURS, workflow)
+        return f"{OURS}/{name}"
 
     def subjects(requests: list[Request]) -> list[str]:
         return [request.json["subject"] for request in requests]
@@ -132,3 +114,4 @@ def test_only_workflows_on_which_a_key_waits_make_events(
     assert subjects(sink.wait_for(2)) == ["agent-platform/parked", "agent-platform/plain"]
     api.must("PATCH", plain, {"metadata": {"labels": {"other": "again"}}}, content_type=MERGE_PATCH)
     assert subjects(sink.wait_for(3))[2:] == ["agent-platform/plain"]
+    api.must("DELETE", OURS)

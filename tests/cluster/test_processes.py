@@ -46,6 +46,7 @@ def sandboxed(folder: Path, script: str, files: dict[str, str] | None = None) ->
                 "root": str(root),
                 "show": {path: path for path in ("/usr", "/bin", "/lib", "/lib64") if Path(path).exists()},
                 "files": files or {},
+                "network": True,
                 "inward": [],
                 "outward": [],
                 "command": ["/bin/sh", "-c", script],

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.fixtures import find_tools
+from tests.cluster.built import find_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 KNATIVE = ROOT / "knative"

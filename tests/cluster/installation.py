@@ -1,0 +1,106 @@
+"""All that knative/overlays/argo-events makes of a cluster, running: from GitHub's webhook to the Workflow."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.cluster.api_client import WORKFLOWS
+from tests.cluster.api_server import RealApiServer
+from tests.cluster.argo_events import ArgoEvents, Object
+from tests.cluster.event_bus import Nats
+from tests.cluster.pod import Pod
+from tests.cluster.processes import wait_for
+from tests.cluster.webhooks import deliver
+from tests.fleet import NAMESPACE, Workflow
+from tests.manifests.building import find
+from tests.payloads import Payload
+
+TOKEN, WEBHOOK_SECRET = "the-function's-token", "the webhook's secret"
+SECRETS = {
+    "taskgate-github-webhook": {"secret": WEBHOOK_SECRET},
+    "taskgate-token": {"token": TOKEN, "authorization": f"Bearer {TOKEN}"},
+}
+SERVICE = "taskgate.taskgate.svc.cluster.local"
+OURS = WORKFLOWS.format(NAMESPACE)
+SECRETS_PATH = "/api/v1/namespaces/taskgate/secrets"
+DEAD_LETTERS = "/api/v1/namespaces/taskgate/configmaps?labelSelector=taskgate.dev%2Fdead-letter%3Dtrue"
+
+
+def install(api: RealApiServer, crds: Iterable[Path], manifests: list[Object]) -> None:
+    """Does with an empty API server what knative/README.md says."""
+    api.install(*crds)
+    api.create_namespace(NAMESPACE)
+    applied = api.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", objects=manifests)
+    assert applied.returncode == 0, applied.stderr
+    for name, data in SECRETS.items():
+        api.admin.must("POST", SECRETS_PATH, {"metadata": {"name": name}, "stringData": data})
+
+
+def hastened(sensor: Object, duration: str) -> Object:
+    """The same Sensor, whose triggers wait this long instead of a second before the second try, and so on."""
+    sensor = copy.deepcopy(sensor)
+    for trigger in sensor["spec"]["triggers"]:
+        for each in (trigger, trigger["dlqTrigger"]):
+            each["retryStrategy"]["duration"] = duration
+    return sensor
+
+
+class Installation:
+    """The running whole. Only the workflow-controller is not there: a test that wants a Workflow to move moves it.
+
+    Args:
+        sensor: the one of the manifests, or one with other waiting times.
+    """
+
+    def __init__(
+        self, api: RealApiServer, nats: Nats, argo: ArgoEvents, function: Pod, manifests: list[Object], sensor: Object
+    ) -> None:
+        self.api = api
+        self.nats = nats
+        self.function = function
+        function.start()
+        self.waiting = argo.event_source(find(manifests, "EventSource", "waiting"))
+        self.github = argo.event_source(find(manifests, "EventSource", "github"))
+        self.sensor = argo.sensor(sensor, {SERVICE: function.port})
+
+    def deliver(
+        self, payload: Payload, delivery: str, secret: str = SECRETS["taskgate-github-webhook"]["secret"]
+    ) -> int:
+        """GitHub's webhook; gives the status of the EventSource's answer."""
+        return deliver(self.github.url("webhook"), payload, secret, delivery)
+
+    def create(self, *workflows: Workflow) -> None:
+        """Puts Workflows into the cluster with their status; what the API server gives an object is its own."""
+        for workflow in workflows:
+            metadata = {key: workflow["metadata"].get(key, {}) for key in ("name", "labels", "annotations")}
+            self.api.admin.must("POST", OURS, {**workflow, "metadata": metadata})
+
+    def workflow(self, name: str) -> Workflow:
+        """A Workflow as it is now."""
+        found: Workflow = self.api.admin.must("GET", f"{OURS}/{name}")
+        return found
+
+    def open_gates(self) -> set[tuple[str, str]]:
+        """All gates that are open, as (Workflow's name, gate)."""
+        return {
+            (workflow["metadata"]["name"], node["displayName"])
+            for workflow in self.api.admin.must("GET", OURS)["items"]
+            for node in workflow["status"]["nodes"].values()
+            if (node["type"], node["phase"]) == ("Suspend", "Succeeded")
+        }
+
+    def dead_letters(self) -> list[Object]:
+        """The ConfigMaps with events that could not be delivered."""
+        found: list[Object] = self.api.admin.must("GET", DEAD_LETTERS)["items"]
+        return found
+
+    def wait_until_done(self, timeout: float = 60.0) -> None:
+        """Returns once the Sensor is done with all that came in."""
+        wait_for("the Sensor to be done", lambda: self.sensor.idle() or None, timeout=timeout)
+
+    def clear(self) -> None:
+        """Takes away all Workflows and dead letters."""
+        self.api.admin.must("DELETE", OURS)
+        self.api.admin.must("DELETE", DEAD_LETTERS)

@@ -1,0 +1,140 @@
+"""The function's pod: `python -m func serve` with the settings, files and rights that the manifests give it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+import func
+from tests.cluster.api_server import RealApiServer
+from tests.cluster.argo_events import Object
+from tests.cluster.processes import Processes, free_port, wait_for
+from tests.cluster.sandboxed import Sandboxed
+from tests.payloads import Request
+
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+COMMAND = ("-m", "func", "serve")  # the image's, but for the address
+Reply = tuple[int, dict[str, Any]]  # status, body
+
+
+class Pod:
+    """One pod of the Knative Service, without Knative: it runs from `start` to `kill`.
+
+    Args:
+        folder: a new one, for its files.
+        manifests: the Service, and the ConfigMaps that it names; Secrets are read from the API server.
+        command: arguments of Python, by default the image's.
+    """
+
+    def __init__(
+        self,
+        processes: Processes,
+        folder: Path,
+        api: RealApiServer,
+        manifests: list[Object],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._api = api
+        self.port = free_port()
+        self._spec = next(one for one in manifests if one["apiVersion"] == "serving.knative.dev/v1")["spec"][
+            "template"
+        ]["spec"]
+        (container,) = self._spec["containers"]
+        settings = {variable["name"]: variable["value"] for variable in container["env"]}
+        environment = {
+            **settings,
+            "PORT": str(self.port),
+            "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+            "KUBERNETES_SERVICE_PORT": str(api.port),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self._sandbox = Sandboxed(processes, "function", folder / "sandbox", [sys.executable, *command], environment)
+        self.process = self._sandbox.process
+        self._show = {path: Path(path) for path in _python()}
+        self._folders = {volume["name"]: folder / volume["name"] for volume in self._spec["volumes"]}
+        for volume in self._spec["volumes"]:
+            self._fill(volume, manifests)
+        for mount in container["volumeMounts"]:
+            self._show[mount["mountPath"]] = self._folders[mount["name"]]
+        self.account = folder / "serviceaccount"
+        self._fill_account()
+        self._show[SERVICE_ACCOUNT] = self.account
+        self._http = urllib3.PoolManager(retries=False, timeout=15)
+
+    @property
+    def rules(self) -> Path:
+        """gates.yaml, which is read at start."""
+        folder: Path = self._folders["gates"]
+        return folder / "gates.yaml"
+
+    def start(self) -> None:
+        """Starts it, or starts it again, and waits until it is ready."""
+        self._sandbox.start(show=self._show, inward={}, outward=[])  # the machine's network
+        wait_for("the function to be ready", self._ready, self.process)
+
+    def kill(self) -> None:
+        """Takes it away at once."""
+        self.process.kill()
+
+    def close(self) -> None:
+        """Ends it."""
+        self.process.kill()
+        self._http.clear()
+
+    def post(self, event: Request, token: str | None) -> Reply:
+        """Posts a CloudEvent, with a token for the Authorization header or none."""
+        headers, body = event
+        if token is not None:
+            headers = headers | {"Authorization": f"Bearer {token}"}
+        answer = self._http.request("POST", f"http://127.0.0.1:{self.port}/", body=body, headers=headers)
+        return answer.status, json.loads(answer.data)
+
+    def answers(self) -> list[dict[str, Any]]:
+        """What it has logged of each event, since it was first started."""
+        lines = (line for line in self.process.log.read_text().splitlines() if line.startswith("{"))
+        return [answer for answer in map(json.loads, lines) if "outcome" in answer]
+
+    def _ready(self) -> bool | None:
+        try:
+            return self._http.request("GET", f"http://127.0.0.1:{self.port}/readyz", timeout=1).status == 200 or None
+        except urllib3.exceptions.HTTPError:
+            return None
+
+    def _fill(self, volume: Object, manifests: list[Object]) -> None:
+        """What the kubelet does with a volume."""
+        folder = self._folders[volume["name"]]
+        folder.mkdir(parents=True)
+        if "configMap" in volume:
+            name = volume["configMap"]["name"]
+            (source,) = (one for one in manifests if one["kind"] == "ConfigMap" and one["metadata"]["name"] == name)
+            for key, text in source["data"].items():
+                (folder / key).write_text(text)
+        else:
+            name = volume["secret"]["secretName"]
+            data = self._api.admin.must("GET", f"/api/v1/namespaces/taskgate/secrets/{name}")["data"]
+            for item in volume["secret"]["items"]:
+                (folder / item["path"]).write_bytes(base64.b64decode(data[item["key"]]))
+
+    def _fill_account(self) -> None:
+        self.account.mkdir()
+        (self.account / "token").write_text(self._api.token_for(self._spec["serviceAccountName"], "taskgate"))
+        (self.account / "ca.crt").write_bytes(self._api.ca_file.read_bytes())
+        (self.account / "namespace").write_text("taskgate")
+
+
+def _python() -> list[str]:
+    """Where this Python is, with what is installed in it and the function; no folder within another."""
+    wanted = ["/usr", "/lib", "/lib64", "/bin", sys.base_prefix, sys.prefix, str(Path(func.__file__).parent)]
+    there = sorted({path for path in wanted if Path(path).exists()}, key=len)
+    outermost: list[str] = []
+    for path in there:
+        if not any(path.startswith(f"{other}/") for other in outermost):
+            outermost.append(path)
+    return outermost
