@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from func.core.outcomes import Outcome
+from func.core.patches import Operation, encode
 
 # A test of a JSON Patch that failed; the API gives it no other mark (a policy's no has words of its own).
 _TEST_FAILED = "the server rejected our request due to an error in our request"
@@ -105,14 +106,13 @@ class Api:
         query: list[tuple[str, str]],
         headers: dict[str, str],
         budget: Budget,
-        body: object = None,
+        body: bytes | None = None,
     ) -> tuple[int, bytes, Mapping[str, str]]:
         """One request: its status, body and headers, whatever they are.
 
         Raises: Unavailable, when the budget is used up; _NoAnswer.
         """
         import urllib3
-        from kubernetes.client.exceptions import ApiException
 
         timeout = min(self.call_timeout, budget.left())
         if timeout <= 0:
@@ -129,9 +129,17 @@ class Api:
             auth_settings=["BearerToken"],
         )
         try:
-            response = self.client.call_api(method, url, sent_headers, body, _request_timeout=timeout).response
+            # The client's own connections, but not its call_api, which writes every body with json.dumps: see `encode`.
+            response = self.client.rest_client.pool_manager.request(
+                method,
+                url,
+                body=body,
+                headers=sent_headers,
+                timeout=urllib3.Timeout(total=timeout),
+                preload_content=False,
+            )
             return response.status, read_within(deadline, response), response.headers
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise _NoAnswer(_short(error)) from None
 
 
@@ -156,7 +164,7 @@ class TokenReviews:
         }
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         try:
-            answer = self.api.call("POST", _TOKEN_REVIEWS, {}, [], headers, budget, review)
+            answer = self.api.call("POST", _TOKEN_REVIEWS, {}, [], headers, budget, json.dumps(review).encode())
             status = _parse(*answer).get("status")
         except _NoAnswer as error:
             raise Unavailable(f"the Kubernetes API does not answer ({error})") from None
@@ -214,7 +222,7 @@ class Workflows:
             if not more:
                 return
 
-    def patch(self, name: str, operations: list[dict[str, Any]], budget: Budget) -> None:
+    def patch(self, name: str, operations: list[Operation], budget: Budget) -> None:
         """Write a JSON Patch; only metadata comes back, as a Workflow can be large.
 
         Raises: NotFound, LostRace, Unsure, Forbidden, Unavailable.
@@ -223,7 +231,7 @@ class Workflows:
         try:
             names = {"namespace": self.namespace, "name": name}
             status, body, answer_headers = self.api.call(
-                "PATCH", f"{_WORKFLOWS}/{{name}}", names, [], headers, budget, operations
+                "PATCH", f"{_WORKFLOWS}/{{name}}", names, [], headers, budget, encode(operations)
             )
         except _NoAnswer as error:
             raise Unsure(f"the write got no answer ({error})") from None

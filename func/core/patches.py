@@ -7,6 +7,7 @@ Source: RFC 6902; updateSuspendedNode and OverrideOutputParametersWithDefault in
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from func.core.state import State
 from func.core.workflows import PARKED_LABEL, STATE_ANNOTATION, Node, Workflow, compress, parameters
 
 Operation = dict[str, Any]
+_GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 MAX_OUTPUT = 4096  # characters of an output's value
 
 
@@ -74,6 +76,19 @@ def write(workflow: Workflow, state: State | None, opening: Opening | None = Non
     """
     changes = [*_remember(workflow, state), *(_open(workflow, opening) if opening else [])]
     return [_test("/metadata/uid", workflow.ref.uid), *changes] if changes else []
+
+
+def encode(operations: list[Operation]) -> bytes:
+    """A JSON Patch, written as the API server itself writes JSON.
+
+    Its `test` compares texts as they are written: "\\u00e9" is not "é", and "<" is not what Go writes as "\\u003c".
+    These characters stand in texts only, so they can be replaced in the whole.
+
+    Source: lazyNode.equal in https://github.com/evanphx/json-patch/blob/v4.13.0/patch.go and HTMLEscape in Go's
+    encoding/json
+    """
+    text = json.dumps(operations, ensure_ascii=False, separators=(",", ":"))
+    return text.translate(_GO_ESCAPES).encode(errors="backslashreplace")
 
 
 def _test(path: str, value: object) -> Operation:

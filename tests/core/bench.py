@@ -16,6 +16,7 @@ from func.core.cloudevents import read_cloudevent
 from func.core.decisions import Decision, decide, decide_release, disagreement
 from func.core.events import read_event
 from func.core.outcomes import Answer, No, Trail
+from func.core.patches import encode
 from func.core.rules import Rules, parse_rules
 from func.core.workflows import read_workflow
 from func.embedded import jsonpatch
@@ -168,7 +169,7 @@ def patched(document: Workflow, decision: Decision) -> Workflow:
 
     Raises: jsonpatch.PatchError, when a test fails.
     """
-    sent = jsonpatch.parse(json.dumps(decision.patch).encode())
+    sent = jsonpatch.parse(encode(decision.patch))
     changed = jsonpatch.apply(document, sent)
     assert isinstance(changed, dict)
     return changed

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import pytest
 
+from func.core.patches import encode
 from func.embedded import jsonpatch
 from tests.core.bench import STATE, Bench
 from tests.payloads import HAPPENED, approved, cloudevent_structured, labeled
@@ -17,7 +17,7 @@ def test_an_odd_id_of_a_delivery_does_not_block_the_workflow(delivery: str) -> N
     bench = Bench.at("wait-ready-for-qa")
     assert bench.deliver(cloudevent_structured(approved(), delivery=delivery)).outcome == "parked"
     kept = bench.document["metadata"]["annotations"][STATE]
-    (test,) = jsonpatch.parse(json.dumps([{"op": "test", "path": "/a", "value": kept}]).encode())
+    (test,) = jsonpatch.parse(encode([{"op": "test", "path": "/a", "value": kept}]))
     assert jsonpatch.equal(kept, test["value"])
     later = HAPPENED + timedelta(minutes=1)
     assert bench.deliver(approved(review_id=7, happened=later)).outcome == "parked"
