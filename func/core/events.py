@@ -206,8 +206,10 @@ _EXPECTED: Mapping[str, str] = {
     "int_type": "a whole number",
     "mapping_type": "an object",
     "model_type": "an object",
+    "string_too_short": "a text that is not empty",
     "string_type": "a text",
     "string_unicode": "a text in Unicode",
+    "too_short": "at least one",
     "tuple_type": "a list",
 }
 

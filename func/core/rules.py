@@ -104,6 +104,14 @@ def _parse_template(value: object) -> object:
     return value
 
 
+def _parse_person(value: object) -> object:
+    if isinstance(value, str | Person) or (
+        isinstance(value, Mapping) and value.keys() == {"login", "id"} and type(value["id"]) is int
+    ):
+        return value
+    raise ValueError("expected a login or {login: ..., id: ...} with the number of the account")
+
+
 EventName = Annotated[StrictStr, BeforeValidator(_parse_event)]
 Pattern = Annotated[StrictStr, BeforeValidator(_parse_pattern)]
 Template = Annotated[StrictStr, BeforeValidator(_parse_template)]
@@ -241,8 +249,10 @@ class Rules(_Part):
     workflows: WorkflowRules
     repositories: tuple[RepositoryName, ...] | None = None
     task: TaskRules = TaskRules()
-    people: Mapping[StrictStr, tuple[StrictStr | Person, ...]] = {}
-    gates: Mapping[StrictStr, Annotated[tuple[Way, ...], BeforeValidator(_as_list)]] = Field(min_length=1)
+    people: Mapping[StrictStr, tuple[Annotated[StrictStr | Person, BeforeValidator(_parse_person)], ...]] = {}
+    gates: Mapping[StrictStr, Annotated[tuple[Way, ...], BeforeValidator(_as_list), Field(min_length=1)]] = Field(
+        min_length=1
+    )
     outputs: Mapping[StrictStr, Template] = {}
 
     @model_validator(mode="after")
@@ -266,14 +276,16 @@ class Rules(_Part):
                 )
 
     def _check_way(self, place: str, way: Way) -> None:
-        groups = [*self.people, ANYONE]
-        matches: tuple[Match, ...] = (way, *way.withdraw)
-        for match in matches:
-            for group in match.by:
-                if group not in groups:
-                    raise Together(f"{place}.by is {group!r}: expected one of {', '.join(groups)}")
+        for group in way.by:
+            self._check_group(f"{place}.by", group)
+        for withdrawal in way.withdraw:
+            self._check_withdrawal(f"{place}.withdraw", withdrawal)
         for name in way.event:
-            known = name.partition(".")[0] in _ACTIONS and github_kind(name) is None
+            if github_kind(name):
+                raise Together(
+                    f"{place}.event is {name!r}: expected its name without that, {github_kind(name)}.<action>"
+                )
+            known = _is_read(name)
             if known and way.task:
                 raise Together(f"{place}.task is {way.task!r}: the task of {name} is found by the rules of `task`")
             if not known and not way.task:
@@ -283,6 +295,24 @@ class Rules(_Part):
                     f"{place}.repository is missing: expected the path of the repository in the data of {name}, "
                     "because Workflows have a label for it"
                 )
+
+    def _check_withdrawal(self, place: str, withdrawal: Withdrawal) -> None:
+        for group in withdrawal.by:
+            self._check_group(f"{place}.by", group)
+        for name in withdrawal.event:
+            # Nothing else says where the task of such an event stands, so it would never take a key away.
+            if not _is_read(name) and name not in self._named_by_data:
+                raise Together(f"{place}.event is {name!r}: expected an event of {_kinds()}")
+
+    def _check_group(self, place: str, group: str) -> None:
+        groups = [*self.people, ANYONE]
+        if group not in groups:
+            raise Together(f"{place} is {group!r}: expected one of {', '.join(groups)}")
+
+    @property
+    def _named_by_data(self) -> set[str]:
+        """Events of other sources, whose task a way names."""
+        return {name for ways in self.gates.values() for way in ways if way.task for name in way.event}
 
     def allows(self, by: Iterable[str], facts: Facts) -> bool:
         """May this person cause it?"""
@@ -326,6 +356,15 @@ class Rules(_Part):
         return next((way for way in self.gates.get(gate, ()) if way.matches(facts, labels)), None)
 
 
+def _is_read(name: str) -> bool:
+    """Is it an event of GitHub whose task is found without a path in its data?"""
+    return name.partition(".")[0] in _ACTIONS
+
+
+def _kinds() -> str:
+    return " or ".join(_ACTIONS)
+
+
 def slug(repository: str) -> str:
     """`owner/name` as a label's value: `owner-name`."""
     return repository.replace("/", "-")
@@ -364,6 +403,8 @@ def parse_rules(text: str, where: str) -> Rules:
         data: Any = yaml.load(text, UniqueKeyLoader)  # noqa: S506 - a SafeLoader that refuses repeated keys
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: not YAML: nested too deeply") from None
     try:
         return Rules.model_validate(data)
     except ValidationError as error:
