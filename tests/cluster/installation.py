@@ -91,6 +91,14 @@ class Installation:
             if (node["type"], node["phase"]) == ("Suspend", "Succeeded")
         }
 
+    def answers(self, deliveries: Iterable[str]) -> dict[str, list[str]]:
+        """The outcomes that the function gave to these deliveries, in order."""
+        said: dict[str, list[str]] = {delivery: [] for delivery in deliveries}
+        for answer in self.function.answers():
+            if answer.get("event") in said:
+                said[answer["event"]].append(answer["outcome"])
+        return said
+
     def dead_letters(self) -> list[Object]:
         """The ConfigMaps with events that could not be delivered."""
         found: list[Object] = self.api.admin.must("GET", DEAD_LETTERS)["items"]

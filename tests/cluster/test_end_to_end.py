@@ -9,121 +9,34 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from typing import TypedDict
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
 
 from tests import payloads
+from tests.cluster.events import RIGHT, WRONG, name_of, of, send
 from tests.cluster.installation import Installation
 from tests.cluster.watching import Gate, Watch
-from tests.fleet import NAMESPACE, PIPELINE, waiting_workflow
+from tests.fleet import NAMESPACE, PIPELINE, fleet, waiting_workflow
 from tests.payloads import Payload
-
-MakePayload = Callable[[int], Payload]
-
-
-class Own(TypedDict):
-    """What makes an event one of today about one task; each task has a pull request of its own."""
-
-    task: int
-    number: int
-    happened: datetime
-
-
-def of(task: int) -> Own:
-    return {"task": task, "number": task, "happened": datetime.now(UTC)}
-
-
-# The event that opens each gate.
-RIGHT: dict[str, MakePayload] = {
-    "wait-pr-created": lambda task: payloads.opened(**of(task)),
-    "wait-ready-for-qa": lambda task: payloads.labeled(**of(task)),
-    "wait-pr-approved": lambda task: payloads.approved(**of(task)),
-    "wait-pr-merged": lambda task: payloads.closed(**of(task)),
-}
-# Events that open nothing, each for a Workflow that stands at the gate it is about.
-WRONG: dict[str, tuple[str, MakePayload]] = {
-    "a stranger approves": ("wait-pr-approved", lambda task: payloads.approved(**of(task), by="octocat")),
-    "the author approves": ("wait-pr-approved", lambda task: payloads.approved(**of(task), by=payloads.REX)),
-    "an approval of an old commit": (
-        "wait-pr-approved",
-        lambda task: payloads.approved(**of(task), reviewed=payloads.PUSHED),
-    ),
-    "an approval of a fork": (
-        "wait-pr-approved",
-        lambda task: payloads.approved(**of(task), head_repository="octocat/cto"),
-    ),
-    "an approval in another repository": (
-        "wait-pr-approved",
-        lambda task: payloads.approved(**of(task), repository="5dlabs/other"),
-    ),
-    "a comment": ("wait-pr-approved", lambda task: payloads.commented(**of(task))),
-    "two tasks": (
-        "wait-pr-approved",
-        lambda task: payloads.approved(**of(task), labels=[f"task-{task}", "task-9999"]),
-    ),
-    "another label": ("wait-ready-for-qa", lambda task: payloads.labeled("bug", **of(task))),
-    "the author says ready": ("wait-ready-for-qa", lambda task: payloads.labeled(**of(task), by=payloads.REX)),
-    "a push": ("wait-pr-merged", lambda task: payloads.push(f"refs/heads/task-{task}-implementation")),
-}
-
-
-def send(
-    installation: Installation, deliveries: Iterable[tuple[str, Payload]], per_second: float = 0
-) -> dict[str, float]:
-    """Delivers webhooks, four at a time; gives when each was sent (monotonic seconds).
-
-    Args:
-        deliveries: delivery id and payload.
-        per_second: how many at most; 0 as many as the EventSource takes.
-    """
-    sent: dict[str, float] = {}
-
-    def one(delivery: tuple[str, Payload]) -> int:
-        sent.setdefault(delivery[0], time.monotonic())
-        return installation.deliver(delivery[1], delivery[0])
-
-    begin = time.monotonic()
-    with ThreadPoolExecutor(4) as senders:
-        statuses = []
-        for number, delivery in enumerate(deliveries):
-            if per_second:
-                time.sleep(max(0.0, begin + number / per_second - time.monotonic()))
-            statuses.append(senders.submit(one, delivery))
-        assert {status.result() for status in statuses} == {200}
-    return sent
-
-
-def name_of(task: int) -> str:
-    return f"play-task-{task}-workflow"
-
-
-def answers(installation: Installation, deliveries: Iterable[str]) -> dict[str, list[str]]:
-    """What the function said to each of these deliveries, one or more times."""
-    found: dict[str, list[str]] = {delivery: [] for delivery in deliveries}
-    for answer in installation.function.answers():
-        if answer.get("event") in found:
-            found[answer["event"]].append(answer["outcome"])
-    return found
 
 
 def test_200_signed_webhooks_open_the_gates_that_they_should_and_no_other(
     installation: Installation, measured: list[str]
 ) -> None:
     """The time is that from sending the webhook until a watch of the API server shows the open gate."""
-    right = {task: PIPELINE[task % len(PIPELINE)] for task in range(1, 161)}
-    wrong = {task: list(WRONG.values())[task % len(WRONG)] for task in range(161, 201)}
-    gates = right | {task: gate for task, (gate, _) in wrong.items()}
-    installation.create(*(waiting_workflow(task, gate) for task, gate in gates.items()))
+    right = {task: PIPELINE[task % 4] for task in range(1, 161)}
+    wrong = {task: PIPELINE[task // 10 % 4] for task in range(161, 201)}
+    installation.create(*(waiting_workflow(task, gate) for task, gate in (right | wrong).items()))
     before = installation.open_gates()
     webhooks = [(f"e2e-{task}", RIGHT[gate](task)) for task, gate in right.items()]
-    webhooks += [(f"e2e-{task}", make(task)) for task, (_, make) in wrong.items()]
+    webhooks += [(f"e2e-{task}", list(WRONG.values())[task % 10](task)) for task in wrong]
     random.Random(1).shuffle(webhooks)  # noqa: S311 - the same order each time
 
     should: dict[Gate, str] = {(name_of(task), gate): f"e2e-{task}" for task, gate in right.items()}
     with Watch(installation.api.admin, NAMESPACE) as watch:
-        sent = send(installation, webhooks, per_second=20)
+        sent = send(installation, webhooks, per_second=25)
         watch.wait_for_gates(*should)
         installation.wait_until_done()
     assert installation.open_gates() - before == should.keys()
@@ -131,8 +44,129 @@ def test_200_signed_webhooks_open_the_gates_that_they_should_and_no_other(
     took = [watch.opened[gate][0] - sent[delivery] for gate, delivery in should.items()]
     percentiles = statistics.quantiles(took, n=100)
     measured.append(
-        f"200 webhooks in {max(sent.values()) - min(sent.values()):.1f} s; from the webhook to the open gate:"
+        "200 webhooks, 25 a second; from the webhook to the open gate:"
         f" p50 {percentiles[49] * 1000:.0f} ms, p99 {percentiles[98] * 1000:.0f} ms"
     )
     assert percentiles[98] < 2
     assert installation.dead_letters() == []
+
+
+def test_300_webhooks_in_random_order_with_redeliveries_open_what_they_should_and_nothing_else(
+    installation: Installation, measured: list[str]
+) -> None:
+    """100 tasks of three agents wait; 80 get the event of their gate twice, 140 other events open nothing."""
+    workflows = fleet(100)
+    installation.create(*workflows)
+    before = installation.open_gates()
+    should: dict[Gate, str] = {}
+    webhooks: list[tuple[str, Payload]] = []
+    for task in range(1, 81):
+        gate = PIPELINE[(task - 1) % 4]
+        should[name_of(task), gate] = f"shuffled-{task}"
+        webhooks += [(f"shuffled-{task}", RIGHT[gate](task))] * 2
+    webhooks += [
+        (f"shuffled-wrong-{number}", list(WRONG.values())[number % 10](number % 100 + 1)) for number in range(140)
+    ]
+    assert len(webhooks) == 300
+    random.Random(2).shuffle(webhooks)  # noqa: S311 - the same order each time
+
+    begin = time.monotonic()
+    with Watch(installation.api.admin, NAMESPACE) as watch:
+        send(installation, webhooks)
+        watch.wait_for_gates(*should, timeout=60)
+        installation.wait_until_done()
+    measured.append(f"300 webhooks at once, all done after {time.monotonic() - begin:.1f} s")
+    assert installation.open_gates() - before == should.keys()
+    assert {len(moments) for moments in watch.opened.values()} == {1}
+    answers = installation.answers(dict(webhooks))
+    assert {delivery: answers[delivery] for delivery in should.values()} == {
+        delivery: ["opened", "duplicate"] for delivery in should.values()
+    }
+    wrong = {outcome for delivery, said in answers.items() if delivery not in should.values() for outcome in said}
+    assert wrong == {"refused", "ignored", "ambiguous", "no-workflow"}
+    assert installation.dead_letters() == []
+
+
+def test_50_events_that_name_no_task_hold_100_approvals_up_for_less_than_a_second(
+    installation: Installation, measured: list[str]
+) -> None:
+    """Measured again if it took longer: other work of the machine may have come in between."""
+
+    def time_until_all_are_open(*, strewn: bool, attempt: int) -> float:
+        installation.create(*(waiting_workflow(task) for task in range(1, 101)))
+        webhooks = []
+        for task in range(1, 101):
+            webhooks.append((f"strewn-{strewn}-{attempt}-{task}", payloads.approved(**of(task))))
+            if strewn and task % 2:
+                nameless = payloads.opened(task=None, number=1000 + task, happened=of(task)["happened"])
+                webhooks.append((f"nameless-{attempt}-{task}", nameless))
+        assert len(webhooks) == (150 if strewn else 100)
+        with Watch(installation.api.admin, NAMESPACE) as watch:
+            begin = time.monotonic()
+            send(installation, webhooks)
+            watch.wait_for_gates(*((name_of(task), "wait-pr-approved") for task in range(1, 101)))
+        installation.wait_until_done()
+        installation.clear()
+        return max(moments[-1] for moments in watch.opened.values()) - begin
+
+    held_up = 1.0
+    for attempt in range(3):
+        alone = time_until_all_are_open(strewn=False, attempt=attempt)
+        together = time_until_all_are_open(strewn=True, attempt=attempt)
+        measured.append(f"100 approvals at once open their gates in {alone:.1f} s, with 50 others in {together:.1f} s")
+        held_up = together - alone
+        if held_up < 1:
+            break
+    assert held_up < 1
+
+
+def test_a_webhook_with_a_wrong_signature_comes_no_further_than_the_eventsource(installation: Installation) -> None:
+    installation.create(waiting_workflow(3), waiting_workflow(4))
+    before = installation.open_gates()
+    assert installation.deliver(payloads.approved(**of(3)), "forged", secret="not the secret") == 400
+    assert installation.deliver(payloads.approved(**of(4)), "signed") == 200
+    installation.wait_until_done()
+    assert installation.answers(["forged", "signed"]) == {"forged": [], "signed": ["opened"]}
+    assert installation.open_gates() - before == {(name_of(4), "wait-pr-approved")}
+
+
+@pytest.fixture
+def with_rules(installation: Installation) -> Iterator[Callable[[str], None]]:
+    """`with_rules(text)` starts the function again with this gates.yaml, as a new revision would."""
+    usual = installation.function.rules.read_text()
+
+    def use(text: str) -> None:
+        installation.function.rules.write_text(text)
+        installation.function.start()
+
+    yield use
+    use(usual)
+
+
+def test_a_fourth_agent_and_a_fifth_gate_need_gates_yaml_alone(
+    installation: Installation, with_rules: Callable[[str], None]
+) -> None:
+    rules = yaml.safe_load(installation.function.rules.read_text())
+    rules["people"]["security"] = ["5DLabs-Cipher[bot]"]
+    rules["gates"]["wait-security-checked"] = {
+        "event": "pull_request.labeled",
+        "label": "security-checked",
+        "by": "security",
+    }
+    with_rules(yaml.safe_dump(rules, sort_keys=False))
+    gates = (*PIPELINE[:3], "wait-security-checked", PIPELINE[3])
+    installation.create(
+        *(waiting_workflow(task, "wait-security-checked", gates=gates, agent="5DLabs-Atlas") for task in (3, 4)),
+        waiting_workflow(5),
+    )
+    before = installation.open_gates()
+    author, label = "5DLabs-Atlas[bot]", "security-checked"
+    by_the_fourth = payloads.labeled(label, **of(3) | {"author": author}, by="5DLabs-Cipher[bot]")
+    by_another = payloads.labeled(label, **of(4) | {"author": author})
+    usual = payloads.approved(**of(5))
+    with Watch(installation.api.admin, NAMESPACE) as watch:
+        send(installation, [("fifth", by_the_fourth), ("by-another", by_another), ("usual", usual)])
+        watch.wait_for_gates((name_of(3), "wait-security-checked"), (name_of(5), "wait-pr-approved"))
+        installation.wait_until_done()
+    assert installation.open_gates() - before == watch.opened.keys()
+    assert installation.answers(["by-another"]) == {"by-another": ["refused"]}
