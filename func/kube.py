@@ -339,6 +339,7 @@ def connect(kubeconfig: Path | None, connections: int) -> Api:
     Raises: KubernetesError, one line.
     """
     from kubernetes import client, config
+    from yaml import YAMLError
 
     configuration = client.Configuration()
     try:
@@ -346,7 +347,7 @@ def connect(kubeconfig: Path | None, connections: int) -> Api:
             config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         else:
             config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (config.ConfigException, OSError) as error:
+    except Exception as error:  # a kubeconfig can be wrong in ways that the client has no exception for
         where = f"KUBECONFIG is {kubeconfig}" if kubeconfig else "KUBECONFIG is not set and this is no pod"
         raise KubernetesError(f"{where}: expected the configuration of a cluster ({_short(error)})") from None
     configuration.connection_pool_maxsize = connections
