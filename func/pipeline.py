@@ -187,6 +187,8 @@ class Pipeline:
 
         Args:
             finished: the one that was found by its name, and has come to its end.
+
+        Raises: NotFound, when the one that was listed is gone.
         """
         rules = self.rules.workflows
         selector = [rules.selector, f"{rules.labels.task}={task.id}"]
@@ -202,10 +204,8 @@ class Pipeline:
             return finished
         if finished and chosen.get("uid") == finished.ref.uid:
             return finished
-        try:
-            workflow = read_workflow(self.workflows.get(str(chosen.get("name")), case.budget))
-        except NotFound:
-            return None
+        # Gone since the LIST: looked for again, because there may be a new one in its place.
+        workflow = read_workflow(self.workflows.get(str(chosen.get("name")), case.budget))
         return None if disagreement(workflow.labels, self.rules, task) else workflow
 
 

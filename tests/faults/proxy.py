@@ -11,6 +11,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -86,6 +87,7 @@ class Exchange:
 
 
 Fault: TypeAlias = Callable[[Exchange], None]
+Plan: TypeAlias = Callable[[int, str], Fault]
 
 
 def pass_on(exchange: Exchange) -> None:
@@ -163,13 +165,13 @@ class Proxy:
 
     Args:
         upstream: port of what it stands before.
-        plan: says for each call what is to be done with it, by its number since the last `begin`, from 1 on.
+        plan: says what is to be done with a call, by its number since the last `begin`, from 1 on, and its kind.
         drip_seconds: between two bytes of an answer that drips.
     """
 
     def __init__(self, upstream: int, drip_seconds: float = 1.0) -> None:
         self.upstream = upstream
-        self.plan: Callable[[int], Fault] = lambda _: pass_on
+        self.plan: Plan = lambda _number, _kind: pass_on
         self.late: list[Exchange] = []
         self.calls: list[str] = []
         self.drip_seconds = drip_seconds
@@ -181,17 +183,17 @@ class Proxy:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def begin(self, plan: Callable[[int], Fault] | None = None) -> None:
+    def begin(self, plan: Plan | None = None) -> None:
         """Count the calls anew."""
         with self._lock:
             self.calls = []
-            self.plan = plan or (lambda _: pass_on)
+            self.plan = plan or (lambda _number, _kind: pass_on)
 
     def next(self, exchange: Exchange) -> Fault:
         """What is to be done with the next call."""
         with self._lock:
             self.calls.append(exchange.kind)
-            return self.plan(len(self.calls))
+            return self.plan(len(self.calls), exchange.kind)
 
     def deliver_late(self) -> list[Response]:
         """What was held up reaches the API now."""
@@ -226,14 +228,28 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.proxy = proxy
         self._open: set[socket.socket] = set()
+        self.busy: set[socket.socket] = set()
 
     def begin(self) -> None:
         threading.Thread(target=self.serve_forever, args=(0.01,), name="proxy", daemon=True).start()
 
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        """A connection, in a thread of its own."""
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        """A connection has ended."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
     def stop(self) -> None:
-        """Close the port, and the connections that nobody uses at the moment."""
+        """Close the port, and the connections on which no request is under way."""
         self.shutdown()
         self.server_close()
+        for connection in self._open - self.busy:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RD)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that hang up are what this is about."""
@@ -250,7 +266,11 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
         exchange = Exchange(self.server.proxy, self.command, self.path, headers, self.rfile.read(length), self)
-        self.server.proxy.next(exchange)(exchange)
+        self.server.busy.add(self.connection)
+        try:
+            self.server.proxy.next(exchange)(exchange)
+        finally:
+            self.server.busy.discard(self.connection)
 
     do_GET = do_PATCH = do_PUT = do_POST = _handle  # noqa: N815 - the names that http.server looks for
 
