@@ -339,7 +339,6 @@ def connect(kubeconfig: Path | None, connections: int) -> Api:
     Raises: KubernetesError, one line.
     """
     from kubernetes import client, config
-    from yaml import YAMLError
 
     configuration = client.Configuration()
     try:
