@@ -59,7 +59,8 @@ class Sender:
             response = self._pool.request("POST", self.url, body=json.dumps(event).encode(), headers=self._headers)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             cause = getattr(error, "reason", None) or error
-            words = str(cause).rpartition(": ")[2]  # without the object that urllib3 puts before it
+            # Without the object and the number that come before the words.
+            words = str(cause).rpartition(": ")[2].rpartition("] ")[2]
             raise NoReplyError(f"{self.url} does not answer ({words})") from None
         try:
             body = json.loads(response.data) if response.data else {}
