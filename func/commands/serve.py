@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import click
 
-_BACKLOG = 2048
+from func.listening import listen
+
 _GRACE_SECONDS = 10  # for events in work after SIGTERM; each takes 5 s at most
 
 
@@ -27,9 +27,7 @@ def serve(port: int, host: str, config: Path | None) -> None:
     try:
         # Listening comes first: while the rest is imported, the first request waits in the queue of the socket
         # instead of being refused and tried again later.
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
-        )
+        listener = listen(host, port)
     except OSError as error:
         raise SystemExit(f"taskgate: --port {port} at --host {host}: can't listen there ({error.strerror})") from None
 

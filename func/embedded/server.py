@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -23,9 +22,9 @@ from func.embedded.documents import Document
 from func.embedded.resources import WORKFLOWS, Resource
 from func.embedded.reviews import Identity
 from func.embedded.store import Event, Store, Subscription
+from func.listening import listen
 
 _KEPT_REQUESTS = 100_000
-_BACKLOG = 1024
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class EmbeddedCluster:
         self._delay = delay
         self._controller: Controller | None = None
         self._followers: list[_Follower] = []
-        self._socket = _listen(port)
+        self._socket = listen("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -214,16 +213,3 @@ class _Follower:
         self._queue.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
-
-
-def _listen(port: int) -> socket.socket:
-    # With the protocol named, asyncio turns Nagle's algorithm off; without, every answer waits 40 ms.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", port))
-        listening.listen(_BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    return listening
