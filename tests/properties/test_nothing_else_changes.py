@@ -1,0 +1,310 @@
+"""Random fleets, rules and events: only the Workflow that an event names ever changes, and one gate of it at most."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from func.core.aim import Aim
+from func.core.decisions import Decision, decide, decide_release, disagreement
+from func.core.outcomes import No, Trail
+from func.core.rules import Rules, slug
+from func.core.workflows import read_workflow
+from func.embedded import jsonpatch
+from tests.core.bench import NOW, PARKED, STATE, aim_of, built_in, patched, rules_with
+from tests.fleet import CREATED, PIPELINE, Workflow, compressed, gate_node, nodes_of, waiting_workflow
+from tests.payloads import (
+    CLEO,
+    HAPPENED,
+    HEAD,
+    PUSHED,
+    REX,
+    TESS,
+    Payload,
+    Request,
+    approved,
+    changes_requested,
+    closed,
+    cloudevent_structured,
+    dismissed,
+    labeled,
+    opened,
+    synchronize,
+    unlabeled,
+)
+
+PROFILE = settings(
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=False
+)
+REPOSITORIES = ("5dlabs/cto", "5dlabs/other", "5dlabs-cto/x")
+TASKS = (1, 2, 3)
+LOOSE = rules_with(
+    "  wait-pr-created: {event: [pull_request.opened, pull_request.labeled], by: anyone, forks: true, rounds: true}\n"
+    "  wait-ready-for-qa: {event: pull_request.labeled, label: 'ready*', by: anyone, early: refuse}\n"
+    "  wait-pr-approved: {event: pull_request_review.submitted, by: anyone,\n"
+    "    withdraw: [{event: [pull_request.synchronize, pull_request_review.dismissed]}]}\n"
+    "  wait-pr-merged: {event: pull_request.closed, by: anyone, inputs: {event: merged}}"
+)
+RULES: tuple[Rules, ...] = (
+    built_in(),
+    LOOSE,
+    LOOSE.model_copy(update={"workflows": LOOSE.workflows.model_copy(update={"one_pull_request": False})}),
+)
+
+
+@st.composite
+def workflows(draw: st.DrawFn) -> Workflow:
+    """A Workflow of some task, in some stage, finished or not, with or without what makes it a candidate."""
+    gate = draw(st.sampled_from([*PIPELINE, None]))
+    workflow = waiting_workflow(
+        draw(st.sampled_from(TASKS)),
+        gate,
+        repository=slug(draw(st.sampled_from(REPOSITORIES))),
+        name=f"play-{draw(st.integers(0, 10**6))}",
+        created=CREATED + timedelta(minutes=draw(st.sampled_from([0, 0, 39, 60]))),
+        outputs=draw(st.sampled_from([None, {"pr-number": None}, {"approver": "x"}, {"unknown": None}]))
+        if gate
+        else None,
+    )
+    labels = workflow["metadata"]["labels"]
+    if draw(st.integers(0, 9)) == 0:
+        labels["workflow-type"] = "other"
+    if draw(st.integers(0, 9)) == 0:
+        del workflow["metadata"]["annotations"]
+    if draw(st.integers(0, 4)) == 0:
+        workflow = compressed(workflow)
+    return workflow
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> Payload:
+    """An event of some pull request."""
+    make = draw(
+        st.sampled_from(
+            [
+                opened,
+                approved,
+                approved,
+                approved,
+                changes_requested,
+                closed,
+                dismissed,
+                labeled,
+                synchronize,
+                unlabeled,
+            ]
+        )
+    )
+    facts: dict[str, Any] = {
+        "task": draw(st.sampled_from(TASKS)),
+        "number": draw(st.sampled_from([123, 124])),
+        "repository": draw(st.sampled_from(REPOSITORIES)),
+        "by": draw(st.sampled_from([TESS, TESS, CLEO, REX])),
+        "happened": HAPPENED + timedelta(seconds=draw(st.integers(-3, 3))),
+        "sha": draw(st.sampled_from([HEAD, PUSHED])),
+    }
+    if make in (approved, changes_requested, dismissed):
+        facts["review_id"] = draw(st.integers(1, 4))
+        facts["reviewed"] = draw(st.sampled_from([HEAD, facts["sha"]]))
+    if make is closed:
+        facts["merged"] = draw(st.booleans())
+    if draw(st.integers(0, 9)) == 0:
+        facts["head_repository"] = draw(st.sampled_from(["evil/cto", None]))
+    payload: Payload = make(**facts)
+    return payload
+
+
+def decided(aim: Aim, rules: Rules, document: Workflow) -> Decision | None:
+    """What an event does to a Workflow; None where it is refused or not its own."""
+    workflow = read_workflow(document)
+    if disagreement(workflow.labels, rules, aim.task):
+        return None
+    try:
+        return decide(aim, rules, workflow, NOW, Trail())
+    except No:
+        return None
+
+
+def aims(events: Sequence[Payload | Request], rules: Rules) -> list[Aim]:
+    """What the events are for, of those that are for something."""
+    found = []
+    for event in events:
+        try:
+            found.append(aim_of(event, rules))
+        except No:
+            continue
+    return found
+
+
+def open_gates(document: Workflow) -> set[str]:
+    """The ids of suspend nodes that were opened."""
+    nodes = nodes_of(document).items()
+    return {key for key, node in nodes if node["type"] == "Suspend" and node["phase"] == "Succeeded"}
+
+
+def check_step(before: Workflow, after: Workflow, decision: Decision) -> None:
+    """One write: what changed is one gate at most, our annotation and our label, and nothing else."""
+    news = open_gates(after) - open_gates(before)
+    assert len(news) == (decision.answer.outcome == "opened")
+    assert open_gates(before) <= open_gates(after)
+    if news:
+        assert news == {decision.answer.node}
+    left, right = copy.deepcopy(before), copy.deepcopy(after)
+    for document in (left, right):
+        metadata, status = document["metadata"], document["status"]
+        metadata.setdefault("annotations", {}).pop(STATE, None)
+        metadata["labels"].pop(PARKED, None)
+        status["nodes"] = {key: value for key, value in nodes_of(document).items() if key not in news}
+        status.pop("compressedNodes", None)
+    assert left == right
+
+
+@PROFILE
+@given(
+    st.lists(workflows(), min_size=1, max_size=6), st.lists(payloads(), min_size=1, max_size=6), st.sampled_from(RULES)
+)
+def test_only_the_workflow_of_the_task_changes_and_one_gate_of_it_at_most(
+    fleet: list[Workflow], events: list[Payload], rules: Rules
+) -> None:
+    used: set[tuple[str, str]] = set()
+    for aim in aims(events, rules):
+        for position, document in enumerate(fleet):
+            decision = decided(aim, rules, document)
+            if decision is None or not decision.patch:
+                continue
+            labels = document["metadata"]["labels"]
+            assert labels["task-id"] == aim.task.id
+            assert labels["repository"] == slug(aim.task.repository or "")
+            assert labels["workflow-type"] == "play-orchestration"
+            assert labels.get("workflows.argoproj.io/completed") != "true"
+            assert decision.patch[0]["op"] == "test"
+            assert decision.patch[0]["path"] == "/metadata/uid"
+            changed = patched(document, decision)
+            check_step(document, changed, decision)
+            if decision.answer.outcome == "opened":
+                assert decision.answer.gate in rules.gates
+                before = nodes_of(document)[str(decision.answer.node)]
+                assert (before["type"], before["phase"]) == ("Suspend", "Running")
+                assert before["displayName"] == decision.answer.gate
+                assert aim.bring
+                event = (document["metadata"]["uid"], aim.event.ref.id)
+                assert event not in used, "an event opened two gates"
+                used.add(event)
+            fleet[position] = changed
+            check_release(fleet, position, rules)
+
+
+def check_release(fleet: list[Workflow], position: int, rules: Rules) -> None:
+    """A release of a Workflow changes it in the same way, and settles."""
+    for _ in range(5):
+        before = fleet[position]
+        decision = decide_release(read_workflow(before), rules, NOW)
+        if not decision.patch:
+            return
+        after = patched(before, decision)
+        check_step(before, after, decision)
+        fleet[position] = after
+    raise AssertionError("a release wakes the next one without end")
+
+
+def set_phase(document: Workflow) -> None:
+    gate_node(document, "wait-pr-approved")["phase"] = "Failed"
+
+
+def set_type(document: Workflow) -> None:
+    gate_node(document, "wait-pr-approved")["type"] = "Pod"
+
+
+def set_uid(document: Workflow) -> None:
+    document["metadata"]["uid"] = "00000000-0000-4000-8000-000000000000"
+
+
+def set_state(document: Workflow) -> None:
+    document["metadata"]["annotations"][STATE] = json.dumps({"uid": "x", "keys": {}})
+
+
+def set_outputs(document: Workflow) -> None:
+    gate_node(document, "wait-pr-approved")["outputs"] = {"parameters": []}
+
+
+def remove_node(document: Workflow) -> None:
+    del document["status"]["nodes"][gate_node(document, "wait-pr-approved")["id"]]
+
+
+CHANGES = [set_phase, set_type, set_uid, set_state, set_outputs, remove_node]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("kept", ["nothing", "a state"])
+def test_a_patch_is_refused_when_somebody_changed_what_it_relies_on(change: Any, kept: str) -> None:  # noqa: ANN401
+    document = waiting_workflow(3, outputs={"pr-number": None})
+    rules = built_in()
+    if kept == "a state":
+        early = decided(aim_of(closed(), rules), rules, document)
+        assert early
+        document = patched(document, early)
+    decision = decided(aim_of(approved(), rules), rules, document)
+    assert decision
+    assert patched(document, decision)
+    other = copy.deepcopy(document)
+    change(other)
+    with pytest.raises(jsonpatch.PatchError):
+        patched(other, decision)
+
+
+def test_a_patch_of_packed_nodes_is_refused_when_they_changed() -> None:
+    document = compressed(waiting_workflow(3))
+    decision = decided(aim_of(approved(), built_in()), built_in(), document)
+    assert decision
+    other = compressed(waiting_workflow(3, created=CREATED + timedelta(seconds=1)))
+    with pytest.raises(jsonpatch.PatchError):
+        patched(other, decision)
+
+
+@PROFILE
+@given(payloads(), workflows(), st.sampled_from(RULES))
+def test_deciding_twice_from_the_same_gives_the_same(event: Payload, document: Workflow, rules: Rules) -> None:
+    found = aims([event], rules)
+    for aim in found:
+        assert decided(aim, rules, document) == decided(aim, rules, copy.deepcopy(document))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@PROFILE
+@given(st.data(), payloads(), JSON)
+def test_any_json_anywhere_in_a_payload_is_an_answer(data: st.DataObject, event: Payload, value: object) -> None:
+    """One field, on any level, is replaced by any JSON."""
+    headers, body = cloudevent_structured(event)
+    place: Any = event
+    while True:
+        key = data.draw(st.sampled_from(sorted(place)))
+        if isinstance(place[key], dict) and place[key] and data.draw(st.booleans()):
+            place = place[key]
+            continue
+        place[key] = value
+        break
+    body = json.dumps(json.loads(body) | {"data": event}).encode()
+    for aim in aims([(headers, body)], built_in()):
+        decided(aim, built_in(), waiting_workflow(3))
+
+
+@PROFILE
+@given(JSON)
+def test_any_json_in_the_annotation_is_an_answer(value: object) -> None:
+    document = waiting_workflow(3)
+    document["metadata"]["annotations"][STATE] = json.dumps(value)
+    aim = aim_of(approved(), built_in())
+    assert decided(aim, built_in(), document) is None
