@@ -15,7 +15,7 @@ from typing import Any
 from func.core.outcomes import No
 from func.core.patches import Opening
 from func.core.workflows import Workflow, parameters
-from func.kube import Budget, Forbidden, LostRace, NotFound, Unavailable, read_within
+from func.kube import Budget, Forbidden, LostRace, Unavailable, read_within
 
 _NOT_WAITING = "no suspend nodes matching"
 
@@ -39,7 +39,7 @@ class ArgoServer:
     def hydrate(self, workflow: Workflow, budget: Budget) -> Workflow:
         """The Workflow with its nodes.
 
-        Raises: NotFound, Forbidden, Unavailable; LostRace when it is not the same Workflow any more.
+        Raises: Forbidden, Unavailable; LostRace when it is not the same Workflow any more.
         """
         answer = self._call("GET", workflow, "?fields=metadata.uid,status.nodes", None, budget)
         metadata, status = answer.get("metadata"), answer.get("status")
@@ -53,7 +53,7 @@ class ArgoServer:
     def open(self, workflow: Workflow, opening: Opening, budget: Budget) -> None:
         """Open exactly the claimed node.
 
-        Raises: LostRace when it waits no longer; NotFound, Forbidden, Unavailable.
+        Raises: LostRace when it waits no longer; Forbidden, Unavailable.
         """
         request = {
             "name": workflow.ref.name,
@@ -123,8 +123,8 @@ def _checked(status: int, content: bytes) -> dict[str, Any]:
         raise Forbidden(f"Argo Server refuses it: {words}")
     if not isinstance(answer, dict):
         raise Unavailable(f"there is no Argo Server at the URL of ARGO_SERVER, status {status}: {words}")
-    if status == 404:
-        raise NotFound(words)
+    if status == 404:  # the Kubernetes API knows the Workflow, or knew it a moment ago
+        raise Unavailable(f"the Argo Server at the URL of ARGO_SERVER does not know the Workflow: {words}")
     if status == 500 and _NOT_WAITING in words:
         raise LostRace(words)
     if status >= 300:

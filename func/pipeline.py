@@ -149,11 +149,14 @@ class Pipeline:
         if decision.claim is None or self.argo is None:
             return decision.answer
         self.argo.open(workflow, decision.claim, case.budget)
-        return self._carry_out(
-            case,
-            find=lambda: self._released_workflow(workflow.ref.name, case),
-            decide=lambda claimed: settle(claimed, decision),
-        )
+        try:
+            return self._carry_out(
+                case,
+                find=lambda: self._released_workflow(workflow.ref.name, case),
+                decide=lambda claimed: settle(claimed, decision),
+            )
+        except No:  # the Workflow is gone; its gate was opened all the same
+            return decision.answer
 
     def _find(self, aim: Aim, case: Case) -> Workflow:
         """The task's one Workflow: by its name, else by its labels.

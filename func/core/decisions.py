@@ -156,9 +156,9 @@ def _take_back(aim: Aim, workflow: Workflow, state: State) -> Decision:
 def _use_or_keep(
     task: Task, bring: Bring, rules: Rules, workflow: Workflow, state: State, now: datetime, trail: Trail
 ) -> Decision:
-    old = state.keys.get(bring.gate)
-    if old and old.state == "claimed" and old.event == bring.facts.event:
-        return _finish_claim(bring.gate, old, workflow, state, now)
+    for gate, old in state.keys.items():  # whichever gate the rules give this event today
+        if old.state == "claimed" and old.event == bring.facts.event:
+            return _finish_claim(gate, old, workflow, state, now)
     facts = bring.facts.model_dump()
     key = Key(
         **facts,
@@ -282,18 +282,25 @@ def _used(key: Key) -> Key:
 def _finish_claim(gate: str, key: Key, workflow: Workflow, state: State, now: datetime) -> Decision:
     """An offloaded node was claimed, and what came of it is not known: look at the node."""
     node = next((node for node in workflow.gate_nodes(gate, {}) if node.id == key.node), None)
-    if node is None:
+    if node is None or node.phase in ("", "Pending"):
         raise No("unavailable", f"The claimed node {key.node} is not there yet; try again.", node=key.node)
     message = _message(key)
-    answer = Answer("opened", f"{gate} is open: {message}.", gate=gate, node=node.id)
+    opened = Answer("opened", f"{gate} is open: {message}.", gate=gate, node=node.id)
+    used = state.with_key(gate, _used(key))
     if node.phase == "Running":
-        return Decision(answer, [], state, claim=Opening(node, show_time(now), message, values_for(node, key.outputs)))
-    if node.raw.get("message") != message:
-        answer = Answer(
-            "already-open", f"{gate} was opened before, by hand or by its own duration.", gate=gate, node=node.id
-        )
-    state = state.with_key(gate, _used(key))
-    return Decision(answer, write(workflow, state), state)
+        opening = Opening(node, show_time(now), message, values_for(node, key.outputs))
+        if workflow.stored == "offloaded":
+            return Decision(opened, [], state, claim=opening)
+        # The nodes have come back into the Workflow since the claim.
+        return Decision(opened, write(workflow, used, opening), used, opening)
+    if node.phase != "Succeeded":
+        answer = Answer("refused", f"{gate} ended as {node.phase} and waits no longer.", gate=gate, node=node.id)
+        state = state.with_key(gate, key.withdrawn(f"the gate ended as {node.phase}"))
+        return Decision(answer, write(workflow, state), state)
+    by_others = f"{gate} was opened before, by hand or by its own duration."
+    is_ours = node.raw.get("message") == message
+    answer = opened if is_ours else Answer("already-open", by_others, gate=gate, node=node.id)
+    return Decision(answer, write(workflow, used), used)
 
 
 def settle(workflow: Workflow, claimed: Decision) -> Decision:

@@ -6,14 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Self
 
 from func.core.workflows import PARKED_LABEL
-from func.embedded import WORKFLOWS, EmbeddedCluster
+from func.embedded import WORKFLOWS, ApiError, EmbeddedCluster
 from func.embedded.store import Event, Subscription
 from tests.faults import proxy
 from tests.faults.proxy import Exchange, Fault, Plan, Proxy
@@ -290,11 +290,11 @@ class BadDay:
     def _reach(self, gate: str, task: int, name: str) -> None:
         """The controller's part: the Workflow stands at the gate."""
         workflow = waiting_workflow(task, gate, name=name)
-        old = self._site.everything().get(f"{NAMESPACE}/{name}")
-        if old:
-            workflow["metadata"]["annotations"] = old["metadata"].get("annotations", {})
+        with suppress(ApiError):  # none is there yet
+            old = self._site.workflow(name)["metadata"]
+            workflow["metadata"]["annotations"] = old.get("annotations", {})
             workflow["metadata"]["labels"] |= {
-                label: value for label, value in old["metadata"]["labels"].items() if label == PARKED_LABEL
+                label: value for label, value in old["labels"].items() if label == PARKED_LABEL
             }
         self._cluster.store.load(WORKFLOWS, workflow)
 
