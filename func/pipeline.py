@@ -164,6 +164,7 @@ class Pipeline:
         Raises: No, `no-workflow`, `ambiguous`, or for a withdrawal `ignored`.
         """
         task = aim.task
+        case.found.pop("workflow", None)  # of a race that was lost; it may be gone
         labels_exist = is_label_value(task.id) and is_label_value(slug(task.repository or ""))
         workflow = self._by_name(task, case) if labels_exist else None
         if workflow and not workflow.finished:

@@ -1,0 +1,141 @@
+"""Workflows in memory, with the API server's rules for the three calls that an event makes."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from func.core.patches import encode
+from func.embedded import jsonpatch, selectors
+from func.kube import Budget, LostRace, NotFound, Workflows
+from tests.fleet import NAMESPACE, node_id, stamp, waiting_workflow
+from tests.model.specification import GATES
+
+Document = dict[str, Any]
+STATE, PARKED = "taskgate.dev/state", "taskgate.dev/parked"
+
+
+class Killed(Exception):
+    """The function was killed here, and answers nobody."""
+
+
+@dataclass
+class Cluster:
+    """All Workflows, by name. A document is never changed in place: a new one takes its place.
+
+    Args:
+        before_write, after_write: called at the next write, once.
+        written: of each write, whether it was done.
+    """
+
+    documents: dict[str, Document] = field(default_factory=dict)
+    before_write: Callable[[], None] | None = None
+    after_write: Callable[[], None] | None = None
+    written: list[bool] = field(default_factory=list)
+    _uids: int = 0
+
+    @property
+    def workflows(self) -> Workflows:
+        """What the pipeline talks to."""
+        return cast("Workflows", self)
+
+    def get(self, name: str, budget: Budget) -> Document:
+        """GET."""
+        budget.calls += 1
+        if name not in self.documents:
+            raise NotFound(f'workflows.argoproj.io "{name}" not found')
+        return self.documents[name]
+
+    def list_metadata(self, selector: str, budget: Budget) -> list[Document]:
+        """LIST of the metadata."""
+        budget.calls += 1
+        wanted = selectors.parse(selector)
+        found = sorted(self.documents.items())
+        return [
+            {"metadata": each["metadata"]}
+            for name, each in found
+            if wanted.matches(NAMESPACE, name, each["metadata"]["labels"])
+        ]
+
+    def patch(self, name: str, operations: list[Document], budget: Budget) -> None:
+        """PATCH, with a JSON Patch: all of it or nothing."""
+        budget.calls += 1
+        text = encode(operations)
+        hook, self.before_write = self.before_write, None
+        if hook:
+            hook()
+        self.written.append(False)
+        old = self.get(name, budget)
+        try:
+            changed = jsonpatch.apply(old, jsonpatch.parse(text))
+        except jsonpatch.PatchError as error:
+            raise LostRace(str(error)) from None
+        new = json.loads(json.dumps(changed))  # as it is stored
+        for part in ("apiVersion", "kind", "spec"):
+            assert new[part] == old[part]
+        assert _identity(new) == _identity(old)
+        self.documents[name] = new
+        self.written[-1] = True
+        hook, self.after_write = self.after_write, None
+        if hook:
+            hook()
+
+    def create(self, name: str, task: str, now: datetime, like: Document | None = None) -> Document:
+        """A new Workflow at its first gate, or a copy of one as `argo resubmit` makes it."""
+        self._uids += 1
+        document = waiting_workflow(task, GATES[0], name=name, uid=f"uid-{self._uids}", created=now)
+        if like:
+            metadata = like["metadata"]
+            labels = {
+                key: value for key, value in metadata["labels"].items() if not key.startswith("workflows.argoproj.io/")
+            }
+            document["metadata"]["labels"] |= labels
+            if "annotations" in metadata:
+                document["metadata"]["annotations"] = dict(metadata["annotations"])
+        self.documents[name] = document
+        return document
+
+    def set_phase(self, name: str, gate: str, phase: str) -> None:
+        """The controller, or a person, gives the node of a gate its phase."""
+        document = copy.deepcopy(self.documents[name])
+        nodes = document["status"]["nodes"]
+        identity = node_id(name, f"{name}[{GATES.index(gate)}].{gate}")
+        first = next(each for each in nodes.values() if each["type"] == "Suspend")
+        node = nodes.setdefault(
+            identity,
+            {key: value for key, value in first.items() if key not in ("finishedAt", "message", "children")}
+            | {"id": identity, "displayName": gate, "name": f"{name}[{GATES.index(gate)}].{gate}"},
+        )
+        node["phase"] = phase
+        self.documents[name] = document
+
+    def end(self, name: str, phase: str, now: datetime) -> None:
+        """The controller writes down that the Workflow has come to its end."""
+        document = copy.deepcopy(self.documents[name])
+        document["status"] |= {"phase": phase, "finishedAt": stamp(now)}
+        document["metadata"]["labels"] |= {
+            "workflows.argoproj.io/completed": "true",
+            "workflows.argoproj.io/phase": phase,
+        }
+        self.documents[name] = document
+
+
+def phases(document: Document) -> dict[str, str]:
+    """The phases of the gates that the Workflow has reached."""
+    nodes = document["status"]["nodes"].values()
+    return {each["displayName"]: each["phase"] for each in nodes if each["type"] == "Suspend"}
+
+
+def state_of(document: Document) -> str | None:
+    """The text of the function's annotation."""
+    annotations: dict[str, str] = document["metadata"].get("annotations") or {}
+    return annotations.get(STATE)
+
+
+def _identity(document: Document) -> tuple[object, ...]:
+    metadata = document["metadata"]
+    return metadata["name"], metadata["namespace"], metadata["uid"], metadata["creationTimestamp"]

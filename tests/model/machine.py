@@ -1,0 +1,455 @@
+"""The function and the model side by side, step by step."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from func.core.cloudevents import Incoming
+from func.core.outcomes import Answer, EventRef
+from func.core.state import State
+from func.pipeline import Case, Pipeline
+from func.settings import read_rules
+from tests.fleet import NAMESPACE
+from tests.model.cluster import PARKED, Cluster, Document, Killed, phases, state_of
+from tests.model.github import Delivery, GitHub
+from tests.model.specification import EXPIRY, GATES, Life, Model
+from tests.payloads import HAPPENED, REPOSITORY
+
+TASKS = ("3", "4")
+MAX_ANNOTATION = 16 * 1024  # bytes
+RULES = read_rules(None)
+ACTIONS = (
+    "open", "close", "merge", "push", "label", "label", "unlabel", "approve", "approve", "approve", "refuse", "comment",
+    "dismiss",
+)  # fmt: skip
+SEEN: Counter[str] = Counter()  # outcomes of all runs, so that one can see that all of them came
+
+
+class Operation(Protocol):
+    """Something that happens to the cluster, then to the model."""
+
+    is_event: bool
+
+    def run(self) -> Answer | None:
+        """Let it happen in the cluster."""
+
+    def expect(self, answer: Answer | None) -> None:
+        """Let it happen in the model, and compare."""
+
+
+@dataclass
+class World:
+    """The cluster, the function, the model, and the time that it is for all of them."""
+
+    now: datetime = HAPPENED
+    cluster: Cluster = field(default_factory=Cluster)
+    model: Model = field(default_factory=Model)
+    github: GitHub = field(default_factory=GitHub)
+    together: set[str] = field(default_factory=set)  # uids of Workflows whose gates do not wait for one another
+    steps: list[str] = field(default_factory=list)
+    _checked: dict[str, Document] = field(default_factory=dict)
+    _copies: int = 0
+
+    def __post_init__(self) -> None:
+        self.pipeline = Pipeline(RULES, self.cluster.workflows, clock=lambda: self.now)
+
+    def handle(self, incoming: Incoming) -> Answer:
+        """What the function answers."""
+        answer = self.pipeline.handle(Case(incoming))
+        SEEN[answer.outcome] += 1
+        return answer
+
+    def live(self, which: int) -> Life | None:
+        """One of the Workflows."""
+        lives = list(self.model.lives.values())
+        return lives[which % len(lives)] if lives else None
+
+    def create(self, name: str, task: str, *, together: bool, like: Life | None = None) -> None:
+        """A new Workflow, or a copy of one."""
+        self.now += timedelta(seconds=1)
+        original = self.cluster.documents[like.name] if like else None
+        document = self.cluster.create(name, task, self.now, original)
+        uid = document["metadata"]["uid"]
+        copied = (*like.copied, *like.history) if like else ()
+        self.model.lives[name] = Life(name, uid, task, self.now, phases(document), copied=copied)
+        if together:
+            self.together.add(uid)
+
+    def resubmit(self, life: Life) -> None:
+        """A copy under another name, as `argo resubmit` makes it."""
+        self._copies += 1
+        name = f"play-task-{life.task}-workflow-{self._copies}"
+        self.create(name, life.task, together=life.uid in self.together, like=life)
+
+    def do(self, operation: Operation) -> None:
+        """One thing after another."""
+        before = dict(self.cluster.documents)
+        answer = operation.run()
+        operation.expect(answer)
+        self.check(before, answer)
+
+    def race(self, outer: Operation, inner: Operation) -> None:
+        """The inner operation happens between the outer one's reading and its first write."""
+        before = dict(self.cluster.documents)
+        answers: list[Answer | None] = []
+
+        def interfere() -> None:
+            answers.append(inner.run())
+            self.cluster.written.clear()
+
+        self.cluster.before_write = interfere
+        answer = outer.run()
+        self.cluster.before_write = None
+        if not answers:  # the outer one wrote nothing
+            outer.expect(answer)
+        elif self.cluster.written[0] and not inner.is_event:
+            # It was not disturbed, so that it was the first of the two.
+            outer.expect(answer)
+            inner.expect(answers[0])
+        else:
+            inner.expect(answers[0])
+            outer.expect(answer)
+        self.check(before, *answers, answer)
+
+    def kill(self, operation: Operation, *, written: bool) -> None:
+        """The function is killed at its first write, when that is done or before; nobody gets an answer."""
+        before = dict(self.cluster.documents)
+
+        def die() -> None:
+            raise Killed
+
+        answer = None
+        if written:
+            self.cluster.after_write = die
+        else:
+            self.cluster.before_write = die
+        try:
+            answer = operation.run()
+            operation.expect(answer)
+        except Killed:
+            if written:
+                operation.expect(None)
+        self.cluster.before_write = self.cluster.after_write = None
+        self.check(before, answer, is_heard=answer is not None)
+
+    def check(self, before: dict[str, Document], *answers: Answer | None, is_heard: bool = True) -> None:
+        """All that holds after every step."""
+        assert self.cluster.documents.keys() == self.model.lives.keys()
+        for name, life in self.model.lives.items():
+            document = self.cluster.documents[name]
+            if document is self._checked.get(name):
+                continue
+            self._checked[name] = document
+            assert phases(document) == life.phases
+            text = state_of(document)
+            assert len(text or "") < MAX_ANNOTATION
+            if text:
+                assert State.model_validate_json(text).text() == text
+                self._check_state(life, document, json.loads(text))
+                old = before.get(name)
+                if is_heard and old and old["metadata"]["uid"] == life.uid:
+                    _check_traces(old, json.loads(text), [answer.reason for answer in answers if answer])
+
+    def _check_state(self, life: Life, document: Document, state: Document) -> None:
+        if state["uid"] != life.uid:
+            return  # the function did not write to this copy yet
+        keys = state["keys"]
+        waiting = {gate: key["event"] for gate, key in keys.items() if key["state"] == "waiting"}
+        used = {gate: key["event"] for gate, key in keys.items() if key["state"] == "used"}
+        assert (document["metadata"]["labels"].get(PARKED) == "true") == bool(waiting)
+        assert PARKED not in document["metadata"]["labels"] or waiting
+        due = {kept.gate: kept.event.id for kept in life.waiting(self.now)}
+        assert due.items() <= waiting.items()
+        for gate, event in waiting.items():
+            # A key that expired is taken away when somebody looks.
+            fates = [life.fate(place, self.now) for place, kept in life.kept() if kept.event.id == event]
+            assert due.get(gate) == event or "expired" in fates
+        assert used == {gate: event.id for gate in GATES if (event := life.used(gate))}
+        assert len(set(used.values())) == len(used), "two gates for one event"
+        mine = life.pull_request()
+        assert state["pull_request"] == (f"{REPOSITORY}#{mine}" if mine else None)
+
+
+def _check_traces(old: Document, state: Document, reasons: list[str]) -> None:
+    """A key that waited is still there, whatever became of it, or the reply says what did."""
+    text = state_of(old)
+    before = json.loads(text) if text else {"keys": {}}
+    if before.get("uid") != state["uid"]:
+        return
+    for gate, key in before["keys"].items():
+        if key["state"] == "waiting" and state["keys"][gate]["event"] != key["event"]:
+            (number,) = re.findall(r"d\d{3}", key["event"])
+            assert any(number in reason for reason in reasons), f"no trace of {key['event']}"
+        assert state["keys"][gate]["state"] == "waiting" or key["state"] != "withdrawn" or _may_change(state, gate, key)
+
+
+def _may_change(state: Document, gate: str, key: Document) -> bool:
+    """A withdrawn key never comes back: only another event may follow it."""
+    new = state["keys"][gate]
+    return new["state"] == "withdrawn" or bool(new["event"] != key["event"])
+
+
+@dataclass
+class Deliver:
+    """An event comes in."""
+
+    world: World
+    delivery: Delivery
+    is_event = True
+
+    def run(self) -> Answer:
+        self.before = dict(self.world.cluster.documents)
+        return self.world.handle(self.delivery.incoming)
+
+    def expect(self, answer: Answer | None) -> None:
+        outcome, life = self.world.model.deliver(self.delivery.event, self.world.now)
+        if answer is None:
+            return
+        assert answer.outcome == outcome, f"{answer.outcome}, expected {outcome}: {answer.reason}"
+        assert (answer.workflow.uid if answer.workflow else None) == (life.uid if life else None)
+        if answer.task and outcome != "ambiguous":
+            assert {answer.task.id} == self.delivery.event.tasks
+        if outcome == "opened":
+            assert answer.gate == self.delivery.event.gate
+
+
+@dataclass
+class Release:
+    """A Workflow with waiting keys has changed; so it is said at least."""
+
+    world: World
+    name: str
+    is_event = True
+
+    def run(self) -> Answer:
+        reference = EventRef("r", "io.argoproj.workflow.updated", "parked-workflows")
+        return self.world.handle(Incoming(reference, self.world.now, f"{NAMESPACE}/{self.name}", {}))
+
+    def expect(self, answer: Answer | None) -> None:
+        life = self.world.model.lives.get(self.name)
+        allowed = life.release(self.world.now) if life else []
+        if life and allowed:
+            opened = [gate for gate in allowed if phases(self.world.cluster.documents[self.name])[gate] == "Succeeded"]
+            assert len(opened) == 1
+            assert answer is None or (answer.outcome, answer.gate) == ("opened", opened[0]), answer
+            life.use(opened[0], self.world.now)
+        elif answer:
+            assert answer.outcome == "ignored", answer
+            if life and life.is_finished is False and self.name in self.world.cluster.documents:
+                labels = self.world.cluster.documents[self.name]["metadata"]["labels"]
+                assert (PARKED in labels) == bool(life.waiting(self.world.now))
+
+
+@dataclass
+class Step:
+    """The controller or a person gives a gate its phase.
+
+    Args:
+        ends: the phase of the whole Workflow, where it ends with this.
+    """
+
+    world: World
+    name: str
+    gate: str | None
+    phase: str
+    ends: str | None = None
+    is_event = False
+
+    def run(self) -> None:
+        if self.gate:
+            self.world.cluster.set_phase(self.name, self.gate, self.phase)
+        if self.ends:
+            self.world.cluster.end(self.name, self.ends, self.world.now)
+
+    def expect(self, answer: Answer | None) -> None:
+        assert answer is None
+        life = self.world.model.lives[self.name]
+        if self.gate:
+            life.phases[self.gate] = self.phase
+        life.is_finished |= self.ends is not None
+
+
+@dataclass
+class Recreate:
+    """A Workflow is deleted, and perhaps one of the same name is created."""
+
+    world: World
+    life: Life
+    again: bool
+    is_event = False
+
+    def run(self) -> None:
+        world = self.world
+        del world.cluster.documents[self.life.name]
+        del world.model.lives[self.life.name]
+        if self.again:
+            world.create(self.life.name, self.life.task, together=self.life.uid in world.together)
+
+    def expect(self, answer: Answer | None) -> None:
+        assert answer is None
+
+
+def controller(world: World, life: Life, detail: int) -> Step | None:
+    """What Argo's controller does next with a Workflow; None where it has nothing to do."""
+    if life.is_finished:
+        return None
+    for gate, phase in life.phases.items():
+        if phase == "Pending":
+            return Step(world, life.name, gate, "Running")
+    is_open = all(phase == "Succeeded" for phase in life.phases.values())
+    following = [gate for gate in GATES if gate not in life.phases]
+    if following and (is_open or life.uid in world.together):
+        return Step(world, life.name, following[0], ("Running", "Running", "Running", "Pending")[detail % 4])
+    return Step(world, life.name, None, "", ends="Succeeded") if is_open else None
+
+
+def by_hand(world: World, life: Life, detail: int) -> Step | None:
+    """A person opens a gate, or stops it."""
+    running = [gate for gate, phase in life.phases.items() if phase == "Running"]
+    if not running or life.is_finished:
+        return None
+    gate = running[detail % len(running)]
+    if detail % 8 == 7:
+        return Step(world, life.name, gate, "Failed", ends="Failed")
+    if detail % 8 == 6:
+        return Step(world, life.name, gate, "Skipped")
+    return Step(world, life.name, gate, "Succeeded")
+
+
+WHICH = st.integers(0, 15)
+DETAIL = st.integers(0, 23)
+
+
+class Machine(RuleBasedStateMachine):
+    """The rules of what may happen, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    @initialize(together=st.booleans(), both=st.booleans())
+    def begin(self, *, together: bool, both: bool) -> None:
+        self.world.create("play-task-3-workflow", "3", together=together)
+        if both:
+            self.world.create("play-task-4-workflow", "4", together=not together)
+
+    @rule(action=st.sampled_from(ACTIONS), pull=WHICH, detail=DETAIL, seconds=st.integers(0, 2), at_once=st.booleans())
+    def happens_on_github(self, action: str, pull: int, detail: int, seconds: int, *, at_once: bool) -> None:
+        self.world.now += timedelta(seconds=seconds)
+        delivery = self.world.github.act(action, pull, detail, self.world.now)
+        if delivery and at_once:
+            self.world.do(Deliver(self.world, delivery))
+
+    @rule(which=WHICH)
+    def deliver(self, which: int) -> None:
+        if delivery := self._delivery(which):
+            self.world.do(delivery)
+
+    @rule(which=WHICH)
+    def release(self, which: int) -> None:
+        life = self.world.live(which)
+        if life is None:
+            return
+        self.world.do(Release(self.world, life.name))
+        document = self.world.cluster.documents[life.name]
+        if not life.waiting(self.world.now):
+            self.world.do(Release(self.world, life.name))
+            assert self.world.cluster.documents[life.name] is document, "a release with nothing to do wrote something"
+
+    @rule(which=WHICH, detail=DETAIL)
+    def the_controller_goes_on(self, which: int, detail: int) -> None:
+        life = self.world.live(which)
+        step = controller(self.world, life, detail) if life else None
+        if step:
+            self.world.do(step)
+
+    @rule(which=WHICH, detail=DETAIL)
+    def somebody_opens_by_hand(self, which: int, detail: int) -> None:
+        life = self.world.live(which)
+        step = by_hand(self.world, life, detail) if life else None
+        if step:
+            self.world.do(step)
+
+    @rule(which=WHICH, other=WHICH, detail=DETAIL, kind=st.sampled_from(("event", "release", "step", "hand", "again")))
+    def two_things_at_once(self, which: int, other: int, detail: int, kind: str) -> None:
+        life = self.world.live(detail)
+        outer = self._delivery(which)
+        if life is None or outer is None:
+            return
+        target = self.world.model.find(min(outer.delivery.event.tasks, default=""))
+        life = target if isinstance(target, Life) else life
+        inner: Operation | None
+        match kind:
+            case "event":
+                inner = self._delivery(other)
+            case "release":
+                inner = Release(self.world, life.name)
+            case "step":
+                inner = controller(self.world, life, detail)
+            case "hand":
+                inner = by_hand(self.world, life, detail)
+            case _:
+                inner = Recreate(self.world, life, again=detail % 2 == 0)
+        if inner:
+            self.world.race(outer, inner)
+
+    @rule(which=WHICH, detail=DETAIL)
+    def a_release_is_raced(self, which: int, detail: int) -> None:
+        life = self.world.live(which)
+        step = by_hand(self.world, life, detail) or controller(self.world, life, detail) if life else None
+        if life and step:
+            self.world.race(Release(self.world, life.name), step)
+
+    @rule(which=WHICH, written=st.booleans(), release=st.booleans())
+    def the_function_is_killed(self, which: int, *, written: bool, release: bool) -> None:
+        life = self.world.live(which)
+        operation = Release(self.world, life.name) if release and life else self._delivery(which)
+        if operation:
+            self.world.kill(operation, written=written)
+
+    @rule(which=WHICH, what=st.sampled_from(("resubmit", "resubmit", "delete", "again", "stop")))
+    def workflows_come_and_go(self, which: int, what: str) -> None:
+        life = self.world.live(which)
+        if life is None:
+            missing = TASKS[which % len(TASKS)]
+            self.world.create(f"play-task-{missing}-workflow", missing, together=False)
+        elif what == "resubmit" and len(self.world.model.lives) < 5:
+            self.world.resubmit(life)
+        elif what in ("delete", "again"):
+            self.world.do(Recreate(self.world, life, again=what == "again"))
+        elif what == "stop" and not life.is_finished:
+            self.world.do(Step(self.world, life.name, None, "", ends="Failed"))
+
+    @rule(seconds=st.sampled_from((1, 1, 60, 240, 400, int(EXPIRY.total_seconds()) + 3600)))
+    def time_goes_by(self, seconds: int) -> None:
+        self.world.now += timedelta(seconds=seconds)
+
+    def teardown(self) -> None:
+        """What GitHub still has comes in, and the watch tells of every Workflow until nothing more happens."""
+        for delivery in self.world.github.deliveries:
+            self.world.do(Deliver(self.world, delivery))
+        for life in list(self.world.model.lives.values()):
+            for _ in range(len(GATES) + 1):
+                document = self.world.cluster.documents[life.name]
+                self.world.do(Release(self.world, life.name))
+                if self.world.cluster.documents[life.name] is document:
+                    break
+            else:
+                raise AssertionError("releases never come to an end")
+            running = [gate for gate, phase in life.phases.items() if phase == "Running"]
+            assert not life.is_finished and not {kept.gate for kept in life.waiting(self.world.now)} & set(running) or (
+                life.is_finished
+            )
+
+    def _delivery(self, which: int) -> Deliver | None:
+        """The newest first."""
+        all_of_them = self.world.github.deliveries
+        return Deliver(self.world, all_of_them[-1 - which % len(all_of_them)]) if all_of_them else None
