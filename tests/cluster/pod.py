@@ -69,6 +69,11 @@ class Pod:
         self._http = urllib3.PoolManager(retries=False, timeout=15)
 
     @property
+    def url(self) -> str:
+        """Where it takes events."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
     def rules(self) -> Path:
         """gates.yaml, which is read at start."""
         folder: Path = self._folders["gates"]
@@ -93,7 +98,7 @@ class Pod:
         headers, body = event
         if token is not None:
             headers = headers | {"Authorization": f"Bearer {token}"}
-        answer = self._http.request("POST", f"http://127.0.0.1:{self.port}/", body=body, headers=headers)
+        answer = self._http.request("POST", self.url, body=body, headers=headers)
         return answer.status, json.loads(answer.data)
 
     def answers(self) -> list[dict[str, Any]]:
@@ -103,7 +108,7 @@ class Pod:
 
     def _ready(self) -> bool | None:
         try:
-            return self._http.request("GET", f"http://127.0.0.1:{self.port}/readyz", timeout=1).status == 200 or None
+            return self._http.request("GET", f"{self.url}readyz", timeout=1).status == 200 or None
         except urllib3.exceptions.HTTPError:
             return None
 
