@@ -1,0 +1,22 @@
+"""A cluster for the commands that look at one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from func.embedded import EmbeddedCluster
+
+
+@pytest.fixture
+def cluster() -> Iterator[EmbeddedCluster]:
+    """A cluster without Workflows, in which they stay as they are."""
+    with EmbeddedCluster(controller=False) as running:
+        running.store.ensure_namespace("agent-platform")
+        yield running
+
+
+@pytest.fixture
+def environment(cluster: EmbeddedCluster, tmp_path: Path) -> dict[str, str]:
+    """The settings of a person who looks at that cluster."""
+    return {"KUBECONFIG": str(cluster.write_kubeconfig(tmp_path / "kubeconfig"))}
