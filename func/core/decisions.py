@@ -75,7 +75,7 @@ def decide(aim: Aim, rules: Rules, workflow: Workflow, now: datetime, trail: Tra
     try:
         if aim.closes:  # that it closes its pull request is noted all the same
             _check_pull_request(facts, rules, state, workflow)
-        decision = _use_or_keep(aim.task, aim.bring, rules, workflow, state, now, trail)
+        decision = _telling(old, _use_or_keep(aim.task, aim.bring, rules, workflow, state, now, trail))
     except No as no:
         if not (aim.take_back or aim.closes):
             raise
@@ -85,6 +85,16 @@ def decide(aim: Aim, rules: Rules, workflow: Workflow, now: datetime, trail: Tra
         patch = write(workflow, taken.state, decision.opening)
         decision = replace(decision, patch=patch, state=taken.state)
     return decision
+
+
+def _telling(before: State, decision: Decision) -> Decision:
+    """The same decision; its answer names the waiting key whose place was taken, which nothing else remembers."""
+    answer = decision.answer
+    key = before.keys.get(answer.gate or "")
+    if key is None or key.state != "waiting" or decision.state.keys[answer.gate or ""].event == key.event:
+        return decision
+    reason = f"{answer.reason} The key of event {key.event} of {show_time(key.happened)} is overtaken."
+    return replace(decision, answer=replace(answer, reason=reason))
 
 
 def _check_age(facts: Facts, workflow: Workflow, trail: Trail) -> None:
