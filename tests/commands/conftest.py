@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from func.embedded import EmbeddedCluster
+from tests.commands.stand_in import Function
 
 
 @pytest.fixture
@@ -20,3 +22,15 @@ def cluster() -> Iterator[EmbeddedCluster]:
 def environment(cluster: EmbeddedCluster, tmp_path: Path) -> dict[str, str]:
     """The settings of a person who looks at that cluster."""
     return {"KUBECONFIG": str(cluster.write_kubeconfig(tmp_path / "kubeconfig"))}
+
+
+@pytest.fixture
+def function() -> Iterator[Function]:
+    """One that answers as it is told."""
+    function = Function()
+    thread = Thread(target=function.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield function
+    function.server.shutdown()
+    thread.join()
+    function.server.server_close()

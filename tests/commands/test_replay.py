@@ -2,68 +2,21 @@
 
 import json
 import socket
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from func.commands.function_process import FunctionProcess
+from func.commands.sending import Reply, Sender
 from func.embedded import WORKFLOWS, EmbeddedCluster
 from tests import payloads
 from tests.commands.events import cloudevent, dead_letter, lines, written
 from tests.commands.running import taskgate
+from tests.commands.stand_in import Function
 from tests.fleet import gate_node, waiting_workflow
 
 EVENTS = [cloudevent(payloads.approved(task=task), delivery=f"d-{task}") for task in (1, 2, 3)]
-
-
-class Function:
-    """Stands in for the function: gives the answers that it is told, and keeps what it got."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, str]]] = []  # those that come first; then 200
-        self.events: list[dict[str, Any]] = []
-        self.authorizations: list[str | None] = []
-        function = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                assert self.headers["Content-Type"] == "application/cloudevents+json"
-                function.events.append(json.loads(body))
-                function.authorizations.append(self.headers.get("Authorization"))
-                status, headers = function.answers.pop(0) if function.answers else (200, {})
-                outcome = {200: "opened", 401: "invalid", 503: "unavailable"}.get(status, "odd")
-                text = json.dumps({"outcome": outcome, "reason": f"Because of \x1b[31m {status}."}).encode()
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(text))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    @property
-    def ids(self) -> list[str]:
-        return [event["id"] for event in self.events]
-
-
-@pytest.fixture
-def function() -> Iterator[Function]:
-    function = Function()
-    thread = Thread(target=function.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield function
-    function.server.shutdown()
-    thread.join()
-    function.server.server_close()
 
 
 @pytest.fixture
@@ -190,3 +143,19 @@ def test_a_dead_letter_opens_its_gate_once(
     document = cluster.store.get(WORKFLOWS, *stored.key).document
     assert gate_node(document, "wait-pr-approved")["phase"] == "Succeeded"
     assert [json.loads(line)["event"] for line in said] == ["d-3", "d-3"]
+
+
+def test_ctrl_c_loses_nothing(function: Function, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    send = Sender.send
+
+    def interrupted(sender: Sender, event: dict[str, Any]) -> Reply:
+        if event["id"] == "d-2":
+            raise KeyboardInterrupt
+        return send(sender, event)
+
+    monkeypatch.setattr(Sender, "send", interrupted)
+    failed = tmp_path / "failed.jsonl"
+    result = taskgate("replay", file, "--to", function.url, "--failed", failed)
+    assert result.exit_code == 1
+    assert function.ids == ["d-1"]
+    assert failed.read_text(encoding="utf-8") == lines(EVENTS[1:])
