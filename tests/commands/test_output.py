@@ -47,3 +47,7 @@ def test_completion_knows_the_commands() -> None:
     environment = {"_TASKGATE_COMPLETE": "bash_complete", "COMP_WORDS": "taskgate ", "COMP_CWORD": "1"}
     shown = taskgate(environment=environment).output
     assert "plain,explain" in shown.splitlines()
+
+
+def test_a_column_without_any_text_is_no_trouble() -> None:
+    assert table(("", "A"), [Row(("", "b"))]).splitlines()[1] == "   b"
