@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent
@@ -58,7 +59,7 @@ def read_cloudevent(headers: Mapping[str, str], body: bytes) -> Incoming:
         raise _unsupported(media_type)
     if media_type.startswith("application/cloudevents"):  # a batch, or a format that we don't know
         raise _unsupported(media_type)
-    attributes = {name.removeprefix("ce-"): value for name, value in headers.items() if name.startswith("ce-")}
+    attributes = {name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     if not attributes:
         raise No("invalid", "This is no CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers.")
     return _check(attributes, _parse(body) if body else None)
