@@ -13,7 +13,6 @@ from func.core.outcomes import No
 from func.kube import Budget, KubernetesError, TokenReviews
 
 AUDIENCE = "taskgate"
-_REVIEW_SECONDS = 2.0
 _VALID_SECONDS = 60.0  # for which a token is not asked about again: one API call a minute instead of one an event
 _REMEMBERED = 1000  # tokens
 
@@ -21,10 +20,9 @@ _REMEMBERED = 1000  # tokens
 class Gatekeeper(Protocol):
     """Decides from the Authorization header alone, before the body is read."""
 
-    def admit(self, authorization: str | None) -> int:
+    def admit(self, authorization: str | None, budget: Budget) -> None:
         """Let the sender in.
 
-        Returns: the API calls that it took.
         Raises: No, `invalid` with status 401.
         """
 
@@ -58,14 +56,13 @@ class ServiceAccounts:
     namespace: str | None
     _known: dict[bytes, float] = field(default_factory=dict)
 
-    def admit(self, authorization: str | None) -> int:
+    def admit(self, authorization: str | None, budget: Budget) -> None:
         """Raises: No, `invalid` with status 401; `unavailable` or `forbidden` when the API can't be asked."""
         token = bearer_token(authorization)
         digest = hashlib.sha256(token.encode()).digest()
         now = time.monotonic()
         if self._known.get(digest, 0.0) > now:
-            return 0
-        budget = Budget.of(_REVIEW_SECONDS)
+            return
         try:
             username = self.reviews.username(token, AUDIENCE, budget)
         except KubernetesError as error:
@@ -76,7 +73,6 @@ class ServiceAccounts:
             reason = f"The sender {username} is no service account of namespace {self.namespace}."
             raise No("invalid", reason, code=401)
         self._remember(digest, now)
-        return budget.calls
 
     def _remember(self, digest: bytes, now: float) -> None:
         if len(self._known) >= _REMEMBERED:
@@ -87,9 +83,8 @@ class ServiceAccounts:
 class Anyone:
     """No authentication: whoever reaches the port may send."""
 
-    def admit(self, authorization: str | None) -> int:  # noqa: ARG002 - it is that of a Gatekeeper
+    def admit(self, authorization: str | None, budget: Budget) -> None:
         """Admits everybody."""
-        return 0
 
 
 @dataclass(slots=True)
@@ -100,13 +95,12 @@ class TokenFile:
     _seen: tuple[int, int, int] = (0, 0, 0)
     _tokens: tuple[bytes, ...] = field(default=())
 
-    def admit(self, authorization: str | None) -> int:
+    def admit(self, authorization: str | None, budget: Budget) -> None:  # noqa: ARG002 - it is that of a Gatekeeper
         """Raises: No, `invalid` with status 401."""
         token = bearer_token(authorization).encode()
         # All lines are compared, in constant time each, so that the time tells nothing.
         if not sum(hmac.compare_digest(token, known) for known in self._read()):
             raise No("invalid", "The token is not one of those in the token file.", code=401)
-        return 0
 
     def _read(self) -> tuple[bytes, ...]:
         try:

@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -32,13 +31,6 @@ THREADS = 16
 BODY_SECONDS = 10.0
 T = TypeVar("T")
 _PROBES = ("/healthz", "/readyz")
-
-
-@dataclass(slots=True)
-class _Calls:
-    """API calls that an event took, counted on its way."""
-
-    made: int = 0
 
 
 class Function:
@@ -74,10 +66,10 @@ class Function:
         if self._events >= MAX_EVENTS:
             return _reply(_busy(f"{MAX_EVENTS} events are in work"))
         started = time.perf_counter()
-        calls = _Calls()
+        budget = Budget.of(EVENT_SECONDS)  # from here, so that each wait for a thread counts
         self._events += 1
         try:
-            answer = await self._answer(request, calls)
+            answer = await self._answer(request, budget)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         finally:
@@ -86,21 +78,20 @@ class Function:
             return Response(status_code=204)
         cold_start, self._is_cold = self._is_cold, False
         milliseconds = (time.perf_counter() - started) * 1000
-        log_answer(answer, milliseconds=milliseconds, api_calls=calls.made, cold_start=cold_start)
+        log_answer(answer, milliseconds=milliseconds, api_calls=budget.calls, cold_start=cold_start)
         return _reply(answer)
 
-    async def _answer(self, request: Request, calls: _Calls) -> Answer | None:
+    async def _answer(self, request: Request, budget: Budget) -> Answer | None:
         """What came of the event; None where there is nothing to say."""
         try:
             authorization = request.headers.get("authorization")
-            calls.made += await self._in_thread(lambda: self._gatekeeper.admit(authorization))
+            await self._in_thread(lambda: self._gatekeeper.admit(authorization, budget))
+            begun = time.monotonic()
             body = await self._read_body(request)
+            budget.deadline += time.monotonic() - begun  # that time is the sender's own
             try:
-                budget = Budget.of(EVENT_SECONDS)  # from here, so that the wait for a thread counts
                 headers = dict(request.headers)
-                answer = await self._in_thread(lambda: self._carry_out(headers, body, budget))
-                calls.made += budget.calls
-                return answer
+                return await self._in_thread(lambda: self._carry_out(headers, body, budget))
             finally:
                 self._bytes -= len(body)
         except No as no:
