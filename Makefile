@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := tests/requirements.lock
 
-.PHONY: demo run test check mutants lock cluster-tools experiments clean
+.PHONY: demo run test check soak mutants lock cluster-tools experiments clean
 
 demo: $(VENV)/.ready  ## 100 waiting tasks, one event, one open gate
 	$(BIN)/taskgate demo
@@ -21,6 +21,9 @@ check: $(VENV)/.ready  ## lint, strict types, import order, branch coverage
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered -q
+
+soak: $(VENV)/.ready  ## the long proofs in full, and docs/soak.md
+	$(BIN)/python -m tests.soak
 
 mutants: $(VENV)/.ready  ## each check taken out, and the test that notices
 	$(BIN)/python -m tests.mutants

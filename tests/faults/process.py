@@ -73,6 +73,10 @@ class Served:
         self._process.kill()
         self.wait()
 
+    def kill_from_outside(self) -> None:
+        """kill -9, by a thread that must not wait for the end."""
+        self._process.kill()
+
     def wait(self, seconds: float = 30.0) -> int:
         """Returns its exit code, when it has ended."""
         code = self._process.wait(seconds)
