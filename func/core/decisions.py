@@ -212,6 +212,7 @@ def _check_key(key: Key, bring: Bring, state: State) -> Key:
         raise No("refused", f"Withdrawals up to {show_time(old.floor)} stand against it, and it is not newer.")
     if old.event == key.event and old.state == "waiting":
         key = key.with_(written=old.written, unfinished=old.unfinished)
+    old = old.given_way(key.pull_request)
     rounds = old.rounds + ((old.event,) if old.state == "used" else ())
     return key.with_(notes=old.notes, floor=old.floor, rounds=rounds)
 
@@ -229,7 +230,7 @@ def _check_order(key: Key, old: Key, bring: Bring) -> None:
         return
     if key.happened > old.happened:
         return
-    if key.happened == old.happened and (old.state == "withdrawn" or (key.review or 0) > (old.review or 0)):
+    if key.happened == old.happened and (key.review or 0) > (old.review or 0):
         return
     raise No(
         "refused",

@@ -100,6 +100,14 @@ class Key(Facts):
         """A copy with these fields changed."""
         return self.model_copy(update=changes)
 
+    def given_way(self, pull_request: str | None) -> Key:
+        """The same key; if it was withdrawn, that is noted, for when a key of another pull request takes its place."""
+        if self.state != "withdrawn" or not self.was_kept or self.pull_request == pull_request:
+            return self
+        return self.with_(
+            **_noted(self, Note(event=self.event, happened=self.happened, pull_request=self.pull_request))
+        )
+
     def withdrawn(self, why: str) -> Key:
         """The same key, taken away; it keeps what later events are compared with."""
         return self.with_(state="withdrawn", why=why, outputs={}, unfinished=())
@@ -175,6 +183,7 @@ def read_state(workflow: Workflow) -> State:
 
 def _of_a_copy(key: Key) -> Key:
     used = (key.event,) if key.state in ("used", "claimed") else ()
+    key = key.given_way(None)
     # A key that only waited on the original was never used: it may come again.
     return Key(
         state="withdrawn",
