@@ -244,3 +244,18 @@ def endpoints(stage: Stage) -> str:
         source.close()
     assert got == 1, got
     return "The same review sent to `/merges` and to `/reviews`: the trigger on `reviews` saw one of them."
+
+
+@experiment(
+    "F10",
+    "`value: ['task-3']` and `value: ['5DLabs-Tess[bot]']` in `filters.data`",
+    "Values are regular expressions, not anchored: the first lets task 31 through, the second fits no such login.",
+)
+def values_are_patterns(stage: Stage) -> str:
+    label = only(data=[data("body.pull_request.labels.0.name", "task-3")])
+    tasks = passed(stage, label, *((str(task), payloads.approved(task=task)) for task in (3, 31, 7)))
+    assert tasks == ["3", "31"], tasks
+    login = only(data=[data("body.review.user.login", "5DLabs-Tess[bot]")])
+    people = passed(stage, login, ("tess", payloads.approved(by=payloads.TESS)))
+    assert people == [], people
+    return "`task-3` let tasks 3 and 31 through. An approval by `5DLabs-Tess[bot]` did not pass its filter."

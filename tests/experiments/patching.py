@@ -149,3 +149,23 @@ def delete(stage: Stage) -> str:
     left = [workflow["metadata"]["name"] for workflow in stage.api.admin.must("GET", WORKFLOWS_PATH)["items"]]
     assert left == ["play-task-7-workflow"], left
     return f"Of tasks 3 and 7, `{NAME}` was deleted."
+
+
+@experiment(
+    "K7",
+    "`{{ .Input... }}` inside `source.resource`, without a parameter",
+    "Stays as it is: only parameters are made from the event.",
+)
+def template_in_the_resource(stage: Stage) -> str:
+    stage.clear()
+    text = "{{ .Input.body.action }}"
+    resource = workflow_reference("made-by-a-sensor")
+    resource["resource"]["metadata"]["annotations"] = {"action": text}
+    resource["resource"]["spec"] = {}
+    trigger = {"template": {"name": "create", "k8s": {"operation": "create", "source": resource}}}
+    with stage.sensor(trigger) as sensor:
+        stage.send(payloads.approved())
+        stage.done(sensor)
+    found = stage.workflow("made-by-a-sensor")["metadata"]["annotations"]["action"]
+    assert found == text
+    return f"The Workflow that was made has the annotation `{found}`, word for word."
