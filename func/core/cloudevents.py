@@ -23,6 +23,7 @@ OWN_TYPES = "dev.taskgate."
 SOURCE = "/taskgate"
 _STRUCTURED = "application/cloudevents+json"
 _UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")  # what CloudEvents does not let into a text
+_MAX_PARTS = 1_000_000  # 25 MiB of "[]," would take 0.8 GB of memory, and GitHub's largest have a tenth of this
 _MAX_ATTRIBUTE = 255  # characters; an id goes into the Workflow's annotation
 
 
@@ -81,6 +82,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def _parse(body: bytes) -> object:
+    if body.count(b"{") + body.count(b"[") > _MAX_PARTS:
+        raise No("invalid", f"The body has more than {_MAX_PARTS:,} objects and lists.")
     try:
         return json.loads(body)
     except RecursionError:

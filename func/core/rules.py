@@ -319,7 +319,7 @@ class Rules(_Part):
         return any(group == ANYONE or self._has(group, facts) for group in by)
 
     def _has(self, group: str, facts: Facts) -> bool:
-        if facts.person is None:
+        if facts.person is None or not facts.person.isascii():  # GitHub's are, and a long s would pass for an s
             return False
         login = facts.person.casefold()
         for person in self.people[group]:
