@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from func.core.outcomes import No
-from func.kube import Budget, KubernetesError, TokenReviews
+from func.kube import Budget, TokenReviews
 
 AUDIENCE = "taskgate"
-_REVIEW_SECONDS = 2.0
 _VALID_SECONDS = 60.0  # for which a token is not asked about again: one API call a minute instead of one an event
 _REMEMBERED = 1000  # tokens
 
@@ -21,11 +20,10 @@ _REMEMBERED = 1000  # tokens
 class Gatekeeper(Protocol):
     """Decides from the Authorization header alone, before the body is read."""
 
-    def admit(self, authorization: str | None) -> int:
+    def admit(self, authorization: str | None, budget: Budget) -> None:
         """Let the sender in.
 
-        Returns: the API calls that it took.
-        Raises: No, `invalid` with status 401.
+        Raises: No, `invalid` with status 401; `unavailable` or `forbidden`, when the API can't be asked.
         """
 
 
@@ -58,25 +56,20 @@ class ServiceAccounts:
     namespace: str | None
     _known: dict[bytes, float] = field(default_factory=dict)
 
-    def admit(self, authorization: str | None) -> int:
-        """Raises: No, `invalid` with status 401; `unavailable` or `forbidden` when the API can't be asked."""
+    def admit(self, authorization: str | None, budget: Budget) -> None:
+        """Let the sender in, once a minute by asking the API."""
         token = bearer_token(authorization)
         digest = hashlib.sha256(token.encode()).digest()
         now = time.monotonic()
         if self._known.get(digest, 0.0) > now:
-            return 0
-        budget = Budget.of(_REVIEW_SECONDS)
-        try:
-            username = self.reviews.username(token, AUDIENCE, budget)
-        except KubernetesError as error:
-            raise No(error.outcome, f"The token can't be checked: {error}.") from None
+            return
+        username = self.reviews.username(token, AUDIENCE, budget)
         if username is None:
             raise No("invalid", f"The token is not valid for the audience {AUDIENCE}.", code=401)
         if self.namespace and not username.startswith(f"system:serviceaccount:{self.namespace}:"):
             reason = f"The sender {username} is no service account of namespace {self.namespace}."
             raise No("invalid", reason, code=401)
         self._remember(digest, now)
-        return budget.calls
 
     def _remember(self, digest: bytes, now: float) -> None:
         if len(self._known) >= _REMEMBERED:
@@ -87,9 +80,8 @@ class ServiceAccounts:
 class Anyone:
     """No authentication: whoever reaches the port may send."""
 
-    def admit(self, authorization: str | None) -> int:  # noqa: ARG002 - it is that of a Gatekeeper
-        """Admits everybody."""
-        return 0
+    def admit(self, authorization: str | None, budget: Budget) -> None:
+        """Let everybody in."""
 
 
 @dataclass(slots=True)
@@ -100,13 +92,12 @@ class TokenFile:
     _seen: tuple[int, int, int] = (0, 0, 0)
     _tokens: tuple[bytes, ...] = field(default=())
 
-    def admit(self, authorization: str | None) -> int:
-        """Raises: No, `invalid` with status 401."""
+    def admit(self, authorization: str | None, budget: Budget) -> None:  # noqa: ARG002 - as a Gatekeeper
+        """Let in whoever has one of the tokens."""
         token = bearer_token(authorization).encode()
         # All lines are compared, in constant time each, so that the time tells nothing.
         if not sum(hmac.compare_digest(token, known) for known in self._read()):
             raise No("invalid", "The token is not one of those in the token file.", code=401)
-        return 0
 
     def _read(self) -> tuple[bytes, ...]:
         try:
