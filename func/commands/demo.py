@@ -168,7 +168,7 @@ def _show(place: _Place, output: str) -> bool:
     try:
         with _moved_on(place.cluster) as moved:
             reply = sender.send(approved(datetime.now(UTC)))
-            went_on = reply.status == 200 and moved.wait(_MOVES_ON_SECONDS)
+            went_on = reply.body.get("outcome") == "opened" and moved.wait(_MOVES_ON_SECONDS)
     except NoReplyError as error:
         raise Problem(error) from None
     finally:
@@ -176,7 +176,7 @@ def _show(place: _Place, output: str) -> bool:
     comparison = Comparison.of(before, workflows.list_all(""))
     good = (
         went_on
-        and reply.body.get("outcome") == "opened"
+        and reply.status == 200
         and comparison.changed == [_WORKFLOW]
         and comparison.opened() == [(_WORKFLOW, GATE)]
     )

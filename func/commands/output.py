@@ -60,7 +60,7 @@ def table(titles: Sequence[str], rows: Iterable[Row], width: int | None = None) 
     """
     lines = [Row(titles, {"bold": True}), *rows]
     cells = [[clean(cell) for cell in line.cells] for line in lines]
-    widths = _fitting([max(map(len, column)) for column in zip(*cells, strict=True)], width)
+    widths = _fitting([max(1, *map(len, column)) for column in zip(*cells, strict=True)], width)
     return "\n".join(_line(line, widths, row.style) for line, row in zip(cells, lines, strict=True))
 
 

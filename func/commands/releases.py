@@ -6,6 +6,7 @@ The real one is in knative/overlays/argo-events/waiting.yaml; its Sensor sends t
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +15,7 @@ from func.commands.sending import NoReplyError, Sender
 from func.core.workflows import PARKED_LABEL
 from func.embedded import Change, EmbeddedCluster
 
-_PAUSES = (1, 2, 4, 8, 16, 0)  # seconds after each try, as the Sensor does
+_PAUSES = (1, 2, 4, 8, 16, 0)  # as the Sensor
 
 
 class Releases:
@@ -22,10 +23,12 @@ class Releases:
 
     Args:
         url: Of the function.
+        pauses: Seconds after each try; so many tries there are.
     """
 
-    def __init__(self, cluster: EmbeddedCluster, url: str) -> None:
+    def __init__(self, cluster: EmbeddedCluster, url: str, pauses: Sequence[float] = _PAUSES) -> None:
         self._cluster = cluster
+        self._pauses = pauses
         self._sender = Sender(url)
         self._stopped = threading.Event()
 
@@ -44,7 +47,7 @@ class Releases:
         if change.type == "DELETED":
             return  # no key waits there any more
         event = release_event(change.object["metadata"], datetime.now(UTC))
-        for pause in _PAUSES:
+        for pause in self._pauses:
             if self._stopped.is_set() or self._was_taken(event):
                 return
             self._stopped.wait(pause)

@@ -38,7 +38,7 @@ class Standing:
         return cls(
             name=metadata["name"],
             task=metadata["labels"]["task-id"],
-            agent=agent_of(document),
+            agent=agent_of(document).removeprefix("5DLabs-"),
             version=metadata["resourceVersion"],
             waits_at=tuple(node["displayName"] for node in gates_of(document, "Running")),
             opened=frozenset(node["displayName"] for node in gates_of(document, "Succeeded")),
@@ -100,7 +100,9 @@ class Comparison:
         before, after = self.before.get(name), self.after.get(name)
         one = after or before
         assert one  # noqa: S101 - it has come or gone, so it is in one of the two
-        opened = ", ".join(gate for workflow, gate in self.opened() if workflow == name)
+        opened = [gate for workflow, gate in self.opened() if workflow == name]
+        # The gate where it waited is the one that people expect; any other is named.
+        where = "" if before and tuple(opened) == before.waits_at else f" {', '.join(opened)}"
         return Row(
             (
                 ">",
@@ -108,7 +110,7 @@ class Comparison:
                 one.agent,
                 before.place if before else "(was not there)",
                 after.place if after else "(is gone)",
-                f"opened {opened}" if opened else "changed",
+                f"opened{where}" if opened else "changed",
             ),
             {"fg": "green", "bold": True},
         )

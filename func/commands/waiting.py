@@ -167,7 +167,7 @@ def _rows(standing: _Standing, rules: Rules, now: datetime) -> list[Row]:
     rows = []
     for place in standing.places or (_Place("(at no gate)", "", None),):
         gate = place.gate if place.gate in rules.gates or not place.node else f"{place.gate} (in no rule)"
-        since = _age(now - place.since) if place.since else ""
+        since = age(now - place.since) if place.since else ""
         cells = (gate, task or "", repository or "", standing.name, since, "; ".join(about))
         rows.append(Row(cells, style))
     return rows
@@ -182,7 +182,7 @@ def _key_in_words(gate: str, key: Key) -> str:
     return f"{words[key.state]} {gate}: {what}{why}"
 
 
-def _age(time: timedelta) -> str:
+def age(time: timedelta) -> str:
     """The two largest units, e.g. 3d4h."""
     minutes, seconds = divmod(max(int(time.total_seconds()), 0), 60)
     hours, minutes = divmod(minutes, 60)

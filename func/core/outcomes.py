@@ -139,12 +139,17 @@ class Answer:
         """The CloudEvent subject, `<namespace>/<workflow>`."""
         return f"{self.workflow.namespace}/{self.workflow.name}" if self.workflow else None
 
+    @property
+    def sentence(self) -> str:
+        """The reason, as it is told."""
+        return f"Observe mode, nothing written: {self.reason}" if self.would else self.reason
+
     def data(self) -> dict[str, object]:
         """The answer as the JSON object that a sender receives."""
         event, task, workflow = self.event, self.task, self.workflow
         shown: dict[str, object] = {
             "outcome": self.outcome,
-            "reason": self.reason,
+            "reason": self.sentence,
             "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
             "task": {"id": task.id, "repository": task.repository, "found_by": task.found_by} if task else None,
             "gate": self.gate,

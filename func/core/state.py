@@ -256,15 +256,12 @@ def withdraw(state: State, slot: str, facts: Facts, *, rounds: bool) -> tuple[St
 
 def _noted(key: Key, note: Note) -> dict[str, object]:
     alike = [other for other in key.notes if note.replaces(other)]
-    if any(other.happened > note.happened for other in alike):
+    by_age = sorted([*alike, note], key=lambda other: other.happened, reverse=True)
+    # A push leaves reviews of its own head alone, and the newest push of another head does not: both are needed.
+    needed = [by_age[0], *[other for other in by_age if other.head != by_age[0].head][:1]]
+    if needed == alike:
         return {}
-    # Of pushes in the same second nothing tells which was the last: both are remembered.
-    kept = [
-        other
-        for other in key.notes
-        if other not in alike or (other.happened == note.happened and other.head != note.head)
-    ]
-    notes = [*kept, note]
+    notes = [*(other for other in key.notes if other not in alike), *needed]
     floor = key.floor
     while len(notes) > _MAX_NOTES:
         oldest = min(notes, key=lambda other: other.happened)

@@ -27,7 +27,11 @@ def taskgate(*arguments: object, typed: str | None = None, environment: Mapping[
     settings = ("KUBECONFIG", "TASKGATE_CONFIG", "TASKGATE_AUTH", "TASKGATE_MODE", "TASKGATE_TOKEN_FILE", "ARGO_SERVER")
     clear = dict.fromkeys([*settings, "KUBERNETES_SERVICE_HOST", "PORT"])
     result = CliRunner().invoke(
-        main, [str(argument) for argument in arguments], input=typed, env={**clear, **(environment or {})}
+        main,
+        [str(argument) for argument in arguments],
+        input=typed,
+        env={**clear, **(environment or {})},
+        prog_name="taskgate",
     )
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

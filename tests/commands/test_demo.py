@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from func.commands.approval import EVENTS, approved
+from func.commands.approval import EVENTS, approved, by_a_stranger
 from func.commands.standings import Comparison
 from func.core.events import read_event
 from func.core.outcomes import EventRef
@@ -28,9 +28,8 @@ def test_exactly_one_gate_opens() -> None:
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     (changed,) = [line for line in lines if line.startswith(">")]
-    assert changed.split() == [
-        ">", "3", "5DLabs-Rex", "wait-pr-approved", "wait-pr-merged", "opened", "wait-pr-approved"
-    ]  # fmt: skip
+    assert changed.split() == [">", "3", "Rex", "wait-pr-approved", "wait-pr-merged", "opened"]
+    assert max(len(line) for line in lines if "unchanged" in line) < 80
     assert sum("unchanged" in line for line in lines) == 9
     assert "Reply: HTTP 200" in lines
     assert "ce-type: dev.taskgate.opened" in lines
@@ -93,6 +92,14 @@ def test_stays_up_for_curl_and_ends_all_it_started(tmp_path: Path) -> None:
             with pytest.raises(urllib3.exceptions.MaxRetryError):
                 pool.request("GET", address, retries=urllib3.Retry(0))
     assert any('"outcome": "opened"' in line for line in demo.errors)
+
+
+def test_anything_else_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("func.commands.demo.approved", by_a_stranger)
+    result = taskgate("demo", "--tasks", 4)
+    assert result.exit_code == 1
+    verdict = "Not what was expected: opened gates: none; changed Workflows: none; unchanged: 4."
+    assert result.output.splitlines()[-1] == verdict
 
 
 def test_a_port_that_is_taken_is_named() -> None:

@@ -56,8 +56,16 @@ def is_due(delivered: frozenset[str], seconds: tuple[int, ...]) -> bool:
     return FIRST in delivered and not delivered & {PUSH, DISMISSAL, NO}
 
 
-# Each event in the same second as the one before it, or in the next one.
-TIMES = [tuple(itertools.accumulate((0, *gaps))) for gaps in itertools.product((0, 1), repeat=4)]
+# All in one second, each in the next one, and each two neighbours in one second.
+TIMES = [
+    (0, 0, 0, 0, 0),
+    (0, 1, 2, 3, 4),
+    (0, 0, 1, 2, 3),
+    (0, 1, 1, 2, 3),
+    (0, 1, 2, 2, 3),
+    (0, 1, 2, 3, 3),
+    (0, 0, 1, 1, 1),
+]
 
 
 def ways(bench: Bench, aims: dict[str, Aim], left: frozenset[str], done: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -132,6 +140,26 @@ def test_of_two_pushes_only_an_approval_of_the_newest_counts(seconds: tuple[int,
         assert bench.is_open == (seconds[0] < seconds[3]), order
         if bench.is_open:
             assert bench.key()["head"] == C3, order
+
+
+def test_a_push_back_to_an_older_commit_brings_no_approval_back() -> None:
+    payloads = [
+        approved(sha=HEAD, review_id=1, happened=HAPPENED),
+        synchronize(sha=C2, before=HEAD, happened=HAPPENED + timedelta(seconds=1)),
+        synchronize(sha=C3, before=C2, happened=HAPPENED + timedelta(seconds=2)),
+        synchronize(sha=HEAD, before=C3, happened=HAPPENED + timedelta(seconds=3)),
+    ]
+    aims = [aim_of(payload, built_in()) for payload in payloads]
+    for order in itertools.permutations(aims):
+        bench = Bench.at("wait-ready-for-qa")
+        for aim in order:
+            bench.deliver(aim)
+        assert bench.key_state() == "withdrawn"
+        writes = bench.writes
+        for aim in order:
+            bench.deliver(aim)  # once more
+        assert bench.writes == writes
+        assert bench.deliver(approved(review_id=2, happened=HAPPENED + timedelta(seconds=4))).outcome == "parked"
 
 
 A, B, A_CLOSED, A_AGAIN = "123 approved", "124 approved", "123 closed unmerged", "123 approved again"

@@ -23,6 +23,7 @@ from tests.payloads import (
     approved,
     changes_requested,
     closed,
+    cloudevent_binary,
     cloudevent_structured,
     dismissed,
     labeled,
@@ -521,6 +522,12 @@ def test_an_annotation_that_is_not_ours_is_an_answer_and_no_open_gate(text: str)
     assert bench.release().outcome == "refused"
     assert not bench.is_open
     assert bench.writes == 0
+
+
+def test_binary_and_structured_mode_carry_the_same_event() -> None:
+    bench = Bench.at()
+    assert bench.deliver(cloudevent_binary(approved(), delivery="Zoë 100%")).outcome == "opened"
+    assert bench.deliver(cloudevent_structured(approved(), delivery="Zoë 100%")).outcome == "duplicate"
 
 
 def test_two_ways_of_one_event_are_the_same_event() -> None:

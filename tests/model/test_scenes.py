@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tests.model.machine import Deliver, Recreate, World
 
 
@@ -18,3 +20,14 @@ def test_a_workflow_that_is_deleted_before_the_write_is_not_in_the_answer() -> N
     assert opened
     (life,) = scene.model.lives.values()
     scene.race(Deliver(scene, opened), Recreate(scene, life, again=False))
+
+
+def test_a_key_that_is_overtaken_is_named_in_the_answer() -> None:
+    scene = world()
+    scene.github.act("open", 0, 0, scene.now)
+    for seconds in (0, 1):
+        approved = scene.github.act("approve", 0, 0, scene.now + timedelta(seconds=seconds))
+        assert approved
+        answer = Deliver(scene, approved).run()
+    assert answer.outcome == "parked"
+    assert "The key of event d002 of 2026-11-22T11:00:01Z is overtaken." in answer.reason

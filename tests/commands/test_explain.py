@@ -1,0 +1,220 @@
+"""`taskgate explain`: what would happen to this event, and why?"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from func.core.outcomes import CHECKS
+from func.embedded import WORKFLOWS, EmbeddedCluster
+from tests import payloads
+from tests.commands.events import cloudevent, written
+from tests.commands.running import taskgate
+from tests.fleet import like, recorded, waiting_workflow
+
+
+def checks(output: str) -> dict[str, str]:
+    """check -> yes, NO or ?"""
+    rows = [line.split(maxsplit=1) for line in output.splitlines() if line.startswith(("yes ", "NO ", "? "))]
+    return {check: mark for mark, rest in rows for check in CHECKS if rest.startswith(f"{check}  ")}
+
+
+@pytest.fixture
+def explain(tmp_path: Path, environment: dict[str, str]) -> Callable[..., Any]:
+    """Explain an event in that cluster, for people."""
+
+    def run(payload: dict[str, Any], *options: str) -> Any:  # noqa: ANN401  click's Result
+        file = written(cloudevent(payload, delivery="d-1"), tmp_path / "event.json")
+        return taskgate("explain", file, *options, environment=environment)
+
+    return run
+
+
+def test_yes_to_every_check(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+    stored = cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    result = explain(payloads.approved())
+    assert result.exit_code == 0, result.output
+    assert checks(result.output) == dict.fromkeys(CHECKS, "yes")
+    assert "It would be opened: wait-pr-approved is open" in result.output
+    assert cluster.store.get(WORKFLOWS, *stored.key).version == stored.version
+    assert {request.method for request in cluster.requests} == {"GET"}
+
+
+def test_what_waits_and_what_is_taken_back_is_a_yes_too(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, "wait-pr-created"))
+    parked = explain(payloads.approved(), "--output", "json")
+    assert (parked.exit_code, json.loads(parked.stdout)["outcome"]) == (0, "parked")
+    withdrawn = explain(payloads.synchronize())
+    assert withdrawn.exit_code == 0
+    assert "It would be withdrawn" in withdrawn.output
+    assert "not needed: key, gate" in withdrawn.output
+
+
+@pytest.mark.parametrize(
+    ("payload", "check", "needed"),
+    [
+        (payloads.commented(), "rule", "pull_request_review.submitted with review approved opens wait-pr-approved"),
+        (payloads.push("refs/heads/task-9-fix"), "rule", "one of the events that the rules know: pull_request.opened"),
+        (payloads.approved(task=None), "task", "label that fits task-([0-9]+) or a branch that fits"),
+        (payloads.approved(labels=["task-1", "task-2"]), "task", "take off the label that is wrong"),
+        (payloads.approved(head_repository="octocat/cto"), "fork", "`forks: true`"),
+        (payloads.approved(by="octocat"), "person", "reviewers (5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs)"),
+        (payloads.approved(reviewed="0" * 40), "fresh", f"about commit {payloads.HEAD}"),
+        (payloads.approved(task=8), "workflow", "task-id=8,repository=5dlabs-cto"),
+        (payloads.approved(task=4), "age", "has to be said again"),
+        (payloads.approved(task=5), "gate", "the gate is open"),
+    ],
+)
+def test_the_first_no_and_what_it_takes(
+    cluster: EmbeddedCluster, explain: Callable[..., Any], payload: dict[str, Any], check: str, needed: str
+) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    late = payloads.HAPPENED.replace(day=23)
+    cluster.store.load(WORKFLOWS, waiting_workflow(4, created=late))
+    cluster.store.load(WORKFLOWS, waiting_workflow(5, "wait-pr-merged"))
+    result = explain(payload)
+    assert result.exit_code == 3, result.output
+    marks = checks(result.output)
+    assert marks.pop(check) == "NO"
+    assert set(marks.values()) == {"yes"}
+    before = CHECKS[: CHECKS.index(check)]
+    assert set(before) <= set(marks)
+    (what,) = [line for line in result.output.splitlines() if line.startswith("What it takes: ")]
+    assert needed in what
+
+
+def test_the_same_event_again_and_another_pull_request(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+    key = {"state": "used", "name": "pull_request.opened", "event": "d-1", "happened": "2026-11-22T11:00:00Z"}
+    workflow = waiting_workflow(3)
+    uid = workflow["metadata"]["uid"]
+
+    def remember(**state: object) -> None:
+        workflow["metadata"]["annotations"]["taskgate.dev/state"] = json.dumps({"uid": uid, **state})
+        cluster.store.load(WORKFLOWS, workflow)
+
+    remember(keys={"wait-pr-created": key})
+    again = explain(payloads.approved())
+    assert (again.exit_code, checks(again.output)["duplicate"]) == (3, "NO")
+    assert "Nothing, this event has done its work." in again.output
+
+    remember(pull_request="5dlabs/cto#7", keys={})
+    other = explain(payloads.approved())
+    assert (other.exit_code, checks(other.output)["pull request"]) == (3, "NO")
+    assert "belongs to 5dlabs/cto#7" in other.output
+
+    remember(keys={"wait-pr-approved": {**key, "event": "other"}})
+    open_before = explain(payloads.approved())
+    assert (open_before.exit_code, checks(open_before.output)["key"]) == (3, "NO")
+
+    workflow["metadata"]["annotations"]["taskgate.dev/state"] = "not ours"
+    cluster.store.load(WORKFLOWS, workflow)
+    odd = explain(payloads.approved())
+    assert odd.exit_code == 3
+    assert "can't be read, it is not JSON" in odd.output
+    assert "What it takes" not in odd.output
+
+
+def test_a_workflow_that_has_come_to_its_end(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, None))
+    assert checks(explain(payloads.approved()).output)["gate"] == "NO"
+    assert checks(explain(payloads.synchronize()).output)["workflow"] == "NO"
+
+
+def test_gates_that_no_event_can_open(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, outputs={"nobody-knows": None}))
+    incomplete = explain(payloads.approved())
+    assert checks(incomplete.output)["gate"] == "NO"
+    assert "`outputs` in gates.yaml gives the value" in incomplete.output
+    cluster.store.load(WORKFLOWS, like("same-gate-twice", task=6))
+    twice = next(
+        node["displayName"] for node in like("same-gate-twice")["status"]["nodes"].values() if node["type"] == "Suspend"
+    )
+    payload = {"wait-pr-created": payloads.opened, "wait-pr-approved": payloads.approved}[twice](task=6)
+    ambiguous = explain(payload)
+    assert checks(ambiguous.output)["gate"] == "NO"
+    assert "tell them apart by `inputs`" in ambiguous.output
+
+
+def test_a_release(cluster: EmbeddedCluster, tmp_path: Path, environment: dict[str, str]) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    release = json.loads(payloads.release_argo("agent-platform", "play-task-3-workflow")[1])
+    result = taskgate("explain", written(release, tmp_path / "event.json"), environment=environment)
+    assert result.exit_code == 3
+    assert checks(result.output)["gate"] == "NO"
+    assert "No key waits on this Workflow." in result.output
+
+
+def test_without_a_cluster_it_stops_before_the_workflow(tmp_path: Path) -> None:
+    file = written(cloudevent(payloads.approved()), tmp_path / "event.json")
+    result = taskgate("explain", file)
+    assert result.exit_code == 4
+    marks = checks(result.output)
+    assert marks.pop("workflow") == "?"
+    assert set(marks.values()) == {"yes"}
+    # What needs no Workflow is told all the same.
+    refused = taskgate("explain", written(cloudevent(payloads.approved(by="octocat")), tmp_path / "event.json"))
+    assert refused.exit_code == 3
+
+
+def test_a_cluster_that_does_not_answer_can_not_tell(
+    cluster: EmbeddedCluster, tmp_path: Path, explain: Callable[..., Any]
+) -> None:
+    cluster.stop()
+    result = explain(payloads.approved())
+    assert result.exit_code == 1
+    assert "It can't be told: The Kubernetes API does not answer" in result.output
+    broken = written([], tmp_path / "broken")
+    file = written(cloudevent(payloads.approved()), tmp_path / "event.json")
+    wrong = taskgate("explain", file, environment={"KUBECONFIG": str(broken)})
+    assert wrong.exit_code == 1
+    assert wrong.output.startswith(f"Error: KUBECONFIG is {broken}: expected the configuration of a cluster")
+
+
+def test_offloaded_nodes_can_not_be_looked_at(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+    workflow = recorded("offloaded-nodes")
+    cluster.store.load(WORKFLOWS, workflow)
+    labels = workflow["metadata"]["labels"]
+    result = explain(payloads.opened(task=labels["task-id"], happened=payloads.HAPPENED.replace(year=2027)))
+    assert result.exit_code == 1
+    assert "ARGO_SERVER" in result.output
+
+
+def test_a_payload_from_standard_input_is_guessed_with_a_note() -> None:
+    payload = payloads.approved(by="octocat")
+    result = taskgate("explain", "-", typed=json.dumps(payload))
+    assert result.exit_code == 3
+    assert "Note: from its fields it is a pull_request_review (--github-event says otherwise)" in result.output
+    named = taskgate("explain", "-", "--github-event", "issues", "--output", "json", typed=json.dumps(payload))
+    assert json.loads(named.stdout)["name"] == "issues.submitted"
+
+
+def test_values_from_outside_are_harmless_on_the_terminal(explain: Callable[..., Any]) -> None:
+    for payload in (
+        payloads.approved(by="evil\x1b]0;title\x07"),
+        payloads.approved(task=None, branch="\x1b[2J", title="\u202e"),
+        payloads.approved() | {"action": "\x1b[31m"},
+    ):
+        result = explain(payload)
+        assert result.exit_code == 3
+        assert result.output.replace("\n", "").isprintable()
+
+
+def test_wrong_input_is_one_sentence(tmp_path: Path) -> None:
+    missing = taskgate("explain", tmp_path / "none")
+    assert (missing.exit_code, missing.output) == (
+        1,
+        f"Error: {tmp_path / 'none'}: can't be read (No such file or directory)\n",
+    )
+    broken = taskgate("explain", "-", typed="{")
+    assert (broken.exit_code, broken.output.count("\n")) == (1, 1)
+    many = taskgate("explain", "-", typed="{}{}")
+    assert "holds 2 events: expected one" in many.output
+    field = taskgate("explain", "-", typed=json.dumps(cloudevent(payloads.approved() | {"action": 7})))
+    assert field.exit_code == 3
+    assert "NO   cloudevent" in field.output
+    rules = taskgate("explain", "-", "--config", tmp_path / "none.yaml", typed=json.dumps(cloudevent(payloads.push())))
+    assert rules.exit_code == 1
+    assert rules.output.startswith("Error: TASKGATE_CONFIG is ")
+    assert taskgate("explain").exit_code == 2
