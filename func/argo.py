@@ -14,7 +14,7 @@ from typing import Any
 
 from func.core.patches import Opening
 from func.core.workflows import Workflow
-from func.kube import Budget, Forbidden, LostRace, Unavailable, cause_of, read_within
+from func.kube import Budget, Forbidden, LostRace, Unavailable, cause_of, read_within, sentence
 
 _NOT_WAITING = "no suspend nodes matching"
 
@@ -110,7 +110,7 @@ def _checked(status: int, content: bytes) -> dict[str, Any]:
         answer = json.loads(content)
     except (ValueError, RecursionError):
         answer = None
-    words = str(answer.get("message"))[:500] if isinstance(answer, dict) else "it sent no JSON"
+    words = sentence(str(answer.get("message"))[:500] if isinstance(answer, dict) else "it sent no JSON")
     if status in (401, 403):
         raise Forbidden(f"Argo Server refuses it: {words}")
     if not isinstance(answer, dict):

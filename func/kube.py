@@ -313,7 +313,7 @@ def _check(status: int, body: bytes, headers: Mapping[str, str], *, writes: bool
     """Each status that is no success -> its exception."""
     if status < 300:
         return
-    words = _words(body) or f"status {status}"
+    words = sentence(_words(body) or f"status {status}")
     if status == 404:
         raise NotFound(words)
     if writes and (status == 409 or (status == 422 and _TEST_FAILED in words)):
@@ -324,6 +324,11 @@ def _check(status: int, body: bytes, headers: Mapping[str, str], *, writes: bool
     if status == 401:
         raise Forbidden(f"The Kubernetes API does not accept our token: {words}")
     raise Forbidden(f"The Kubernetes API refuses it: {words}")
+
+
+def sentence(words: str) -> str:
+    """The words of a server, with a full stop."""
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _words(body: bytes) -> str:

@@ -96,11 +96,12 @@ class Pipeline:
         if namespace != self.rules.workflows.namespace:
             raise No("ignored", f"Namespace {namespace} is not {self.rules.workflows.namespace}, the one of the rules.")
         case.trail.found(f"Workflow {name} has changed")
-        return self._write(
-            case,
-            read=lambda: self._hydrated(self._changed(name, case), case),
-            decide=lambda workflow: decide_release(workflow, self.rules, self.clock()),
-        )
+
+        def decide(workflow: Workflow) -> Decision:
+            case.trail.ask("gate")
+            return decide_release(workflow, self.rules, self.clock())
+
+        return self._write(case, read=lambda: self._hydrated(self._changed(name, case), case), decide=decide)
 
     def _find(self, aim: Aim, case: Case) -> Workflow:
         case.trail.ask("workflow")

@@ -45,7 +45,7 @@ def decide(aim: Aim, rules: Rules, workflow: Workflow, now: datetime, trail: Tra
     """
     facts = aim.event.facts
     if workflow.finished:
-        raise _finished(aim, workflow)
+        raise _finished(aim, workflow, trail)
     trail.ask("age")
     if _is_too_old(facts, workflow):
         raise No(
@@ -58,18 +58,21 @@ def decide(aim: Aim, rules: Rules, workflow: Workflow, now: datetime, trail: Tra
     state = remembered.tidy(remembered.read_state(workflow), workflow, now)
     _check_duplicate(facts, state)
     trail.found("this event was not used before")
+    trail.ask("pull request")
+    try:
+        _check_pull_request(facts, rules, state, workflow)
+    except No:
+        if aim.closes:  # this is noted of every pull request of the task
+            return _take_back(aim, state)
+        raise
+    trail.found(facts.pull_request or "the event has none")
     if not (aim.take_back or aim.closes):
         return _use_or_keep(aim, rules, workflow, state, now, trail)
-    # What it takes back and closes is done whatever becomes of the key that it brings; only another pull request,
-    # on a Workflow that belongs to one, has nothing to say here, but for being closed.
-    if not aim.closes:
-        _check_pull_request(facts, rules, state, workflow)
-    try:
+    try:  # what it takes back and closes is done whatever becomes of the key that it brings
         kept = _use_or_keep(aim, rules, workflow, state, now, trail)
     except No:
         return _take_back(aim, state)
-    taken = _take_back(aim, kept.state)
-    return replace(kept, state=taken.state)
+    return replace(kept, state=_take_back(aim, kept.state).state)
 
 
 def _is_too_old(facts: Facts, workflow: Workflow) -> bool:
@@ -84,7 +87,7 @@ def _check_duplicate(facts: Facts, state: State) -> None:
         raise No("duplicate", f"This very event {opened}.", gate=slot, node=key.node)
 
 
-def _finished(aim: Aim, workflow: Workflow) -> No:
+def _finished(aim: Aim, workflow: Workflow, trail: Trail) -> No:
     """Late redeliveries end well; everything else comes too late."""
     facts, bring = aim.event.facts, aim.bring
     if isinstance(bring, No):
@@ -92,15 +95,20 @@ def _finished(aim: Aim, workflow: Workflow) -> No:
     if bring is None:
         return No("ignored", f"Workflow {workflow.ref.name} has come to its end, there is no key to take back.")
     if not _is_too_old(facts, workflow):
+        trail.ask("duplicate")
         state = remembered.read_state(workflow)
         try:
             _check_duplicate(facts, state)
         except No as no:
             return no
+        trail.ask("gate")
         key = state.keys.get(bring.slot)
         nodes = workflow.gate_nodes(bring.gate, bring.way.inputs)
         if (key and key.state == "used") or any(node.phase == "Succeeded" for node in nodes):
-            return No("already-open", f"{bring.gate} is open, and Workflow {workflow.ref.name} has come to its end.")
+            return No(
+                "already-open", f"{bring.gate} was opened before, and Workflow {workflow.ref.name} has come to its end."
+            )
+    trail.ask("workflow")
     return No("no-workflow", f"No Workflow of {aim.task} is still under way.")
 
 
@@ -137,9 +145,6 @@ def _use_or_keep(aim: Aim, rules: Rules, workflow: Workflow, state: State, now: 
     bring, facts = aim.bring, aim.event.facts
     if not isinstance(bring, Bring):
         raise bring or No("ignored", "It brings no key.")
-    trail.ask("pull request")
-    _check_pull_request(facts, rules, state, workflow)
-    trail.found(facts.pull_request or "the event has none")
     for slot, old in state.keys.items():  # whichever gate the rules give this event today
         if old.state == "claimed" and old.event == facts.event:
             return _finish_claim(slot, old, rules, workflow, state, now)
@@ -270,7 +275,8 @@ def _keep(bring: Bring, key: Key, workflow: Workflow, state: State) -> Decision:
     if bring.slot not in state.keys or state.keys[bring.slot] is not key:
         unfinished = [node.id for node in workflow.gate_nodes(gate, bring.way.inputs) if not node.is_finished]
         state = state.with_key(bring.slot, key.with_(unfinished=tuple(unfinished)))
-    return Decision(Answer("parked", f"Workflow {name} has not reached {gate} yet: the key waits for it."), state)
+    reason = f"Workflow {name} has not reached {gate} yet: the key waits for it."
+    return Decision(Answer("parked", reason, gate=gate), state)
 
 
 def _use(slot: str, gate: str, key: Key, opening: Opening, rules: Rules, workflow: Workflow, state: State) -> Decision:
