@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := tests/requirements.lock
 
-.PHONY: demo run test check mutants lock cluster-tools clean
+.PHONY: demo run test check soak mutants lock cluster-tools experiments clean
 
 demo: $(VENV)/.ready  ## 100 waiting tasks, one event, one open gate
 	$(BIN)/taskgate demo
@@ -22,11 +22,17 @@ check: $(VENV)/.ready  ## lint, strict types, import order, branch coverage
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered -q
 
+soak: $(VENV)/.ready  ## the long proofs in full, and docs/soak.md
+	$(BIN)/python -m tests.soak
+
 mutants: $(VENV)/.ready  ## each check taken out, and the test that notices
 	$(BIN)/python -m tests.mutants
 
 cluster-tools:  ## the real etcd, kube-apiserver, NATS and Argo Events, built from pinned sources
 	tests/cluster/build
+
+experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real components, as a page of the report
+	$(BIN)/python -m tests.experiments
 
 lock: ## pin anew what the container and the tests install
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock

@@ -121,7 +121,8 @@ def _check_pull_request(facts: Facts, rules: Rules, state: State, workflow: Work
         free = remembered.free_by_hand(workflow)
         raise No("refused", f"Workflow {workflow.ref.name} belongs to {bound}, not to {mine}; {free}.")
     closed = state.closed
-    if closed and closed.pull_request == mine and facts.happened <= closed.happened:
+    is_closing = facts.name == "pull_request.closed"  # which may itself open a gate
+    if closed and closed.pull_request == mine and facts.happened <= closed.happened and not is_closing:
         raise No("refused", f"{mine} was closed unmerged at {show_time(closed.happened)}, and this event is not newer.")
 
 
@@ -204,6 +205,7 @@ def _check_key(key: Key, old: Key | None, bring: Bring) -> Key:
         raise No("refused", f"Withdrawals up to {show_time(old.floor)} stand against it, and it is not newer.")
     if old.event == key.event and old.state == "waiting":
         return old  # the same event again
+    old = old.given_way(key.pull_request)
     rounds = old.rounds + ((old.event,) if old.state == "used" else ())
     return key.with_(notes=old.notes, floor=old.floor, rounds=rounds)
 
@@ -220,7 +222,7 @@ def _check_order(key: Key, old: Key, bring: Bring) -> None:
         return
     if key.happened > old.happened:
         return
-    if key.happened == old.happened and (old.state == "withdrawn" or (key.review or 0) > (old.review or 0)):
+    if key.happened == old.happened and (key.review or 0) > (old.review or 0):
         return
     raise No(
         "refused",

@@ -116,6 +116,13 @@ class Key(Facts):
         """The same key, after its gate was opened; it keeps what later events are compared with."""
         return self.with_(state="used", node=node, why=why, outputs={}, unfinished=())
 
+    def given_way(self, pull_request: str | None) -> Key:
+        """The same key; if it was withdrawn, that is noted, for when a key of another pull request takes its place."""
+        if self.state != "withdrawn" or not self.was_kept or self.pull_request == pull_request:
+            return self
+        note = Note(event=self.event, happened=self.happened, pull_request=self.pull_request)
+        return self.with_(**_noted(self, note))
+
     def withdrawn(self, why: str) -> Key:
         """The same key, taken away; it keeps what later events are compared with."""
         return self.with_(state="withdrawn", why=why, outputs={}, unfinished=())
@@ -197,6 +204,7 @@ def read_state(workflow: Workflow) -> State:
 
 def _of_a_copy(key: Key) -> Key:
     used = (key.event,) if key.state in ("used", "claimed") else ()
+    key = key.given_way(None)
     # A key that only waited on the original was never used: it may come again.
     return Key(
         state="withdrawn",
@@ -276,7 +284,8 @@ def close(state: State, facts: Facts) -> State:
     if pull_request is None:
         return state
     for slot, key in state.keys.items():
-        if key.state == "waiting" and key.pull_request == pull_request and key.happened <= facts.happened:
+        is_older = key.happened <= facts.happened and key.event != facts.event
+        if key.state == "waiting" and key.pull_request == pull_request and is_older:
             state = state.with_key(slot, key.withdrawn(f"{pull_request} was closed unmerged"))
     if state.closed is None or state.closed.happened <= facts.happened:
         closed = Closed(pull_request=pull_request, happened=facts.happened)

@@ -132,8 +132,9 @@ class RealApiServer:
         token = self.admin.must("POST", f"{path}/{service_account}/token", wanted)["status"]["token"]
         return str(token)
 
-    def kubeconfig_for(self, token: str, namespace: str = "default") -> Path:
-        """A kubeconfig file for the owner of `token`."""
+    def kubeconfig_for(self, token: str, namespace: str = "default", certificate: Path | None = None) -> Path:
+        """A kubeconfig file for the owner of `token`, that trusts the server's certificate unless another is given."""
+        trusted = certificate or self.ca_file
         file = self._folder / f"kubeconfig-{len(list(self._folder.glob('kubeconfig-*')))}"
         config = {
             "apiVersion": "v1",
@@ -143,7 +144,7 @@ class RealApiServer:
                     "name": "c",
                     "cluster": {
                         "server": self.url,
-                        "certificate-authority-data": base64.b64encode(self.ca_file.read_bytes()).decode(),
+                        "certificate-authority-data": base64.b64encode(trusted.read_bytes()).decode(),
                     },
                 }
             ],

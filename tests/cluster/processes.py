@@ -153,3 +153,8 @@ def free_port() -> int:
             with suppress(OSError):
                 probe.bind(("127.0.0.1", port))
                 return port
+
+
+def busyness() -> float:
+    """How many times as long things take as on an idle machine: the work there is for each core, at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.fleet import fleet, waiting_workflow
 from tests.function.site import Site
-from tests.payloads import approved, closed, cloudevent_structured, labeled, release_argo
+from tests.payloads import Request, approved, closed, cloudevent_structured, labeled, release_apiserver, release_argo
 
 
 def test_the_same_event_twenty_times_at_once_opens_once(site: Site) -> None:
@@ -56,3 +58,25 @@ def test_twenty_releases_at_once_use_a_key_once(site: Site) -> None:
     assert Counter(reply.outcome for reply in replies) == {"opened": 1, "ignored": 19}
     assert site.cluster.store.version == before + 1
     assert "taskgate.dev/parked" not in site.workflow()["metadata"]["labels"]
+
+
+@pytest.mark.parametrize(
+    "release",
+    [
+        release_argo("agent-platform", "play-task-3-workflow"),
+        release_apiserver("agent-platform", "play-task-3-workflow"),
+        release_apiserver("agent-platform", "play-task-3-workflow", change="add"),
+    ],
+    ids=["argo events", "api server", "api server, added"],
+)
+def test_whoever_tells_that_a_gate_is_reached_its_waiting_key_opens_it(site: Site, release: Request) -> None:
+    site.load(waiting_workflow(3, "wait-ready-for-qa"))
+    assert site.send(cloudevent_structured(approved())).outcome == "parked"
+    kept = site.workflow()["metadata"]
+    assert kept["labels"]["taskgate.dev/parked"] == "true"
+    reached = waiting_workflow(3)
+    reached["metadata"] |= {"annotations": kept["annotations"], "labels": kept["labels"]}
+    site.load(reached)
+    reply = site.send(release)
+    assert (reply.outcome, reply.task, reply.data["gate"]) == ("opened", "3", "wait-pr-approved")
+    assert site.calls() == {"GET": 1, "PATCH": 1}

@@ -13,8 +13,9 @@ from tests import payloads
 from tests.model.specification import Event
 
 STRANGER = "tess-5d1abs"
-REVIEWERS = (payloads.TESS, "TESS-5dlabs", STRANGER)
-LABELS = ("ready-for-qa", "task-3", "task-4", "task-<&>", "bug")
+REVIEWERS = (payloads.TESS, payloads.TESS, "TESS-5dlabs", payloads.TESS, STRANGER)
+LABELS = ("ready-for-qa", "ready-for-qa", "task-3", "ready-for-qa", "task-4", "task-<&>", "bug")
+PULLS = (0, 1, 0, 2, 0, 1, 3, 4)  # of those below
 # Ids that any source may choose; those of GitHub are plain.
 _ODD = ('<{}>&"\\', "{}-\u00e9\u2028", "{{{{{}}}}}")
 
@@ -59,7 +60,10 @@ class PullRequest:
 
 
 def pull_requests() -> list[PullRequest]:
-    """Three for task 3, one of them with a branch that names no task; one for task 4, and one from a fork."""
+    """Three for task 3, one of them with a branch that names no task; one for task 4, and one from a fork.
+
+    Most that happens is about the first.
+    """
     return [
         PullRequest(31, "task-3-implementation", ["task-3"]),
         PullRequest(32, "feature/task-3-again", []),
@@ -84,9 +88,11 @@ class GitHub:
             which: of the pull requests, counted round.
             detail: of the ways to do it, counted round.
         """
-        pull = self.pulls[which % len(self.pulls)]
-        if pull.state in ("none", "merged") or (pull.state == "closed" and action != "open"):
-            action = "open"  # all begins with it
+        pull = self.pulls[PULLS[which % len(PULLS)]]
+        if pull.state == "none" and action != "open":
+            self.act("open", which, 0, now)  # all begins with it
+        elif pull.state == "closed":
+            action = "open"
         act: Callable[[PullRequest, int, datetime], Delivery | None] = getattr(self, f"_{action}")
         delivery = act(pull, detail, now)
         if delivery:
@@ -121,7 +127,7 @@ class GitHub:
         label = LABELS[detail % len(LABELS)]
         if label not in pull.labels:
             pull.labels.append(label)
-        by = (payloads.CLEO, STRANGER)[detail // len(LABELS) % 2]
+        by = STRANGER if detail % 5 == 4 else payloads.CLEO
         return self._delivery(pull, "pull_request.labeled", payloads.labeled, now, label=label, by=by)
 
     def _unlabel(self, pull: PullRequest, detail: int, now: datetime) -> Delivery | None:

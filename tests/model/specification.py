@@ -232,25 +232,25 @@ class Life:
         """What has become of the key that was kept at this place of the history; None while it waits."""
         key = self.history[place]
         assert isinstance(key, Kept)
-        for later, entry in enumerate(self.history[place + 1 :], place + 1):
-            match entry:
-                case Kept(gate, event, written):
-                    if gate == key.gate:
-                        return "expired" if written - key.written > EXPIRY else "overtaken"
-                case Used(gate, event, _):
-                    if gate == key.gate:
-                        return "used" if event.id == key.event.id else "overtaken"
-                    if event.pull_request != key.event.pull_request and self._binds(later):
-                        return "withdrawn"
-                case TakenBack(gate, event):
-                    if gate == key.gate and event.is_against(key.event):
-                        return "withdrawn"
-                case Closed(event):
-                    if event.pull_request == key.event.pull_request and key.event.happened <= event.happened:
-                        return "withdrawn"
-                case Ended():
-                    return "withdrawn"
-        return "expired" if now - key.written > EXPIRY else None
+        fates = (self._done_to(key, later) for later in range(place + 1, len(self.history)))
+        return next(filter(None, fates), "expired" if now - key.written > EXPIRY else None)
+
+    def _done_to(self, key: Kept, later: int) -> str | None:
+        """What a later entry of the history does to a key that waits until then."""
+        match self.history[later]:
+            case Kept(key.gate, _, written):
+                return "expired" if written - key.written > EXPIRY else "overtaken"
+            case Used(key.gate, event, _):
+                return "used" if event.id == key.event.id else "overtaken"
+            case Used(_, event, _) if event.pull_request != key.event.pull_request and self._binds(later):
+                return "withdrawn"
+            case TakenBack(key.gate, event) if event.is_against(key.event):
+                return "withdrawn"
+            case Closed(event) if event.pull_request == key.event.pull_request:
+                return "withdrawn" if key.event.happened <= event.happened else None
+            case Ended():
+                return "withdrawn"
+        return None
 
     def pull_request(self, until: int | None = None) -> int | None:
         """The one that the Workflow belongs to."""
@@ -326,24 +326,28 @@ class Life:
         before = [*self.copied, *self.history]
         if any(isinstance(each, TakenBack) and each.gate == gate and each.event.is_against(event) for each in before):
             return False
-        if event.id in self._gone_on_the_original(now):
+        if event.id in self._gone_on_the_original():
             return False
-        for place, kept in self.kept():
-            if kept.gate != gate:
-                continue
+        mine = [(place, kept) for place, kept in self.kept() if kept.gate == gate]
+        for place, kept in mine:
             fate = self.fate(place, now)
-            if fate in ("withdrawn", "expired") and event.id == kept.event.id:
+            is_gone = fate in ("withdrawn", "expired")
+            if event.id == kept.event.id and is_gone:
                 return False
-            is_of_it = fate is None or event.pull_request == kept.event.pull_request
-            if is_of_it and event.id != kept.event.id and event.moment <= kept.event.moment:
+            if event.id == kept.event.id or fate == "overtaken":
+                continue
+            if is_gone and event.pull_request != kept.event.pull_request:
+                continue
+            # It gives way only to what happened later; if its place was taken since, seconds are all that is known.
+            is_there = place == mine[-1][0]
+            if (event.moment <= kept.event.moment) if is_there else (event.happened <= kept.event.happened):
                 return False
         return True
 
-    def _gone_on_the_original(self, now: datetime) -> set[str]:
+    def _gone_on_the_original(self) -> set[str]:
         original = Life(self.name, "", self.task, self.created, {}, history=list(self.copied))
-        return {
-            kept.event.id for place, kept in original.kept() if original.fate(place, now) in ("withdrawn", "expired")
-        }
+        fates = [(kept.event.id, original.fate(place, self.created)) for place, kept in original.kept()]
+        return {event for event, fate in fates if fate in ("withdrawn", "expired")}
 
     def _open(self, event: Event, gate: str) -> None:
         self.history.append(Used(gate, event))

@@ -31,3 +31,27 @@ def test_a_key_that_is_overtaken_is_named_in_the_answer() -> None:
         answer = Deliver(scene, approved).run()
     assert answer.outcome == "parked"
     assert "The key of event d002 of 2026-11-22T11:00:01Z is overtaken." in answer.reason
+
+
+def test_a_withdrawn_key_does_not_come_back_when_another_pull_request_had_its_place() -> None:
+    scene = world()
+    github, now = scene.github, scene.now
+    deliveries = [
+        github.act("approve", 1, 0, now),  # of #32, which waits
+        github.act("open", 0, 0, now),  # #31 opens its gate: the Workflow is its own, and the key of #32 goes
+        github.act("approve", 0, 0, now + timedelta(seconds=1)),
+        github.act("close", 0, 0, now + timedelta(seconds=2)),  # it is free again
+    ]
+    outcomes = [Deliver(scene, each).run().outcome for each in deliveries if each]
+    assert outcomes == ["parked", "opened", "parked", "withdrawn"]
+    assert deliveries[0]
+    assert Deliver(scene, deliveries[0]).run().outcome == "refused"
+
+
+def test_of_two_reviews_of_a_second_the_first_does_not_follow_the_second_one_that_was_taken_back() -> None:
+    scene = world()
+    github, now = scene.github, scene.now
+    first, second = github.act("approve", 0, 0, now), github.act("approve", 0, 0, now)
+    taken_back = github.act("dismiss", 0, 0, now)
+    outcomes = [Deliver(scene, each).run().outcome for each in (second, taken_back, first) if each]
+    assert outcomes == ["parked", "withdrawn", "refused"]

@@ -35,7 +35,7 @@ def prove(runs: int = RUNS) -> Sequence[tuple[str, str]]:
     """
     machine.SEEN.clear()
     started = time.perf_counter()
-    run_state_machine_as_test(machine.Machine, settings=settings_for(runs))  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine.Machine, settings=settings_for(runs))
     seconds = time.perf_counter() - started
     outcomes = ", ".join(f"{outcome} {count:,}" for outcome, count in machine.SEEN.most_common())
     return [

@@ -1,0 +1,107 @@
+"""The resource EventSource: a watch on Workflows, and what it can be used for."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from tests import fleet
+from tests.cluster.api_client import MERGE_PATCH
+from tests.cluster.argo_events import EventSource
+from tests.experiments.experiment import experiment
+from tests.experiments.stage import ACCOUNT, NAMESPACE, WORKFLOWS_PATH, Object, Stage
+from tests.experiments.triggers import http
+
+NAME = "play-task-3-workflow"
+
+
+def watch(name: str, **filters: object) -> Object:
+    """An EventSource for the Workflows that fit."""
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "EventSource",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {
+            "template": {"serviceAccountName": ACCOUNT},
+            "resource": {
+                "workflow": {
+                    "namespace": fleet.NAMESPACE,
+                    "group": "argoproj.io",
+                    "version": "v1alpha1",
+                    "resource": "workflows",
+                    "eventTypes": ["ADD", "UPDATE"],
+                    "filter": filters,
+                }
+            },
+        },
+    }
+
+
+def trigger(name: str) -> tuple[Object, Object]:
+    """Trigger and dependency that report each event of it."""
+    body = http(
+        payload=[
+            {"dest": "type", "src": {"dependencyName": name, "dataKey": "type"}},
+            {"dest": "name", "src": {"dependencyName": name, "dataKey": "body.metadata.name"}},
+        ]
+    )
+    return body, {"name": name, "eventSourceName": name, "eventName": "workflow"}
+
+
+@experiment(
+    "W1",
+    "`resource` EventSource with a label filter: does it find Workflows as they come and change?",
+    "Yes: it is a watch. Static labels only; it tells of changes, it cannot be asked.",
+)
+def watch_with_labels(stage: Stage) -> str:
+    stage.clear()
+    stage.create(fleet.waiting_workflow(7))
+    source = stage.argo.event_source(watch("watch", labels=[{"key": "task-id", "operation": "==", "value": "3"}]))
+    body, dependency = trigger("watch")
+    try:
+        with stage.http() as recorder, stage.sensor(body, dependencies=[dependency], http=recorder) as sensor:
+            stage.create(fleet.waiting_workflow(3))
+            recorder.wait_for(1)
+            for name in (NAME, "play-task-7-workflow"):
+                change = {"metadata": {"labels": {"current-stage": "x"}}}
+                stage.api.admin.must("PATCH", f"{WORKFLOWS_PATH}/{name}", change, content_type=MERGE_PATCH)
+            recorder.wait_for(2)
+            stage.done(sensor)
+            got = [(request.json["type"], request.json["name"]) for request in recorder.requests]
+    finally:
+        source.close()
+    assert got == [("ADD", NAME), ("UPDATE", NAME)], got
+    return "Task 3 created: `ADD`. Tasks 3 and 7 changed: one `UPDATE`, of task 3."
+
+
+@experiment(
+    "W2",
+    "A Workflow of more than half a megabyte changes, bus as by default",
+    "Its update is dropped: old and new together are over the bus's limit of 1 MB.",
+)
+def too_large(stage: Stage) -> str:
+    stage.clear()
+    large = fleet.waiting_workflow(3)
+    node = fleet.gate_node(large, "wait-pr-approved")
+    node["message"] = "x" * 600_000
+    source: EventSource = stage.argo.event_source(watch("watch-large"))
+    body, dependency = trigger("watch-large")
+    try:
+        with stage.http() as recorder, stage.sensor(body, dependencies=[dependency], http=recorder) as sensor:
+            stage.create(large)
+            recorder.wait_for(1)
+            change = {"metadata": {"labels": {"current-stage": "x"}}}
+            stage.api.admin.must("PATCH", f"{WORKFLOWS_PATH}/{NAME}", change, content_type=MERGE_PATCH)
+            deadline = time.monotonic() + 30
+            while "maximum payload exceeded" not in source.log:
+                assert time.monotonic() < deadline, source.log[-2000:]
+                time.sleep(0.1)
+            stage.done(sensor)
+            got = [request.json["type"] for request in recorder.requests]
+    finally:
+        source.close()
+        stage.clear()
+    assert got == ["ADD"], got
+    size = len(json.dumps(large)) // 1000
+    assert 600 < size < 620
+    return "A Workflow of 0.6 MB: `ADD` came, `UPDATE` did not. The log: `maximum payload exceeded`."

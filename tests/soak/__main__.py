@@ -1,0 +1,64 @@
+"""`python -m tests.soak [NAME ...]`: the long proofs in full, and the document that they make."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from func.embedded import EmbeddedCluster
+from tests.faults.bad_day import cases, document, run_all
+from tests.soak import bodies, kills, load
+from tests.soak.report import Row, write
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def faults(folder: Path) -> list[Row]:
+    """Each fault at each call, with the function's own timeouts; writes the table of faults."""
+    with EmbeddedCluster(controller=False) as cluster:
+        results = run_all(cluster, cases(), folder, call_timeout=None)
+    problems = [problem for result in results for problem in result.problems]
+    assert not problems, "\n".join(problems)
+    (DOCS / "faults.md").write_text(document(results), encoding="utf-8")
+    slowest = max(results, key=lambda result: result.seconds)
+    return [
+        ("faults at calls of events, releases, parkings and withdrawals", f"{len(results)} (docs/faults.md)"),
+        ("the right answer at once, the gate opened exactly once in the end", f"{len(results)}"),
+        ("slowest answer", f"{slowest.seconds:.1f} s ({slowest.case})"),
+    ]
+
+
+# name -> title, and the proof: it gets an empty folder
+PROOFS: dict[str, tuple[str, Callable[[Path], Sequence[Row]]]] = {
+    "faults": ("The API on a bad day", faults),
+    "kills": ("kill -9 under load", lambda folder: kills.prove(200, folder)),
+    "claims": ("kill -9 around Argo Server's `set`", lambda folder: kills.prove_claims(25, folder)),
+    "load": ("More events than one process can take", lambda _: load.prove(2000, 30)),
+    "bodies": ("Large and slow bodies", bodies.prove),
+}
+
+
+def main(names: Sequence[str]) -> None:
+    """Run these proofs, or all.
+
+    Raises: SystemExit, when a name is none; AssertionError, when something is not so.
+    """
+    unknown = set(names) - set(PROOFS)
+    if unknown:
+        raise SystemExit(f"no such proof: {', '.join(sorted(unknown))}; there are {', '.join(PROOFS)}")
+    for name in names or PROOFS:
+        title, prove = PROOFS[name]
+        print(f"{name}: {title} ...", flush=True)  # noqa: T201 - a command
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            rows = [*prove(Path(folder)), ("took", f"{time.monotonic() - began:.0f} s")]
+        write(DOCS / "soak.md", {title: rows})
+        for what, found in rows:
+            print(f"  {what}: {found}", flush=True)  # noqa: T201 - a command
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
