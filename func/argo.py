@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from func.core.outcomes import No
 from func.core.patches import Opening
-from func.core.workflows import Workflow, parameters
-from func.kube import Budget, Forbidden, LostRace, Unavailable, read_within
+from func.core.workflows import Workflow
+from func.kube import Budget, Forbidden, LostRace, Unavailable, cause_of, read_within, sentence
 
 _NOT_WAITING = "no suspend nodes matching"
 
@@ -44,10 +43,10 @@ class ArgoServer:
         answer = self._call("GET", workflow, "?fields=metadata.uid,status.nodes", None, budget)
         metadata, status = answer.get("metadata"), answer.get("status")
         if not isinstance(metadata, dict) or metadata.get("uid") != workflow.ref.uid:
-            raise LostRace(f"Argo Server knows another Workflow {workflow.ref.name}")
+            raise LostRace(f"Argo Server knows another Workflow {workflow.ref.name}.")
         nodes = status.get("nodes") if isinstance(status, dict) else None
         if not isinstance(nodes, dict):
-            raise No("unavailable", f"Argo Server gives no nodes of Workflow {workflow.ref.name}; try again.")
+            raise Unavailable(f"Argo Server gives no nodes of Workflow {workflow.ref.name}.")
         return replace(workflow, nodes=nodes)
 
     def open(self, workflow: Workflow, opening: Opening, budget: Budget) -> None:
@@ -70,11 +69,8 @@ class ArgoServer:
     ) -> dict[str, Any]:
         import urllib3
 
-        timeout = min(self.call_timeout, budget.left())
-        if timeout <= 0:
-            raise Unavailable("the time for this event is used up")
+        timeout = budget.take(self.call_timeout)
         deadline = time.monotonic() + timeout
-        budget.calls += 1
         # Namespace and name were given by the Kubernetes API, so they need no escaping.
         url = f"{self.url}/api/v1/workflows/{workflow.ref.namespace}/{workflow.ref.name}{rest}"
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -92,24 +88,20 @@ class ArgoServer:
             )
             content = read_within(deadline, response)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unavailable(f"Argo Server does not answer ({type(error).__name__})") from None
+            raise Unavailable(f"Argo Server does not answer: {cause_of(error)}.") from None
         return _checked(response.status, content)
 
     def _token(self) -> str:
         try:
             return self.token_file.read_text(encoding="utf-8").strip() if self.token_file else ""
         except OSError as error:
-            raise Forbidden(f"ARGO_SERVER_TOKEN_FILE can't be read ({os.strerror(error.errno or 0)})") from None
+            raise Forbidden(f"ARGO_SERVER_TOKEN_FILE can't be read: {os.strerror(error.errno or 0)}.") from None
 
 
 def _all_values(opening: Opening) -> dict[str, str]:
     """Argo Server's `set` fills in no defaults, so they are sent too."""
-    values = dict(opening.values)
-    for parameter in parameters(opening.node.raw.get("outputs")):
-        source = parameter.get("valueFrom")
-        if isinstance(source, dict) and source.get("supplied") is not None and source.get("default") is not None:
-            values.setdefault(str(parameter.get("name")), str(source["default"]))
-    return values
+    defaults = {output.name: output.default for output in opening.node.supplied}
+    return {name: str(value) for name, value in (defaults | dict(opening.values)).items() if value is not None}
 
 
 def _checked(status: int, content: bytes) -> dict[str, Any]:
@@ -118,13 +110,13 @@ def _checked(status: int, content: bytes) -> dict[str, Any]:
         answer = json.loads(content)
     except (ValueError, RecursionError):
         answer = None
-    words = str(answer.get("message"))[:500] if isinstance(answer, dict) else "it sent no JSON"
+    words = sentence(str(answer.get("message"))[:500] if isinstance(answer, dict) else "it sent no JSON")
     if status in (401, 403):
         raise Forbidden(f"Argo Server refuses it: {words}")
     if not isinstance(answer, dict):
-        raise Unavailable(f"there is no Argo Server at the URL of ARGO_SERVER, status {status}: {words}")
+        raise Unavailable(f"There is no Argo Server at the URL of ARGO_SERVER, status {status}: {words}")
     if status == 404:  # the Kubernetes API knows the Workflow, or knew it a moment ago
-        raise Unavailable(f"the Argo Server at the URL of ARGO_SERVER does not know the Workflow: {words}")
+        raise Unavailable(f"The Argo Server at the URL of ARGO_SERVER does not know the Workflow: {words}")
     if status == 500 and _NOT_WAITING in words:
         raise LostRace(words)
     if status >= 300:

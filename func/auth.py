@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from func.core.outcomes import No
-from func.kube import Budget, KubernetesError, TokenReviews
+from func.kube import Budget, TokenReviews
 
 AUDIENCE = "taskgate"
 _VALID_SECONDS = 60.0  # for which a token is not asked about again: one API call a minute instead of one an event
@@ -23,7 +23,7 @@ class Gatekeeper(Protocol):
     def admit(self, authorization: str | None, budget: Budget) -> None:
         """Let the sender in.
 
-        Raises: No, `invalid` with status 401.
+        Raises: No, `invalid` with status 401; `unavailable` or `forbidden`, when the API can't be asked.
         """
 
 
@@ -57,16 +57,13 @@ class ServiceAccounts:
     _known: dict[bytes, float] = field(default_factory=dict)
 
     def admit(self, authorization: str | None, budget: Budget) -> None:
-        """Raises: No, `invalid` with status 401; `unavailable` or `forbidden` when the API can't be asked."""
+        """Let the sender in, once a minute by asking the API."""
         token = bearer_token(authorization)
         digest = hashlib.sha256(token.encode()).digest()
         now = time.monotonic()
         if self._known.get(digest, 0.0) > now:
             return
-        try:
-            username = self.reviews.username(token, AUDIENCE, budget)
-        except KubernetesError as error:
-            raise No(error.outcome, f"The token can't be checked: {error}.") from None
+        username = self.reviews.username(token, AUDIENCE, budget)
         if username is None:
             raise No("invalid", f"The token is not valid for the audience {AUDIENCE}.", code=401)
         if self.namespace and not username.startswith(f"system:serviceaccount:{self.namespace}:"):
@@ -84,7 +81,7 @@ class Anyone:
     """No authentication: whoever reaches the port may send."""
 
     def admit(self, authorization: str | None, budget: Budget) -> None:
-        """Admits everybody."""
+        """Let everybody in."""
 
 
 @dataclass(slots=True)
@@ -95,8 +92,8 @@ class TokenFile:
     _seen: tuple[int, int, int] = (0, 0, 0)
     _tokens: tuple[bytes, ...] = field(default=())
 
-    def admit(self, authorization: str | None, budget: Budget) -> None:  # noqa: ARG002 - it is that of a Gatekeeper
-        """Raises: No, `invalid` with status 401."""
+    def admit(self, authorization: str | None, budget: Budget) -> None:  # noqa: ARG002 - as a Gatekeeper
+        """Let in whoever has one of the tokens."""
         token = bearer_token(authorization).encode()
         # All lines are compared, in constant time each, so that the time tells nothing.
         if not sum(hmac.compare_digest(token, known) for known in self._read()):

@@ -16,7 +16,7 @@ from func.core.cloudevents import OWN_TYPES, read_cloudevent, write_reply
 from func.core.outcomes import Answer, No
 from func.kube import Budget
 from func.log import log_answer, log_error
-from func.pipeline import EVENT_SECONDS, RETRY_AFTER, Case, Pipeline
+from func.pipeline import EVENT_SECONDS, Case, Pipeline
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,6 +29,7 @@ MAX_DRAINED = 4 * MAX_BODY  # bytes of a body that is refused
 MAX_EVENTS = 100  # in work; beyond it a 503 at once serves senders better than a queue
 THREADS = 16
 BODY_SECONDS = 10.0
+RETRY_AFTER = 2  # seconds, where nobody knows better
 T = TypeVar("T")
 _PROBES = ("/healthz", "/readyz")
 
@@ -64,9 +65,9 @@ class Function:
     async def _limited(self, request: Request) -> Response:
         """A CloudEvent, unless too many are in work."""
         if self._events >= MAX_EVENTS:
-            return _reply(_busy(f"{MAX_EVENTS} events are in work"))
+            return _reply(Answer("unavailable", f"{MAX_EVENTS} events are in work; try again."))
         started = time.perf_counter()
-        budget = Budget.of(EVENT_SECONDS)  # from here, so that each wait for a thread counts
+        budget = Budget.of(EVENT_SECONDS)
         self._events += 1
         try:
             answer = await self._answer(request, budget)
@@ -86,31 +87,27 @@ class Function:
         try:
             authorization = request.headers.get("authorization")
             await self._in_thread(lambda: self._gatekeeper.admit(authorization, budget))
-            begun = time.monotonic()
-            body = await self._read_body(request)
-            budget.deadline += time.monotonic() - begun  # that time is the sender's own
+            body = await self._read_body(request, budget)
             try:
                 headers = dict(request.headers)
-                return await self._in_thread(lambda: self._carry_out(headers, body, budget))
+                return await self._in_thread(lambda: self._handle(headers, body, budget))
             finally:
                 self._bytes -= len(body)
         except No as no:
-            retry_after = RETRY_AFTER if no.outcome == "unavailable" else None
-            return Answer(no.outcome, no.reason, code=no.code, retry_after=retry_after)
+            return no.answer
         except ClientDisconnect:
             raise
         except Exception:
             # A defect of ours: the sender tries again or keeps a dead letter, and the log has the traceback.
             log_error(traceback.format_exc())
-            reason = "The function failed on this event; its log says how."
-            return Answer("unavailable", reason, retry_after=RETRY_AFTER)
+            return Answer("unavailable", "The function failed on this event; its log says how.")
 
-    async def _read_body(self, request: Request) -> bytes:
-        """The body, counted among those in work.
+    async def _read_body(self, request: Request, budget: Budget) -> bytes:
+        """The body, counted among those in work; the time that its sender takes is not the event's.
 
         Raises: No, when it is too large, too slow, or too many are in work.
         """
-        body, size = bytearray(), 0
+        body, size, started = bytearray(), 0, time.monotonic()
         no: No | None = None
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -133,6 +130,7 @@ class Function:
             if isinstance(error, TimeoutError):
                 raise No("unavailable", f"The body did not come within {BODY_SECONDS:.0f} s; try again.") from None
             raise
+        budget.deadline += time.monotonic() - started
         return bytes(body)
 
     def _too_large(self, size: int) -> No | None:
@@ -145,7 +143,7 @@ class Function:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _carry_out(self, headers: Mapping[str, str], body: bytes, budget: Budget) -> Answer | None:
+    def _handle(self, headers: Mapping[str, str], body: bytes, budget: Budget) -> Answer | None:
         """One request whose sender is known -> the answer, or None where there is nothing to say.
 
         Raises: No.
@@ -156,14 +154,10 @@ class Function:
         return self._pipeline.handle(Case(incoming, budget))
 
 
-def _busy(why: str) -> Answer:
-    return Answer("unavailable", f"Too much at once, {why}; try again.", retry_after=RETRY_AFTER)
-
-
 def _reply(answer: Answer) -> Response:
     headers, body = write_reply(answer)
-    if answer.retry_after is not None:
-        headers["retry-after"] = str(answer.retry_after)
+    if answer.outcome == "unavailable":
+        headers["retry-after"] = str(answer.retry_after or RETRY_AFTER)
     if answer.status == 401:
         headers["www-authenticate"] = "Bearer"
     return Response(body, answer.status, headers)

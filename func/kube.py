@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from func.core.outcomes import Outcome
+from func.core.outcomes import No
 from func.core.patches import Operation, encode
 
 # A test of a JSON Patch that failed; the API gives it no other mark (a policy's no has words of its own).
@@ -27,19 +27,11 @@ _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,applic
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
-class KubernetesError(Exception):
-    """The API did not do what was asked; the message is its reason.
-
-    Args:
-        outcome: what the sender of the event is told.
-        retry_after: seconds after which trying again may help.
-    """
-
-    outcome: Outcome = "unavailable"
+class KubernetesError(No):
+    """The API did not do what was asked: an answer for the sender too."""
 
     def __init__(self, reason: str, retry_after: int | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
+        super().__init__("unavailable", reason, retry_after=retry_after)
 
 
 class NotFound(KubernetesError):
@@ -54,14 +46,15 @@ class Unsure(KubernetesError):
     """A write got no answer: read the object to see whether it was done."""
 
 
-class Forbidden(KubernetesError):
-    """The API says no for good, or to whoever we are."""
-
-    outcome = "forbidden"
-
-
 class Unavailable(KubernetesError):
     """The API does not answer, or refuses for load."""
+
+
+class Forbidden(No):
+    """The API says no for good, or to whoever we are."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("forbidden", reason)
 
 
 @dataclass(slots=True)
@@ -83,6 +76,18 @@ class Budget:
     def left(self) -> float:
         """Seconds."""
         return self.deadline - time.monotonic()
+
+    def take(self, seconds: float) -> float:
+        """One call more, which may take that long at most.
+
+        Returns: seconds.
+        Raises: Unavailable, when none are left.
+        """
+        timeout = min(seconds, self.left())
+        if timeout <= 0:
+            raise Unavailable("The time for this event is used up.")
+        self.calls += 1
+        return timeout
 
 
 @dataclass(slots=True)
@@ -114,11 +119,8 @@ class Api:
         """
         import urllib3
 
-        timeout = min(self.call_timeout, budget.left())
-        if timeout <= 0:
-            raise Unavailable("the time for this event is used up")
+        timeout = budget.take(self.call_timeout)
         deadline = time.monotonic() + timeout
-        budget.calls += 1
         # param_serialize escapes names and values, and refreshes the service account's token.
         _, url, sent_headers, _, _ = self.client.param_serialize(
             method,
@@ -140,7 +142,7 @@ class Api:
             )
             return response.status, read_within(deadline, response), response.headers
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _NoAnswer(_short(error)) from None
+            raise _NoAnswer(cause_of(error)) from None
 
 
 @dataclass(slots=True)
@@ -167,7 +169,7 @@ class TokenReviews:
             answer = self.api.call("POST", _TOKEN_REVIEWS, {}, [], headers, budget, json.dumps(review).encode())
             status = _parse(*answer).get("status")
         except _NoAnswer as error:
-            raise Unavailable(f"the Kubernetes API does not answer ({error})") from None
+            raise Unavailable(f"The Kubernetes API does not answer: {error}.") from None
         if not isinstance(status, dict) or status.get("authenticated") is not True:
             return None
         if audience not in (status.get("audiences") or ()):
@@ -199,7 +201,9 @@ class Workflows:
         try:
             answer = self._read(_WORKFLOWS, {}, [("labelSelector", selector)], _METADATA_LIST, budget)
         except NotFound as error:  # a list of none is no 404
-            raise Forbidden(f"the Kubernetes API knows no Workflows, is Argo Workflows installed? ({error})") from None
+            raise Forbidden(
+                f"The Kubernetes API knows no Workflows, is Argo Workflows installed? It says: {error}"
+            ) from None
         items = answer.get("items")
         return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
@@ -234,14 +238,14 @@ class Workflows:
                 "PATCH", f"{_WORKFLOWS}/{{name}}", names, [], headers, budget, encode(operations)
             )
         except _NoAnswer as error:
-            raise Unsure(f"the write got no answer ({error})") from None
+            raise Unsure(f"The write got no answer: {error}.") from None
         if status >= 500:
-            raise Unsure(f"the Kubernetes API answered the write with {status}")
+            raise Unsure(f"The Kubernetes API answered the write with {status}.")
         _check(status, body, answer_headers, writes=True)
         try:
             _object(body)
         except _NoAnswer as error:  # a success that the API did not tell
-            raise Unsure(f"the write got no answer ({error})") from None
+            raise Unsure(f"The write got no answer: {error}.") from None
 
     def _read(
         self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], accept: str, budget: Budget
@@ -253,9 +257,12 @@ class Workflows:
                 answer = self.api.call("GET", path, where, query, {"Accept": accept}, budget)
                 return _parse(*answer)
             except (_NoAnswer, Unavailable) as error:
-                wait = error.retry_after or random.uniform(0.05, 0.15) * 2**attempt  # noqa: S311 - no secret
+                after = error.answer.retry_after
+                wait = after or random.uniform(0.05, 0.15) * 2**attempt  # noqa: S311 - no secret
                 if attempt == 2 or wait > budget.left():
-                    raise Unavailable(f"the Kubernetes API does not answer ({error})", error.retry_after) from None
+                    if isinstance(error, Unavailable):
+                        raise
+                    raise Unavailable(f"The Kubernetes API does not answer: {error}.", after) from None
                 self.api.pause(wait)
         raise AssertionError("unreachable")  # pragma: no cover
 
@@ -281,7 +288,7 @@ class _NoAnswer(KubernetesError):
     """The connection could not be made, was cut, or was silent for too long."""
 
 
-def _short(error: Exception) -> str:
+def cause_of(error: Exception) -> str:
     """The cause of a network error, without the object addresses that urllib3 puts into it."""
     cause = getattr(error, "reason", None) or error
     return f"{type(cause).__name__}: {' '.join(str(cause).split(': ', 1)[-1].split())[:200]}"
@@ -306,17 +313,22 @@ def _check(status: int, body: bytes, headers: Mapping[str, str], *, writes: bool
     """Each status that is no success -> its exception."""
     if status < 300:
         return
-    words = _words(body) or f"status {status}"
+    words = sentence(_words(body) or f"status {status}")
     if status == 404:
         raise NotFound(words)
     if writes and (status == 409 or (status == 422 and _TEST_FAILED in words)):
         raise LostRace(words)
     if status in _TRANSIENT:
         after = headers.get("Retry-After", "")
-        raise Unavailable(f"the Kubernetes API says {status}: {words}", int(after) if after.isdecimal() else None)
+        raise Unavailable(f"The Kubernetes API says {status}: {words}", int(after) if after.isdecimal() else None)
     if status == 401:
-        raise Forbidden(f"the Kubernetes API does not accept our token: {words}")
-    raise Forbidden(f"the Kubernetes API refuses it: {words}")
+        raise Forbidden(f"The Kubernetes API does not accept our token: {words}")
+    raise Forbidden(f"The Kubernetes API refuses it: {words}")
+
+
+def sentence(words: str) -> str:
+    """The words of a server, with a full stop."""
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _words(body: bytes) -> str:
@@ -348,7 +360,7 @@ def connect(kubeconfig: Path | None, connections: int) -> Api:
             config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
     except Exception as error:  # a kubeconfig can be wrong in ways that the client has no exception for
         where = f"KUBECONFIG is {kubeconfig}" if kubeconfig else "KUBECONFIG is not set and this is no pod"
-        raise KubernetesError(f"{where}: expected the configuration of a cluster ({_short(error)})") from None
+        raise KubernetesError(f"{where}: expected the configuration of a cluster ({cause_of(error)})") from None
     configuration.connection_pool_maxsize = connections
     configuration.retries = False  # we know better which calls may be repeated
     return Api(client.ApiClient(configuration))

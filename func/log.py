@@ -28,7 +28,7 @@ def log_answer(
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "level": "error" if answer.outcome in _PROBLEMS else "info",
         "outcome": answer.outcome,
-        "reason": answer.reason,
+        "reason": answer.sentence,
         "status": answer.status,
         "event": event.id if event else None,
         "type": event.type if event else None,

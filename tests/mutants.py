@@ -40,11 +40,11 @@ class Mutant:
 
 
 MUTANTS = (
-    Mutant("task", "decisions.py", "wanted = {workflows.labels.task: task.id}", "wanted: dict[str, str] = {}"),
-    Mutant("repository", "decisions.py", "    if workflows.labels.repository:\n", "    if False:\n"),
-    Mutant("selector", "decisions.py", "if not workflows.parsed_selector.matches(workflow_labels):", "if False:"),
+    Mutant("task", "rules.py", "wanted = {self.labels.task: task.id}", "wanted: dict[str, str] = {}"),
+    Mutant("repository", "rules.py", "        if self.labels.repository:\n", "        if False:\n"),
+    Mutant("selector", "rules.py", "if not self.parsed_selector.matches(labels):", "if False:"),
     Mutant("stage", "workflows.py", 'and node.get("displayName") == gate', "and True"),
-    Mutant("node type, read", "workflows.py", 'and node.get("type") == "Suspend"', "and True"),
+    Mutant("node type, read", "workflows.py", 'if raw.get("type") == "Suspend" else None', ""),
     Mutant("node type, written", "patches.py", '        _test(f"{path}/type", "Suspend"),\n', ""),
     Mutant("node phase, read", "decisions.py", '[node for node in nodes if node.phase == "Running"]', "nodes"),
     Mutant("node phase, written", "patches.py", '        _test(f"{path}/phase", node.phase),\n', ""),
@@ -62,10 +62,10 @@ MUTANTS = (
     ),
     Mutant("fresh", "aim.py", "    if not facts.fresh:\n", "    if False:\n"),
     Mutant("fork", "aim.py", "    if not allowed:\n", "    if False:\n"),
-    Mutant("inputs", "workflows.py", "and inputs.items() <= _inputs(node).items()", "and True"),
+    Mutant("inputs", "workflows.py", "and inputs.items() <= _inputs(node.raw).items()", "and True"),
     Mutant("pull request, bound", "decisions.py", "if bound not in (None, mine):", "if False:"),
     Mutant("pull request, closed", "decisions.py", "if closed and closed.pull_request == mine and", "if False and"),
-    Mutant("age", "decisions.py", "if facts.happened < workflow.created - MAX_AGE:", "if False:"),
+    Mutant("age", "decisions.py", "return facts.happened < workflow.created - MAX_AGE", "return False"),
     Mutant("finished", "decisions.py", "    if workflow.finished:\n", "    if False:\n"),
     Mutant("happened-order, of keys", "decisions.py", "if key.happened > old.happened:", "if True:"),
     Mutant("happened-order, of withdrawals", "state.py", "return facts.happened <= self.happened", "return False"),

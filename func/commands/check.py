@@ -98,7 +98,7 @@ def _gates(rules: Rules) -> list[Row]:
 
 
 def _decision(verdict: Verdict) -> Row:
-    task = verdict.found.get("task")
+    task = verdict.task
     answer, passed = verdict.answer, dict(verdict.passed)
     if answer is None:
         aim = passed.get("rule", "")
@@ -109,7 +109,7 @@ def _decision(verdict: Verdict) -> Row:
         verdict.recorded.where,
         verdict.name,
         f"{task.id} by {task.found_by}" if task else "",
-        verdict.found.get("gate") or "",
+        verdict.gate or "",
         decision,
     )
     return Row(cells, style)

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from func.commands.recorded import Recorded
 from func.core.cloudevents import OWN_TYPES, Incoming
 from func.core.events import Event, read_event
-from func.core.outcomes import Answer, Check, No, Trail
+from func.core.outcomes import Answer, Check, No, Task, Trail
 from func.core.rules import Rules
 from func.kube import Api, Budget, Workflows
 from func.pipeline import Case, Pipeline
@@ -45,7 +45,7 @@ class Verdict:
         passed: The checks that said yes, with what was found.
         stopped_at: The check that said no; None where none did.
         answer: What the function would answer; None where that depends on a Workflow that could not be looked at.
-        found: Task and gate, as far as they are known.
+        task: As far as it is known, as is the gate.
     """
 
     recorded: Recorded
@@ -54,7 +54,8 @@ class Verdict:
     passed: list[tuple[Check, str]]
     stopped_at: Check | None
     answer: Answer | None
-    found: dict[str, Any]
+    task: Task | None = None
+    gate: str | None = None
 
     @property
     def would(self) -> str | None:
@@ -63,8 +64,8 @@ class Verdict:
 
     @property
     def reason(self) -> str | None:
-        """Why; that nothing was written is said elsewhere."""
-        return self.answer.reason.removeprefix("Observe mode, nothing written: ") if self.answer else None
+        """Why."""
+        return self.answer.reason if self.answer else None
 
     @property
     def is_yes(self) -> bool:
@@ -74,7 +75,7 @@ class Verdict:
     def data(self) -> dict[str, Any]:
         """For scripts."""
         answer = self.answer.data() if self.answer else {}
-        task, gate = self.found.get("task"), self.found.get("gate")
+        task = self.task
         return {
             "where": self.recorded.where,
             "event": {name: self.recorded.event.get(name) for name in ("id", "type", "source")},
@@ -82,7 +83,7 @@ class Verdict:
             "outcome": self.would,
             "reason": self.reason,
             "task": {"id": task.id, "repository": task.repository, "found_by": task.found_by} if task else None,
-            "gate": gate,
+            "gate": self.gate,
             "workflow": answer.get("workflow"),
             "node": answer.get("node"),
             "passed": [{"check": check, "found": found} for check, found in self.passed],
@@ -102,30 +103,23 @@ def decide(recorded: Recorded, pipeline: Pipeline) -> Verdict:
         pipeline: One that writes nothing.
     """
     trail = Trail()
-    trail.passed("token", "nobody asks for one here")
+    trail.found("nobody asks for one here")
     try:
         incoming = recorded.incoming()
     except No as no:
-        answer = Answer(no.outcome, no.reason, code=no.code)
-        return Verdict(recorded, str(recorded.event.get("type") or ""), None, trail.steps, "cloudevent", answer, {})
+        return Verdict(recorded, str(recorded.event.get("type") or ""), None, trail.steps, "cloudevent", no.answer)
     event = _event(incoming, pipeline)
     name = event.facts.name if event else incoming.ref.type
     if incoming.ref.type.startswith(OWN_TYPES):
-        trail.passed("cloudevent", incoming.ref.type)
         answer = Answer("ignored", "It is an answer of Taskgate itself, which is taken and not answered.", code=204)
-        return Verdict(recorded, name, event, trail.steps, "rule", answer, {})
+        return Verdict(recorded, name, event, trail.steps, "rule", answer)
     case = Case(incoming, Budget.of(SECONDS), trail)
     try:
         answer = pipeline.handle(case)
     except NeedsWorkflow:
-        return Verdict(recorded, name, event, trail.steps, None, None, case.found)
-    found = {**case.found, "task": answer.task, "gate": answer.gate}
-    verdict = Verdict(recorded, name, event, trail.steps, None, answer, found)
-    if verdict.is_yes:
-        return verdict
-    stopped_at = _stopped_at(verdict, trail, is_release="task" not in case.found)
-    # What was found before holds on; a check that said yes at first is not shown as both.
-    return replace(verdict, stopped_at=stopped_at, passed=[step for step in trail.steps if step[0] != stopped_at])
+        return Verdict(recorded, name, event, trail.steps, None, None, case.task, case.gate)
+    verdict = Verdict(recorded, name, event, trail.steps, None, answer, answer.task, answer.gate)
+    return verdict if verdict.is_yes else replace(verdict, stopped_at=trail.at)
 
 
 def _event(incoming: Incoming, pipeline: Pipeline) -> Event | None:
@@ -133,18 +127,3 @@ def _event(incoming: Incoming, pipeline: Pipeline) -> Event | None:
         return read_event(incoming.ref, incoming.time, incoming.data, pipeline.clock())
     except No:
         return None
-
-
-def _stopped_at(verdict: Verdict, trail: Trail, *, is_release: bool) -> Check | None:
-    """The check that said no, as people would name it."""
-    match trail.stopped_at, verdict.would:
-        case "rule", "invalid":  # a field of the payload is missing or of the wrong kind
-            return "cloudevent"
-        case ("age", "ignored") if is_release:
-            return "gate"
-        case ("pull request", "no-workflow" | "ignored"):  # it has come to its end
-            return "workflow"
-        case "pull request", "already-open":
-            return "gate"
-        case stopped_at, _:
-            return stopped_at

@@ -12,10 +12,10 @@ import click
 
 from func.commands.access import config_option, connect_for_people, settings_for_people
 from func.commands.output import Problem, Row, output_option, print_json, print_table
-from func.core.events import parse_time, show_time
 from func.core.outcomes import No
 from func.core.rules import Rules
 from func.core.state import Key, State, read_state
+from func.core.values import parse_time, show_time
 from func.core.workflows import Workflow, read_workflow
 from func.kube import KubernetesError, NotFound, Workflows
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from func.commands.deciding import Verdict
-from func.core.events import look_up
-from func.core.outcomes import Check, Task
-from func.core.rules import ANYONE, Match, Person, Rules, Way, slug
+from func.core.outcomes import Check
+from func.core.rules import ANYONE, Match, Person, Rules, Way
+from func.core.values import look_up
 
 
 def event_in_words(match: Match) -> str:
@@ -104,14 +104,11 @@ def _fresh_needed(verdict: Verdict, _rules: Rules) -> str:
 
 
 def _workflow_needed(verdict: Verdict, rules: Rules) -> str:
-    task: Task | None = verdict.found.get("task")
+    task = verdict.task
     if task is None or verdict.would != "no-workflow":
         return ""
-    labels = rules.workflows.labels
-    wanted = [rules.workflows.selector, f"{labels.task}={task.id}"]
-    if labels.repository:
-        wanted.append(f"{labels.repository}={slug(task.repository or '')}")
-    return f"A Workflow is under way in namespace {rules.workflows.namespace} with the labels {','.join(wanted)}."
+    selector = rules.workflows.selector_of(task)
+    return f"A Workflow is under way in namespace {rules.workflows.namespace} with the labels {selector}."
 
 
 def _age_needed(_verdict: Verdict, _rules: Rules) -> str:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from func.core.events import Event, Facts, look_up
+from func.core.events import Event, Facts
 from func.core.outcomes import No, Task, Trail
 from func.core.patches import MAX_OUTPUT
-from func.core.rules import MAX_VALUE, Rules, Way, Withdrawal, fill, slug
+from func.core.rules import ANYONE, MAX_VALUE, Rules, Way, Withdrawal, fill, slug
 from func.core.selectors import is_label_value
-from func.core.state import Note
+from func.core.state import slot_of
+from func.core.values import look_up
 
 
 @dataclass(frozen=True, slots=True)
 class Bring:
-    """A key that an event brings for a gate."""
+    """A key that an event brings for a gate.
+
+    Args:
+        facts: of the event, for the rules and for the key.
+        outputs: values for supplied outputs of the gate, by name.
+    """
 
     gate: str
     way: Way
     facts: Facts
     outputs: dict[str, str]
+
+    @property
+    def slot(self) -> str:
+        """Where the key is kept."""
+        return slot_of(self.gate, self.way.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +39,12 @@ class TakeBack:
     """A key that an event takes away from a gate."""
 
     gate: str
-    note: Note
-    rounds: bool
+    way: Way
+
+    @property
+    def slot(self) -> str:
+        """Where the key is kept."""
+        return slot_of(self.gate, self.way.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,100 +52,103 @@ class Aim:
     """What an event is for.
 
     Args:
-        bring: the key that it brings, if any.
+        gate: the one that it is about in the first place.
+        bring: the key that it brings; a No where the rules refuse it, and something else is left to do.
         take_back: the keys that it takes away.
-        closes: it says that its pull request was closed unmerged.
+        closes: it closes its pull request unmerged.
     """
 
     event: Event
     task: Task
-    bring: Bring | None
+    gate: str | None
+    bring: Bring | No | None
     take_back: tuple[TakeBack, ...]
     closes: bool
-
-    @property
-    def gate(self) -> str | None:
-        """The gate that it is about in the first place."""
-        if self.bring:
-            return self.bring.gate
-        return self.take_back[0].gate if self.take_back else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Intent:
-    """What the rules want of an event.
-
-    Args:
-        gate: the one that it opens, with the way in.
-        withdrawals: the gates whose keys it takes away.
-        closes: it closes its pull request unmerged, which matters without any rule.
-    """
-
-    gate: str | None
-    way: Way | None
-    withdrawals: tuple[tuple[str, Way, Withdrawal], ...]
-    closes: bool
-
-    @classmethod
-    def of(cls, event: Event, rules: Rules) -> _Intent:
-        facts = event.facts
-        gate, way = rules.way_of(facts, event.labels) or (None, None)
-        closes = facts.name == "pull_request.closed" and facts.merged is False
-        return cls(gate, way, tuple(rules.withdrawals_of(facts, event.labels)), closes)
-
-    @property
-    def is_none(self) -> bool:
-        return not (self.way or self.withdrawals or self.closes)
-
-    @property
-    def about(self) -> str | None:
-        """The gate that it is about in the first place."""
-        return self.gate or (self.withdrawals[0][0] if self.withdrawals else None)
-
-    def __str__(self) -> str:
-        if self.gate:
-            return f"it opens {self.gate}"
-        if self.withdrawals:
-            return f"it takes the key of {', '.join(gate for gate, _, _ in self.withdrawals)} back"
-        return "it closes its pull request unmerged"
 
 
 def take_aim(event: Event, rules: Rules, trail: Trail) -> Aim:
     """The checks that need no Workflow: rule, task, repository, fork, person, fresh.
 
-    Raises: No, at the first check that says no.
+    What an event opens, takes back and closes is checked each by itself: somebody who may not open a gate may well
+    take a key away.
+
+    Raises: No, at the first check that says no, when nothing is left to do.
     """
-    intent = _Intent.of(event, rules)
-    task = _task_or_no(event, rules, intent.way)
-    if intent.is_none:
-        reason = f"No rule is for {event.facts.name}{_details(event.facts)}."
-        raise No("ignored", reason, task=None if isinstance(task, No) else task)
-    trail.passed("rule", str(intent))
+    facts = event.facts
+    found = rules.way_of(facts, event.labels)
+    withdrawals = rules.withdrawals_of(facts, event.labels)
+    closes = facts.name == "pull_request.closed" and facts.merged is False
+    gate = found[0] if found else withdrawals[0][0] if withdrawals else None
+    task = _task_or_no(event, rules, found[1] if found else withdrawals[0][1] if withdrawals else None)
+
+    trail.ask("rule")
+    if not (found or withdrawals or closes):
+        no = No("ignored", f"No rule is for {facts.name}{_details(facts)}.")
+        raise no.about(None if isinstance(task, No) else task, None)
+    trail.found(_purpose(found, withdrawals))
+    trail.ask("task")
     if isinstance(task, No):
         raise task
-    trail.passed("task", f"{task}, by its {task.found_by}")
+    trail.found(f"{task}, by its {task.found_by}")
+
+    refusals: list[No] = []
+
+    def may(by: Iterable[str], *, forks: bool, fresh: bool) -> bool:
+        # The first part is the one that is told step by step.
+        no = refusal(facts, task, rules, by, forks=forks, fresh=fresh, trail=Trail() if told else trail)
+        told.append(True)
+        if no:
+            refusals.append(no.about(task, gate))
+        return no is None
+
+    told: list[bool] = []
+    bring: Bring | No | None = None
+    if found:
+        way = found[1]
+        allowed = may(way.by, forks=way.forks, fresh=way.fresh)
+        bring = _bring(event, rules, *found) if allowed else refusals[0]
+    take_back = {}
+    for its_gate, way, withdrawal in withdrawals:
+        if may(withdrawal.by, forks=way.forks, fresh=False):
+            item = TakeBack(its_gate, way)
+            take_back[item.slot] = item
+    forks = any(way.forks for ways in rules.gates.values() for way in ways)
+    closes = closes and may([ANYONE], forks=forks, fresh=False)
+    if refusals and not (isinstance(bring, Bring) or take_back or closes):
+        raise refusals[0]
+    return Aim(event, task, gate, bring, tuple(take_back.values()), closes)
+
+
+def refusal(
+    facts: Facts, task: Task, rules: Rules, by: Iterable[str], *, forks: bool, fresh: bool, trail: Trail
+) -> No | None:
+    """Why the rules do not let this pull request and this person do it; None when they do.
+
+    Args:
+        by: groups of people.
+        forks: pull requests from other repositories may.
+        fresh: only a review of the newest commit may.
+    """
     try:
-        trail.passed("repository", _check_repository(task, rules))
-        trail.passed("fork", _check_fork(event.facts, intent, rules))
-        trail.passed("person", _check_person(event.facts, intent, rules))
-        trail.passed("fresh", _check_fresh(event.facts, intent))
+        trail.ask("repository")
+        trail.found(_check_repository(task, rules))
+        trail.ask("fork")
+        trail.found(_check_fork(facts, allowed=forks))
+        trail.ask("person")
+        trail.found(_check_person(facts, by, rules))
+        trail.ask("fresh")
+        trail.found(_check_fresh(facts, wanted=fresh))
     except No as no:
-        no.found.update(task=task, gate=intent.about)
-        raise
-    bring = None
-    if intent.gate and intent.way and rules.allows(intent.way.by, event.facts):
-        bring = _bring(event, rules, intent.gate, intent.way)
-    return Aim(
-        event=event,
-        task=task,
-        bring=bring,
-        take_back=tuple(
-            TakeBack(gate, _note(event.facts), way.rounds)
-            for gate, way, withdrawal in intent.withdrawals
-            if rules.allows(withdrawal.by, event.facts)
-        ),
-        closes=intent.closes,
-    )
+        return no
+    return None
+
+
+def _purpose(found: tuple[str, Way] | None, withdrawals: list[tuple[str, Way, Withdrawal]]) -> str:
+    if found:
+        return f"it opens {found[0]}"
+    if withdrawals:
+        return f"it takes the key of {', '.join(dict.fromkeys(gate for gate, _, _ in withdrawals))} back"
+    return "it closes its pull request unmerged"
 
 
 def _details(facts: Facts) -> str:
@@ -176,7 +195,7 @@ def _task_in_places(event: Event, rules: Rules) -> Task:
             "ignored", f"It names no task: no {' or '.join(rules.task.patterns) or 'place'} fits the rules of `task`."
         )
     if len(found) > 1:
-        named = ", ".join(f"task {task_id} by its {place}" for task_id, place in list(found.items())[:5])
+        named = ", ".join(f"task {task_id} by its {place}" for task_id, place in found.items())
         raise No("ambiguous", f"It names several tasks, {named}: leave one, then send the event again.")
     task_id, place = next(iter(found.items()))
     return Task(task_id, event.repository, place)
@@ -191,47 +210,29 @@ def _check_repository(task: Task, rules: Rules) -> str:
     return f"{task.repository} is among those of the rules"
 
 
-def _check_fork(facts: Facts, intent: _Intent, rules: Rules) -> str:
+def _check_fork(facts: Facts, *, allowed: bool) -> str:
     if not facts.fork:
         return "it comes from no fork"
-    if intent.way:
-        allowed = intent.way.forks
-    elif intent.withdrawals:
-        allowed = all(way.forks for _, way, _ in intent.withdrawals)
-    else:
-        allowed = any(way.forks for ways in rules.gates.values() for way in ways)
     if not allowed:
         reason = f"The head of {facts.pull_request} is in another repository, whose branch names prove nothing."
         raise No("refused", reason)
     return "it comes from a fork, which the rules allow"
 
 
-def _check_person(facts: Facts, intent: _Intent, rules: Rules) -> str:
+def _check_person(facts: Facts, by: Iterable[str], rules: Rules) -> str:
     who = facts.person or "Nobody"
-    wanted = [intent.way.by] if intent.way else [withdrawal.by for _, _, withdrawal in intent.withdrawals]
-    if not intent.closes and not any(rules.allows(by, facts) for by in wanted):
-        groups = dict.fromkeys(group for by in wanted for group in by)
-        raise No("refused", f"{who} is not among {' or '.join(groups)}.")
+    if not rules.allows(by, facts):
+        raise No("refused", f"{who} is not among {' or '.join(by)}.")
     return f"{who} may cause it"
 
 
-def _check_fresh(facts: Facts, intent: _Intent) -> str:
-    if not intent.way or not intent.way.fresh:
+def _check_fresh(facts: Facts, *, wanted: bool) -> str:
+    if not wanted:
         return "no rule asks for it"
     if not facts.fresh:
         reason = f"The review is about commit {facts.head}, which is not the head of {facts.pull_request} any more."
         raise No("refused", reason)
     return "the review is about the head"
-
-
-def _note(facts: Facts) -> Note:
-    return Note(
-        event=facts.event,
-        happened=facts.happened,
-        pull_request=facts.pull_request,
-        head=facts.head if facts.name == "pull_request.synchronize" else None,
-        review=facts.review if facts.name == "pull_request_review.dismissed" else None,
-    )
 
 
 def _bring(event: Event, rules: Rules, gate: str, way: Way) -> Bring:

@@ -16,10 +16,17 @@ from urllib.parse import unquote
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent
 
-from func.core.events import parse_time
 from func.core.outcomes import Answer, EventRef, No
+from func.core.values import look_up, parse_time
 
 OWN_TYPES = "dev.taskgate."
+# A Workflow with waiting keys has changed: from Argo Events' resource EventSource, or Knative's ApiServerSource.
+RELEASE_TYPES = frozenset(
+    {"io.argoproj.workflow.updated", "dev.knative.apiserver.ref.add", "dev.knative.apiserver.ref.update"}
+)
+_SUBJECT = re.compile(
+    r"(?:/apis/argoproj\.io/v1alpha1/namespaces/)?([a-z0-9-]{1,63})/(?:workflows/)?([a-z0-9.-]{1,253})"
+)
 SOURCE = "/taskgate"
 _STRUCTURED = "application/cloudevents+json"
 _UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")  # what CloudEvents does not let into a text
@@ -60,7 +67,8 @@ def read_cloudevent(headers: Mapping[str, str], body: bytes) -> Incoming:
         raise _unsupported(media_type)
     if media_type.startswith("application/cloudevents"):  # a batch, or a format that we don't know
         raise _unsupported(media_type)
-    attributes = {name.removeprefix("ce-"): unquote(value) for name, value in headers.items() if name.startswith("ce-")}
+    # Values of headers are percent-encoded: section 3.1.3.2 of the binding.
+    attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     if not attributes:
         raise No("invalid", "This is no CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers.")
     return _check(attributes, _parse(body) if body else None)
@@ -71,14 +79,6 @@ def _unsupported(media_type: str) -> No:
         f"The content type {media_type[:80]!r} is not taken: send application/json or {_STRUCTURED}, one event each."
     )
     return No("invalid", reason, code=415)
-
-
-def parse_object(body: bytes) -> dict[str, Any]:
-    """JSON text -> object.
-
-    Raises: No, `invalid`.
-    """
-    return _object(_parse(body), "The text")
 
 
 def _parse(body: bytes) -> object:
@@ -134,3 +134,15 @@ def write_reply(answer: Answer) -> tuple[dict[str, str], bytes]:
         attributes["subject"] = answer.subject
     headers, body = to_binary(CloudEvent(attributes, answer.data()))
     return headers, body
+
+
+def released_workflow(incoming: Incoming) -> tuple[str, str]:
+    """Which Workflow has changed, in an event of RELEASE_TYPES: namespace and name.
+
+    Raises: No, `invalid`.
+    """
+    namespace, name = (look_up(incoming.data, path) for path in ("namespace", "name"))
+    match = _SUBJECT.fullmatch(incoming.subject or "") or _SUBJECT.fullmatch(f"{namespace}/{name}")
+    if not match:
+        raise No("invalid", "The attribute subject is not <namespace>/<name> of a Workflow.")
+    return match[1], match[2]

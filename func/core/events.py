@@ -5,18 +5,15 @@ Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     StrictBool,
     StrictInt,
     StrictStr,
@@ -24,47 +21,27 @@ from pydantic import (
 )
 
 from func.core.outcomes import EventRef, No
+from func.core.values import RepositoryName, Time, describe
 
 # What our Sensor sends, and Knative's GitHubSource: https://knative.dev/docs/eventing/sources/github-source/
 _GITHUB_TYPES = ("com.github.", "dev.knative.source.github.")
-_REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
-_SHOWN = 60  # characters of a wrong value that a message repeats
+# What is read here, by kind: a rule can name it without saying where the task stands in the data.
+# Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads
+ACTIONS: Mapping[str, frozenset[str]] = {
+    "push": frozenset(),
+    "pull_request_review": frozenset({"submitted", "edited", "dismissed"}),
+    "pull_request": frozenset(
+        {
+            "assigned", "auto_merge_disabled", "auto_merge_enabled", "closed", "converted_to_draft", "demilestoned",
+            "dequeued", "edited", "enqueued", "labeled", "locked", "milestoned", "opened", "ready_for_review",
+            "reopened", "review_request_removed", "review_requested", "synchronize", "unassigned", "unlabeled",
+            "unlocked",
+        }
+    ),
+}  # fmt: skip
 _MAX_LABEL = 256  # characters that are kept; no pattern fits more than 255
 
 
-def parse_time(value: object) -> datetime:
-    """RFC 3339 text -> a UTC time in whole seconds, the resolution of GitHub and of Kubernetes.
-
-    Raises: ValueError when `value` is no such text.
-    """
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or "T" not in value.upper():
-        raise ValueError("expected a time like 2026-01-31T12:00:00Z")
-    try:
-        time = datetime.fromisoformat(value)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
-    except (ValueError, OverflowError):
-        raise ValueError("expected a time like 2026-01-31T12:00:00Z") from None
-
-
-def show_time(time: datetime) -> str:
-    """A UTC time as Kubernetes writes it, e.g. 2026-01-31T12:00:00Z."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _parse_repository(value: object) -> str:
-    if not isinstance(value, str) or not _REPOSITORY.fullmatch(value):
-        raise ValueError("expected owner/name")
-    return value
-
-
-class Together(ValueError):
-    """Several fields do not fit together; the message names them itself."""
-
-
-Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(show_time)]
-RepositoryName = Annotated[StrictStr, BeforeValidator(_parse_repository)]
 Number = Annotated[StrictInt, Field(ge=0, lt=2**63)]
 Name = Annotated[StrictStr, Field(max_length=255)]  # what is remembered on the Workflow has an end
 
@@ -194,42 +171,10 @@ class _PushPayload(_Read):
 
 class _AnyPayload(_Read):
     action: Name | None = None
+    sender: _User | None = None
 
 
 _Payload = TypeVar("_Payload", bound=BaseModel)
-
-
-# pydantic's kinds of error -> what was expected
-_EXPECTED: Mapping[str, str] = {
-    "bool_type": "true or false",
-    "dict_type": "an object",
-    "int_type": "a whole number",
-    "mapping_type": "an object",
-    "model_type": "an object",
-    "string_too_short": "a text that is not empty",
-    "string_type": "a text",
-    "string_unicode": "a text in Unicode",
-    "too_short": "at least one",
-    "tuple_type": "a list",
-}
-
-
-def describe(error: ValidationError) -> str:
-    """The first thing that is wrong, as `field is value: expected ...`."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "data"
-    if first["type"] == "missing":
-        return f"{where} is missing"
-    if first["type"] == "extra_forbidden":
-        return f"{where} is not known here, expected one of the documented names"
-    if isinstance(first.get("ctx", {}).get("error"), Together):
-        return first["msg"].removeprefix("Value error, ")
-    value = repr(first["input"])
-    shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
-    if first["type"] in _EXPECTED:
-        return f"{where} is {shown}: expected {_EXPECTED[first['type']]}"
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
-    return f"{where} is {shown}: {message}"
 
 
 def _read(model: type[_Payload], data: Mapping[str, Any]) -> _Payload:
@@ -268,9 +213,9 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], no
         case None:
             return Event(ref, Facts(name=ref.type, event=ref.id, happened=happened), data=data)
         case kind:
-            action = _read(_AnyPayload, data).action
-            name = f"{kind}.{action}" if action else kind
-            return Event(ref, Facts(name=name, event=ref.id, happened=happened), data=data)
+            other = _read(_AnyPayload, data)
+            name = f"{kind}.{other.action}" if other.action else kind
+            return Event(ref, Facts(name=name, event=ref.id, happened=happened, **_person(other.sender)), data=data)
 
 
 def _pull_request(
@@ -285,14 +230,12 @@ def _pull_request(
         labels.append(payload.label.name)
     elif payload.label and payload.action == "unlabeled":
         labels = [name for name in labels if name != payload.label.name]
-    person = review.user if review else payload.sender
     facts = Facts(
         name=f"{github_kind(ref.type)}.{payload.action}",
         event=ref.id,
         happened=(review.submitted_at if review else None) or pull.updated_at or happened,
         pull_request=f"{repository}#{pull.number}",
-        person=person.login if person else None,
-        person_id=person.id if person else None,
+        **_person(review.user if review else payload.sender),
         head=review.commit_id if review else pull.head.sha,
         review=review.id if review else None,
         verdict=review.state.casefold() if review else None,
@@ -306,26 +249,11 @@ def _pull_request(
     return Event(ref, facts, repository, tuple(labels), pull.head.ref, pull.title, data)
 
 
+def _person(user: _User | None) -> dict[str, Any]:
+    return {"person": user.login, "person_id": user.id} if user else {}
+
+
 def _push(ref: EventRef, payload: _PushPayload, happened: datetime, data: Mapping[str, Any]) -> Event:
-    facts = Facts(
-        name="push",
-        event=ref.id,
-        happened=happened,
-        person=payload.sender.login if payload.sender else None,
-        person_id=payload.sender.id if payload.sender else None,
-    )
+    facts = Facts(name="push", event=ref.id, happened=happened, **_person(payload.sender))
     branch = payload.ref.removeprefix("refs/heads/") if payload.ref.startswith("refs/heads/") else None
     return Event(ref, facts, payload.repository.full_name, branch=branch, data=data)
-
-
-def look_up(data: Mapping[str, Any], path: str) -> object:
-    """The value at a dotted path, e.g. `pull_request.number` or `labels.0.name`; None where there is none."""
-    value: object = data
-    for part in path.split("."):
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return None
-    return value

@@ -139,12 +139,17 @@ class Answer:
         """The CloudEvent subject, `<namespace>/<workflow>`."""
         return f"{self.workflow.namespace}/{self.workflow.name}" if self.workflow else None
 
+    @property
+    def sentence(self) -> str:
+        """The reason, as it is told."""
+        return f"Observe mode, nothing written: {self.reason}" if self.would else self.reason
+
     def data(self) -> dict[str, object]:
         """The answer as the JSON object that a sender receives."""
         event, task, workflow = self.event, self.task, self.workflow
         shown: dict[str, object] = {
             "outcome": self.outcome,
-            "reason": self.reason,
+            "reason": self.sentence,
             "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
             "task": {"id": task.id, "repository": task.repository, "found_by": task.found_by} if task else None,
             "gate": self.gate,
@@ -159,11 +164,7 @@ class Answer:
 
     def observed(self) -> Answer:
         """The same answer in observe mode: what would have been written was not."""
-        if self.outcome not in WRITES:
-            return self
-        return replace(
-            self, outcome="observed", would=self.outcome, reason=f"Observe mode, nothing written: {self.reason}"
-        )
+        return replace(self, outcome="observed", would=self.outcome) if self.outcome in WRITES else self
 
 
 class No(Exception):
@@ -173,29 +174,55 @@ class No(Exception):
         outcome: what the sender is told.
         reason: one sentence for a person.
         code: an HTTP status where the outcome has more than one.
-        found: what was known by then and belongs into the answer (fields of `Answer`).
+        retry_after: seconds after which trying again may help.
+        event, task, gate, node, workflow: what was known by then and belongs into the answer.
     """
 
-    def __init__(self, outcome: Outcome, reason: str, code: int | None = None, **found: object) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        reason: str,
+        *,
+        code: int | None = None,
+        retry_after: int | None = None,
+        event: EventRef | None = None,
+        task: Task | None = None,
+        gate: str | None = None,
+        node: str | None = None,
+        workflow: WorkflowRef | None = None,
+    ) -> None:
         super().__init__(reason)
-        self.outcome: Outcome = outcome
         self.reason = reason
-        self.code = code
-        self.found = found
+        self.answer = Answer(outcome, reason, event, task, gate, workflow, node, None, code, retry_after)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the sender is told."""
+        return self.answer.outcome
+
+    def about(self, task: Task | None, gate: str | None) -> No:
+        """The same no, with what it is about."""
+        self.answer = replace(self.answer, task=task, gate=gate)
+        return self
 
 
 @dataclass(slots=True)
 class Trail:
-    """The checks that an event passed so far, each with what was found: what `explain` shows."""
+    """The checks of one event, in their order: what `explain` shows.
+
+    Args:
+        steps: those that said yes, with what was found.
+        at: the one that is being made; after a no, the one that said it.
+    """
 
     steps: list[tuple[Check, str]] = field(default_factory=list)
+    at: Check = "token"
 
-    def passed(self, check: Check, found: str) -> None:
-        """Note that `check` said yes, and what it found."""
-        self.steps.append((check, found))
+    def ask(self, check: Check) -> None:
+        """Begin a check; when it was made before (a race was lost), all from there on are made again."""
+        self.at = check
+        self.steps = [step for step in self.steps if CHECKS.index(step[0]) < CHECKS.index(check)]
 
-    @property
-    def stopped_at(self) -> Check | None:
-        """The check after the last one that said yes, or None when all did."""
-        done = {check for check, _ in self.steps}
-        return next((check for check in CHECKS if check not in done), None)
+    def found(self, found: str) -> None:
+        """The check said yes."""
+        self.steps.append((self.at, found))

@@ -43,19 +43,14 @@ def values_for(node: Node, offered: Mapping[str, str]) -> dict[str, str]:
     Raises: No, `incomplete`, when an output has neither value nor default, or an unsafe value.
     """
     values = {}
-    for parameter in parameters(node.raw.get("outputs")):
-        name = parameter.get("name")
-        source = parameter.get("valueFrom")
-        if not isinstance(source, Mapping) or source.get("supplied") is None or not isinstance(name, str):
-            continue
-        value = offered.get(name)
-        if value is None and source.get("default") is None:
-            raise No(
-                "incomplete", f"Nothing gives a value for output {name} and it has no default: add it to `outputs`."
-            )
+    for output in node.supplied:
+        value = offered.get(output.name)
         if value is not None:
-            _check_output(name, value)
-            values[name] = value
+            _check_output(output.name, value)
+            values[output.name] = value
+        elif output.default is None:
+            reason = f"Nothing gives a value for output {output.name} and it has no default: add it to `outputs`."
+            raise No("incomplete", reason)
     return values
 
 
@@ -68,11 +63,11 @@ def _check_output(name: str, value: str) -> None:
         raise No("incomplete", f"The value for output {name} holds control characters.")
 
 
-def write(workflow: Workflow, state: State | None, opening: Opening | None = None) -> list[Operation]:
+def patch_for(workflow: Workflow, state: State, opening: Opening | None) -> list[Operation]:
     """The patch that remembers `state` and opens a node; empty when nothing changes.
 
     Args:
-        state: what is remembered from now on; None leaves the annotation as it is.
+        opening: left to Argo Server where the nodes are offloaded.
     """
     changes = [*_remember(workflow, state), *(_open(workflow, opening) if opening else [])]
     return [_test("/metadata/uid", workflow.ref.uid), *changes] if changes else []
@@ -103,9 +98,7 @@ def _escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _remember(workflow: Workflow, state: State | None) -> list[Operation]:
-    if state is None:
-        return []
+def _remember(workflow: Workflow, state: State) -> list[Operation]:
     text = state.text()
     parked = workflow.labels.get(PARKED_LABEL)
     label = f"/metadata/labels/{_escape(PARKED_LABEL)}"
@@ -132,23 +125,17 @@ def _annotation() -> str:
 
 
 def _open(workflow: Workflow, opening: Opening) -> list[Operation]:
-    status = workflow.raw.get("status") or {}
-    outputs, published = _outputs(opening)
-    operations = _open_compressed(workflow, opening, outputs) if workflow.stored == "compressed" else []
-    if workflow.stored == "plain":
-        operations = _open_plain(opening, outputs)
-    if published:
-        # AddParamToGlobalScope: replaced where the name is known, else appended.
-        old = status.get("outputs")
-        kept = [item for item in parameters(old) if item.get("name") not in published]
-        new = [{"name": name, "value": value} for name, value in published.items()]
-        merged = {**(old if isinstance(old, Mapping) else {}), "parameters": [*kept, *new]}
-        operations += [_test("/status/outputs", old), _add("/status/outputs", merged)]
-    return operations
+    match workflow.stored:
+        case "plain":
+            return [*_open_plain(opening), *_publish(workflow, opening)]
+        case "compressed":
+            return [*_open_compressed(workflow, opening), *_publish(workflow, opening)]
+        case "offloaded":
+            return []
 
 
-def _open_plain(opening: Opening, outputs: object) -> list[Operation]:
-    node = opening.node
+def _open_plain(opening: Opening) -> list[Operation]:
+    node, outputs = opening.node, _outputs(opening)
     path = f"/status/nodes/{_escape(node.id)}"
     operations = [
         _test(f"{path}/type", "Suspend"),
@@ -162,7 +149,8 @@ def _open_plain(opening: Opening, outputs: object) -> list[Operation]:
     return operations
 
 
-def _open_compressed(workflow: Workflow, opening: Opening, outputs: object) -> list[Operation]:
+def _open_compressed(workflow: Workflow, opening: Opening) -> list[Operation]:
+    outputs = _outputs(opening)
     node = {
         **opening.node.raw,
         "phase": "Succeeded",
@@ -177,22 +165,40 @@ def _open_compressed(workflow: Workflow, opening: Opening, outputs: object) -> l
     ]
 
 
-def _outputs(opening: Opening) -> tuple[object, dict[str, str]]:
-    """The node's outputs with their values, and those that are published to the whole Workflow."""
+def _outputs(opening: Opening) -> object:
+    """The node's outputs, with the values that they take."""
     old = opening.node.raw.get("outputs")
-    if not isinstance(old, Mapping) or not isinstance(old.get("parameters"), list):
-        return old, {}
+    taken = {output.name: opening.values.get(output.name, output.default) for output in opening.node.supplied}
+    if not taken or not isinstance(old, Mapping):
+        return old
     new = []
-    published = {}
     for parameter in old["parameters"]:
-        source = parameter.get("valueFrom") if isinstance(parameter, Mapping) else None
         name = parameter.get("name") if isinstance(parameter, Mapping) else None
-        if not isinstance(source, Mapping) or source.get("supplied") is None or not isinstance(name, str):
+        if name not in taken:
             new.append(parameter)
             continue
-        given = opening.values.get(name)
-        kept = {name: value for name, value in parameter.items() if name != "valueFrom"}
-        new.append({**kept, "value": source.get("default") if given is None else given})
-        if given is not None and isinstance(parameter.get("globalName"), str):
-            published[parameter["globalName"]] = given
-    return {**old, "parameters": new}, published
+        kept = {field: value for field, value in parameter.items() if field != "valueFrom"}
+        new.append({**kept, "value": taken[name]})
+    return {**old, "parameters": new}
+
+
+def _publish(workflow: Workflow, opening: Opening) -> list[Operation]:
+    """Given values that go to the outputs of the whole Workflow: replaced where the name is known, else appended.
+
+    Source: AddParamToGlobalScope in workflow/util/util.go of argo-workflows, which leaves defaults to the controller
+    """
+    published = {
+        output.published_as: opening.values[output.name]
+        for output in opening.node.supplied
+        if output.published_as and output.name in opening.values
+    }
+    if not published:
+        return []
+    old = (workflow.raw.get("status") or {}).get("outputs")
+    replaced = [
+        {**item, "value": published.pop(item["name"])} if item.get("name") in published else item
+        for item in parameters(old)
+    ]
+    appended = [{"name": name, "value": value} for name, value in published.items()]
+    merged = {**(old if isinstance(old, Mapping) else {}), "parameters": [*replaced, *appended]}
+    return [_test("/status/outputs", old), _add("/status/outputs", merged)]

@@ -21,26 +21,14 @@ from pydantic import (
     model_validator,
 )
 
-from func.core.events import Event, Facts, RepositoryName, Together, describe, github_kind, look_up
-from func.core.selectors import Selector
+from func.core.events import ACTIONS, Event, Facts, github_kind
+from func.core.outcomes import Task
+from func.core.selectors import Selector, is_label_value
+from func.core.values import RepositoryName, Together, describe, look_up
 
 ANYONE = "anyone"
 MAX_VALUE = 255  # characters of a label, branch or title that a pattern looks at
 
-# Those that a rule can name without saying where the task stands in the data.
-# Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads
-_ACTIONS: Mapping[str, frozenset[str]] = {
-    "push": frozenset(),
-    "pull_request_review": frozenset({"submitted", "edited", "dismissed"}),
-    "pull_request": frozenset(
-        {
-            "assigned", "auto_merge_disabled", "auto_merge_enabled", "closed", "converted_to_draft", "demilestoned",
-            "dequeued", "edited", "enqueued", "labeled", "locked", "milestoned", "opened", "ready_for_review",
-            "reopened", "review_request_removed", "review_requested", "synchronize", "unassigned", "unlabeled",
-            "unlocked",
-        }
-    ),
-}  # fmt: skip
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _PATH = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -71,8 +59,8 @@ def _checked(pattern: re.Pattern[str], expected: str) -> BeforeValidator:
 def _parse_event(value: object) -> object:
     if isinstance(value, str):
         kind, _, action = value.partition(".")
-        if kind in _ACTIONS and action not in (_ACTIONS[kind] or {""}):
-            known = ", ".join(f"{kind}.{name}" for name in sorted(_ACTIONS[kind])) or kind
+        if kind in ACTIONS and action not in (ACTIONS[kind] or {""}):
+            known = ", ".join(f"{kind}.{name}" for name in sorted(ACTIONS[kind])) or kind
             raise ValueError(f"GitHub has no such event, expected one of {known}")
     return value
 
@@ -190,6 +178,11 @@ class Way(Match):
     withdraw: Annotated[tuple[Withdrawal, ...], BeforeValidator(_as_list)] = ()
 
 
+def slug(repository: str) -> str:
+    """`owner/name` as a label's value: `owner-name`."""
+    return repository.replace("/", "-")
+
+
 class WorkflowLabels(_Part):
     """The names of the labels that say whose a Workflow is."""
 
@@ -223,9 +216,30 @@ class WorkflowRules(_Part):
         """The selector, ready to be matched."""
         return Selector.parse(self.selector)
 
-    def name_of(self, task: str) -> str | None:
+    def labels_of(self, task: Task) -> dict[str, str] | None:
+        """The labels that the task's Workflow has, beside those of the selector; None where no label can say it."""
+        wanted = {self.labels.task: task.id}
+        if self.labels.repository:
+            wanted[self.labels.repository] = slug(task.repository or "")
+        return wanted if all(map(is_label_value, wanted.values())) else None
+
+    def selector_of(self, task: Task) -> str:
+        """A label selector for the task's Workflows."""
+        return ",".join([self.selector, *(f"{name}={value}" for name, value in (self.labels_of(task) or {}).items())])
+
+    def disagreement(self, labels: Mapping[str, str], task: Task) -> str | None:
+        """Why a Workflow with these labels is not the task's, whatever its name; None when it is."""
+        if not self.parsed_selector.matches(labels):
+            return f"its labels do not fit {self.selector}"
+        wanted = self.labels_of(task)
+        if wanted is None:
+            return "its labels can't say which task it is of"
+        wrong = next((name for name, value in wanted.items() if labels.get(name) != value), None)
+        return f"its label {wrong} is not {wanted[wrong]}" if wrong else None
+
+    def name_of(self, task: Task) -> str | None:
         """The name of the task's Workflow, or None when names are generated or this id gives none."""
-        name = self.name.replace("{task}", task) if self.name else None
+        name = self.name.replace("{task}", task.id) if self.name else None
         return name if name and _KUBERNETES_NAME.fullmatch(name) else None
 
 
@@ -279,7 +293,7 @@ class Rules(_Part):
         for group in way.by:
             self._check_group(f"{place}.by", group)
         for withdrawal in way.withdraw:
-            self._check_withdrawal(f"{place}.withdraw", withdrawal)
+            self._check_withdrawal(f"{place}.withdraw", way, withdrawal)
         for name in way.event:
             if github_kind(name):
                 raise Together(
@@ -296,23 +310,18 @@ class Rules(_Part):
                     "because Workflows have a label for it"
                 )
 
-    def _check_withdrawal(self, place: str, withdrawal: Withdrawal) -> None:
+    def _check_withdrawal(self, place: str, way: Way, withdrawal: Withdrawal) -> None:
         for group in withdrawal.by:
             self._check_group(f"{place}.by", group)
         for name in withdrawal.event:
-            # Nothing else says where the task of such an event stands, so it would never take a key away.
-            if not _is_read(name) and name not in self._named_by_data:
-                raise Together(f"{place}.event is {name!r}: expected an event of {_kinds()}")
+            # Where the task of another source's event stands is said by the way that it belongs to.
+            if not _is_read(name) and not way.task:
+                raise Together(f"{place}.event is {name!r}: expected an event of {' or '.join(ACTIONS)}")
 
     def _check_group(self, place: str, group: str) -> None:
         groups = [*self.people, ANYONE]
         if group not in groups:
             raise Together(f"{place} is {group!r}: expected one of {', '.join(groups)}")
-
-    @property
-    def _named_by_data(self) -> set[str]:
-        """Events of other sources, whose task a way names."""
-        return {name for ways in self.gates.values() for way in ways if way.task for name in way.event}
 
     def allows(self, by: Iterable[str], facts: Facts) -> bool:
         """May this person cause it?"""
@@ -350,24 +359,15 @@ class Rules(_Part):
             if withdrawal.matches(facts, labels)
         ]
 
-    def key_still_fits(self, gate: str, facts: Facts) -> Way | None:
-        """The way that a kept key would come by today, or None when the rules have no such way any more."""
+    def ways_for_key(self, gate: str, facts: Facts) -> list[Way]:
+        """The ways that a kept key could come by today."""
         labels = () if facts.label is None else (facts.label,)
-        return next((way for way in self.gates.get(gate, ()) if way.matches(facts, labels)), None)
+        return [way for way in self.gates[gate] if way.matches(facts, labels)]
 
 
 def _is_read(name: str) -> bool:
     """Is it an event of GitHub whose task is found without a path in its data?"""
-    return name.partition(".")[0] in _ACTIONS
-
-
-def _kinds() -> str:
-    return " or ".join(_ACTIONS)
-
-
-def slug(repository: str) -> str:
-    """`owner/name` as a label's value: `owner-name`."""
-    return repository.replace("/", "-")
+    return name.partition(".")[0] in ACTIONS
 
 
 def fill(template: str, event: Event) -> str | None:

@@ -12,8 +12,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
-from func.core.events import Facts, Time, describe
+from func.core.events import Facts
 from func.core.outcomes import No, Outcome
+from func.core.values import Time, describe
 from func.core.workflows import STATE_ANNOTATION, Workflow
 
 EXPIRY = timedelta(days=7)
@@ -38,6 +39,17 @@ class Note(_Part):
     pull_request: StrictStr | None = None
     head: StrictStr | None = None
     review: int | None = None
+
+    @classmethod
+    def of(cls, facts: Facts) -> Note:
+        """What a withdrawing event leaves for keys that come late."""
+        return cls(
+            event=facts.event,
+            happened=facts.happened,
+            pull_request=facts.pull_request,
+            head=facts.head if facts.name == "pull_request.synchronize" else None,
+            review=facts.review if facts.name == "pull_request_review.dismissed" else None,
+        )
 
     def is_against(self, facts: Facts) -> bool:
         """Does it take the key of this event away? At the same second the withdrawal wins."""
@@ -100,13 +112,16 @@ class Key(Facts):
         """A copy with these fields changed."""
         return self.model_copy(update=changes)
 
+    def used(self, node: str, why: str | None = None) -> Key:
+        """The same key, after its gate was opened; it keeps what later events are compared with."""
+        return self.with_(state="used", node=node, why=why, outputs={}, unfinished=())
+
     def given_way(self, pull_request: str | None) -> Key:
         """The same key; if it was withdrawn, that is noted, for when a key of another pull request takes its place."""
         if self.state != "withdrawn" or not self.was_kept or self.pull_request == pull_request:
             return self
-        return self.with_(
-            **_noted(self, Note(event=self.event, happened=self.happened, pull_request=self.pull_request))
-        )
+        note = Note(event=self.event, happened=self.happened, pull_request=self.pull_request)
+        return self.with_(**_noted(self, note))
 
     def withdrawn(self, why: str) -> Key:
         """The same key, taken away; it keeps what later events are compared with."""
@@ -126,7 +141,7 @@ class State(_Part):
     Args:
         uid: of the Workflow that it was written for.
         pull_request: the one that the Workflow belongs to.
-        keys: by gate.
+        keys: by slot: the gate, and its inputs where the rules tell gates of one name apart by them.
     """
 
     uid: StrictStr
@@ -139,22 +154,28 @@ class State(_Part):
         """Is there a key that a release may have to look at?"""
         return any(key.state in ("waiting", "claimed") for key in self.keys.values())
 
-    def with_key(self, gate: str, key: Key) -> State:
-        """A copy with this key for the gate."""
-        return self.model_copy(update={"keys": {**self.keys, gate: key}})
+    def with_key(self, slot: str, key: Key) -> State:
+        """A copy with this key in the slot."""
+        return self.model_copy(update={"keys": {**self.keys, slot: key}})
 
     def used_by(self, event: str) -> tuple[str, Key] | None:
-        """The gate that this very event opened, with its key."""
-        for gate, key in self.keys.items():
+        """The slot of the gate that this very event opened, with its key."""
+        for slot, key in self.keys.items():
             if (key.state == "used" and key.event == event) or event in key.rounds:
-                return gate, key
+                return slot, key
         return None
 
     def text(self) -> str:
         """The annotation's text."""
         shown = self.model_dump(mode="json", include={"uid", "pull_request", "closed"} | set(self.model_extra or {}))
-        shown["keys"] = {gate: key.shown() for gate, key in self.keys.items()}
+        shown["keys"] = {slot: key.shown() for slot, key in self.keys.items()}
         return json.dumps(shown, separators=(",", ":"))
+
+
+def slot_of(gate: str, inputs: Mapping[str, str]) -> str:
+    """The name under which the key of a gate is kept, e.g. `wait-pr-merged` or `wait-event(event=merged)`."""
+    pairs = ",".join(f"{name}={value}" for name, value in sorted(inputs.items()))
+    return f"{gate}({pairs})" if pairs else gate
 
 
 def read_state(workflow: Workflow) -> State:
@@ -178,7 +199,7 @@ def read_state(workflow: Workflow) -> State:
         ) from None
     if state.uid == ref.uid:
         return state
-    return State(uid=ref.uid, keys={gate: _of_a_copy(key) for gate, key in state.keys.items()})
+    return State(uid=ref.uid, keys={slot: _of_a_copy(key) for slot, key in state.keys.items()})
 
 
 def _of_a_copy(key: Key) -> Key:
@@ -205,42 +226,40 @@ def free_by_hand(workflow: Workflow) -> str:
 
 def tidy(state: State, workflow: Workflow, now: datetime) -> State:
     """Keys that wait in vain are withdrawn: after 7 days, and when the Workflow has come to its end."""
-    for gate, key in state.keys.items():
+    for slot, key in state.keys.items():
         if key.state != "waiting":
             continue
         if workflow.finished:
-            state = state.with_key(gate, key.withdrawn("the Workflow came to its end"))
+            state = state.with_key(slot, key.withdrawn("the Workflow came to its end"))
         elif key.written is not None and now - key.written > EXPIRY:
-            state = state.with_key(gate, key.withdrawn(f"it expired after {EXPIRY.days} days"))
+            state = state.with_key(slot, key.withdrawn(f"it expired after {EXPIRY.days} days"))
     return state
 
 
-def withdraw(state: State, gate: str, facts: Facts, note: Note, *, rounds: bool) -> tuple[State, Outcome, str]:
-    """A withdrawal for one gate -> the next state, and what came of it.
+def withdraw(state: State, slot: str, facts: Facts, *, rounds: bool) -> tuple[State, Outcome, str]:
+    """A withdrawal for one gate -> the next state, what came of it, and a sentence that says so.
 
     It is noted whatever waits there, so that the order of delivery does not matter.
 
     Args:
-        facts: of the withdrawing event, kept where no key was yet.
+        facts: of the withdrawing event.
         rounds: the gate can come again, so that a used key does not end the matter.
     """
-    key = state.keys.get(gate)
+    key, note = state.keys.get(slot), Note.of(facts)
     if key is None:
-        return state.with_key(gate, _only_a_note(facts, note)), "withdrawn", "a late key will find this withdrawal"
+        key = Key(**facts.model_dump(), state="withdrawn", notes=(note,))
+        return state.with_key(slot, key), "withdrawn", f"A late key for {slot} will find this withdrawal."
     if key.state in ("used", "claimed") and not rounds:
-        return state, "already-open", "the gate was opened before, so there is nothing to take back"
+        return state, "already-open", f"{slot} was opened before, so there is nothing to take back."
     noted = key.with_(**_noted(key, note))
     if key.state == "waiting" and note.is_against(key):
         why = f"taken back by event {note.event} ({facts.name})"
         taken = noted.withdrawn(why)
-        return state.with_key(gate, taken), "withdrawn", f"the key of event {key.event} is taken back"
+        return state.with_key(slot, taken), "withdrawn", f"The key of event {key.event} for {slot} is taken back."
     if key.state == "waiting" and key.pull_request == note.pull_request and key.happened > note.happened:
-        return state.with_key(gate, noted), "refused", f"overtaken by event {key.event}, whose key is newer and stays"
-    return state.with_key(gate, noted), "withdrawn", "a late key will find this withdrawal"
-
-
-def _only_a_note(facts: Facts, note: Note) -> Key:
-    return Key(**facts.model_dump(), state="withdrawn", notes=(note,))
+        reason = f"Overtaken by event {key.event}, whose key for {slot} is newer and stays."
+        return state.with_key(slot, noted), "refused", reason
+    return state.with_key(slot, noted), "withdrawn", f"A late key for {slot} will find this withdrawal."
 
 
 def _noted(key: Key, note: Note) -> dict[str, object]:
@@ -264,9 +283,10 @@ def close(state: State, facts: Facts) -> State:
     pull_request = facts.pull_request
     if pull_request is None:
         return state
-    for gate, key in state.keys.items():
-        if key.state == "waiting" and key.pull_request == pull_request and key.happened <= facts.happened:
-            state = state.with_key(gate, key.withdrawn(f"{pull_request} was closed unmerged"))
+    for slot, key in state.keys.items():
+        is_older = key.happened <= facts.happened and key.event != facts.event
+        if key.state == "waiting" and key.pull_request == pull_request and is_older:
+            state = state.with_key(slot, key.withdrawn(f"{pull_request} was closed unmerged"))
     if state.closed is None or state.closed.happened <= facts.happened:
         closed = Closed(pull_request=pull_request, happened=facts.happened)
         state = state.model_copy(update={"closed": closed})
@@ -279,11 +299,17 @@ def close(state: State, facts: Facts) -> State:
     return state
 
 
-def bind(state: State, key: Key) -> State:
-    """The Workflow belongs to the pull request of the first key used on it; waiting keys of others go."""
-    if key.pull_request is None or state.pull_request is not None:
+def use(state: State, slot: str, key: Key, *, binds: bool) -> State:
+    """The key has opened its gate, or is about to.
+
+    Args:
+        key: used, or claimed.
+        binds: the Workflow belongs to the pull request of the first key used on it; waiting keys of others go.
+    """
+    state = state.with_key(slot, key)
+    if not binds or key.pull_request is None or state.pull_request is not None:
         return state
-    for gate, other in state.keys.items():
+    for other_slot, other in state.keys.items():
         if other.state == "waiting" and other.pull_request not in (None, key.pull_request):
-            state = state.with_key(gate, other.withdrawn(f"the Workflow belongs to {key.pull_request}"))
+            state = state.with_key(other_slot, other.withdrawn(f"the Workflow belongs to {key.pull_request}"))
     return state.model_copy(update={"pull_request": key.pull_request})

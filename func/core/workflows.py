@@ -16,14 +16,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from func.core.events import parse_time
 from func.core.outcomes import No, WorkflowRef
+from func.core.values import parse_time
 
 STATE_ANNOTATION = "taskgate.dev/state"
 PARKED_LABEL = "taskgate.dev/parked"
 _COMPLETED_LABEL = "workflows.argoproj.io/completed"
 _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 _MAX_NODES_BYTES = 64 * 1024 * 1024  # a Workflow is 1 MiB compressed at most; JSON of nodes packs about 20:1
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """An output parameter of a suspend node whose value comes from outside.
+
+    Args:
+        default: None where there is none.
+        published_as: its name among the outputs of the whole Workflow, where it has one.
+    """
+
+    name: str
+    default: object
+    published_as: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,17 @@ class Node:
     def is_finished(self) -> bool:
         """It waits no longer, whatever came of it."""
         return self.phase not in ("", "Pending", "Running")
+
+    @property
+    def supplied(self) -> list[Supplied]:
+        """The outputs that somebody has to give a value."""
+        found = []
+        for parameter in parameters(self.raw.get("outputs")):
+            name, source, published_as = parameter.get("name"), parameter.get("valueFrom"), parameter.get("globalName")
+            if isinstance(name, str) and isinstance(source, Mapping) and source.get("supplied") is not None:
+                published = published_as if isinstance(published_as, str) and published_as else None
+                found.append(Supplied(name, source.get("default"), published))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +96,11 @@ class Workflow:
         """The text of our annotation."""
         return (self.annotations or {}).get(STATE_ANNOTATION)
 
+    def node(self, node_id: str) -> Node | None:
+        """The node of this id, if it is a suspend node."""
+        raw = self.nodes.get(node_id)
+        return _suspend_node(node_id, raw) if isinstance(raw, Mapping) else None
+
     def gate_nodes(self, gate: str, inputs: Mapping[str, str]) -> list[Node]:
         """The suspend nodes that stand for a gate.
 
@@ -78,14 +108,17 @@ class Workflow:
             gate: their displayName.
             inputs: input parameters, by name, that they must have.
         """
-        return [
-            Node(node_id, node["phase"] if isinstance(node.get("phase"), str) else "", node)
+        found = (
+            _suspend_node(node_id, node)
             for node_id, node in self.nodes.items()
-            if isinstance(node, Mapping)
-            and node.get("type") == "Suspend"
-            and node.get("displayName") == gate
-            and inputs.items() <= _inputs(node).items()
-        ]
+            if isinstance(node, Mapping) and node.get("displayName") == gate
+        )
+        return [node for node in found if node and inputs.items() <= _inputs(node.raw).items()]
+
+
+def _suspend_node(node_id: str, raw: Mapping[str, Any]) -> Node | None:
+    phase = raw.get("phase")
+    return Node(node_id, phase if isinstance(phase, str) else "", raw) if raw.get("type") == "Suspend" else None
 
 
 def _inputs(node: Mapping[str, Any]) -> dict[str, str]:

@@ -121,7 +121,7 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(cluster: EmbeddedCluster
     cluster.stop()
     result = taskgate("waiting", environment=environment)
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
-    assert result.output.startswith("Error: the Kubernetes API does not answer")
+    assert result.output.startswith("Error: The Kubernetes API does not answer")
     nowhere = taskgate("waiting")
     assert nowhere.exit_code == 1
     assert nowhere.output.startswith("Error: KUBECONFIG is not set and this is no pod")

@@ -13,10 +13,10 @@ from typing import Any
 
 from func.core.aim import Aim, take_aim
 from func.core.cloudevents import read_cloudevent
-from func.core.decisions import Decision, decide, decide_release, disagreement
+from func.core.decisions import Decision, decide, decide_release
 from func.core.events import read_event
 from func.core.outcomes import Answer, No, Trail
-from func.core.patches import encode
+from func.core.patches import Operation, encode, patch_for
 from func.core.rules import Rules, parse_rules
 from func.core.workflows import read_workflow
 from func.embedded import jsonpatch
@@ -58,7 +58,7 @@ def answer_to(request: Request | Payload, rules: Rules, now: datetime = NOW) -> 
     try:
         aim_of(request, rules, now)
     except No as no:
-        return Answer(no.outcome, no.reason)
+        return no.answer
     return None
 
 
@@ -91,22 +91,23 @@ class Bench:
         try:
             aim = event if isinstance(event, Aim) else aim_of(event, self.rules, self.now)
             workflow = read_workflow(self.document)
-            if disagreement(workflow.labels, self.rules, aim.task):
+            if self.rules.workflows.disagreement(workflow.labels, aim.task):
                 return Answer("no-workflow", "It is not the one.")
             return self._write(decide(aim, self.rules, workflow, self.now, Trail()))
         except No as no:
-            return Answer(no.outcome, no.reason, gate=str(no.found.get("gate")))
+            return no.answer
 
     def release(self) -> Answer:
         """The Workflow has changed: can a waiting key be used?"""
         try:
             return self._write(decide_release(read_workflow(self.document), self.rules, self.now))
         except No as no:
-            return Answer(no.outcome, no.reason)
+            return no.answer
 
     def _write(self, decision: Decision) -> Answer:
-        if decision.patch:
-            assert decision.patch[0] == {
+        patch = patch_of(self.document, decision)
+        if patch:
+            assert patch[0] == {
                 "op": "test",
                 "path": "/metadata/uid",
                 "value": self.document["metadata"]["uid"],
@@ -164,12 +165,21 @@ class Bench:
         return self.phase() == "Succeeded"
 
 
-def patched(document: Workflow, decision: Decision) -> Workflow:
+def patch_of(document: Workflow, decision: Decision) -> list[Operation]:
+    """What a decision about this Workflow writes."""
+    return patch_for(read_workflow(document), decision.state, decision.opening)
+
+
+def patched(document: Workflow, decision: Decision, *, now: Workflow | None = None) -> Workflow:
     """The Workflow as the Kubernetes API has it after the patch.
+
+    Args:
+        document: as it was when it was decided about.
+        now: as it has become since.
 
     Raises: jsonpatch.PatchError, when a test fails.
     """
-    sent = jsonpatch.parse(encode(decision.patch))
-    changed = jsonpatch.apply(document, sent)
+    sent = jsonpatch.parse(encode(patch_of(document, decision)))
+    changed = jsonpatch.apply(document if now is None else now, sent)
     assert isinstance(changed, dict)
     return changed

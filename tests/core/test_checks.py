@@ -47,7 +47,7 @@ def refuses(document: dict[str, Any], changed: dict[str, Any]) -> bool:
     decision = decision_on(document)
     assert patched(document, decision)
     try:
-        patched(changed, decision)
+        patched(document, decision, now=changed)
     except jsonpatch.PatchError:
         return True
     return False

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from func.core.aim import Aim
-from func.core.decisions import Decision, decide, decide_release, disagreement
+from func.core.decisions import Decision, decide, decide_release
 from func.core.outcomes import No, Trail
 from func.core.rules import Rules, slug
 from func.core.workflows import read_workflow
 from func.embedded import jsonpatch
-from tests.core.bench import NOW, PARKED, STATE, aim_of, built_in, patched, rules_with
+from tests.core.bench import NOW, PARKED, STATE, aim_of, built_in, patch_of, patched, rules_with
 from tests.fleet import CREATED, PIPELINE, Workflow, compressed, gate_node, nodes_of, waiting_workflow
 from tests.payloads import (
     CLEO,
@@ -126,7 +126,7 @@ def payloads(draw: st.DrawFn) -> Payload:
 def decided(aim: Aim, rules: Rules, document: Workflow) -> Decision | None:
     """What an event does to a Workflow; None where it is refused or not its own."""
     workflow = read_workflow(document)
-    if disagreement(workflow.labels, rules, aim.task):
+    if rules.workflows.disagreement(workflow.labels, aim.task):
         return None
     try:
         return decide(aim, rules, workflow, NOW, Trail())
@@ -179,15 +179,15 @@ def test_only_the_workflow_of_the_task_changes_and_one_gate_of_it_at_most(
     for aim in aims(events, rules):
         for position, document in enumerate(fleet):
             decision = decided(aim, rules, document)
-            if decision is None or not decision.patch:
+            patch = patch_of(document, decision) if decision else []
+            if decision is None or not patch:
                 continue
             labels = document["metadata"]["labels"]
             assert labels["task-id"] == aim.task.id
             assert labels["repository"] == slug(aim.task.repository or "")
             assert labels["workflow-type"] == "play-orchestration"
             assert labels.get("workflows.argoproj.io/completed") != "true"
-            assert decision.patch[0]["op"] == "test"
-            assert decision.patch[0]["path"] == "/metadata/uid"
+            assert (patch[0]["op"], patch[0]["path"]) == ("test", "/metadata/uid")
             changed = patched(document, decision)
             check_step(document, changed, decision)
             if decision.answer.outcome == "opened":
@@ -208,7 +208,7 @@ def check_release(fleet: list[Workflow], position: int, rules: Rules) -> None:
     for _ in range(5):
         before = fleet[position]
         decision = decide_release(read_workflow(before), rules, NOW)
-        if not decision.patch:
+        if not patch_of(before, decision):
             return
         after = patched(before, decision)
         check_step(before, after, decision)
@@ -258,7 +258,7 @@ def test_a_patch_is_refused_when_somebody_changed_what_it_relies_on(change: Any,
     other = copy.deepcopy(document)
     change(other)
     with pytest.raises(jsonpatch.PatchError):
-        patched(other, decision)
+        patched(document, decision, now=other)
 
 
 def test_a_patch_of_packed_nodes_is_refused_when_they_changed() -> None:
@@ -267,7 +267,7 @@ def test_a_patch_of_packed_nodes_is_refused_when_they_changed() -> None:
     assert decision
     other = compressed(waiting_workflow(3, created=CREATED + timedelta(seconds=1)))
     with pytest.raises(jsonpatch.PatchError):
-        patched(other, decision)
+        patched(document, decision, now=other)
 
 
 @PROFILE
