@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Self
+from typing import Self, TypeAlias
 
 from func.core.workflows import PARKED_LABEL
 from func.embedded import WORKFLOWS, ApiError, EmbeddedCluster
@@ -366,18 +366,39 @@ gate was. A call takes 2 s at most and an event 5 s.
 """
 
 
-def document(results: Iterable[Result]) -> str:
-    """The table of faults, in Markdown."""
-    told: dict[tuple[str, str, int], list[str]] = {}
+Cell: TypeAlias = tuple[str, str, int]
+"""A flow, a fault and the number of a call."""
+
+
+def cells(results: Iterable[Result]) -> dict[Cell, str]:
+    """What the table says of each fault at each call: the outcome of one, and of all later ones too."""
+    told: dict[Cell, list[str]] = {}
     for result in results:
         case = result.case
         told.setdefault((case.flow.name, case.trouble.name, case.call), []).append(result.first.outcome)
+    return {cell: " / ".join(outcomes) for cell, outcomes in told.items()}
+
+
+def document(told: Mapping[Cell, str]) -> str:
+    """The table of faults, in Markdown."""
     lines = [_HEAD]
     for flow in FLOWS:
         lines += [f"## {flow.name.capitalize()}", "", f"| fault | {' | '.join(flow.calls)} |"]
         lines.append("| --- " * (1 + len(flow.calls)) + "|")
         for trouble in TROUBLES:
-            cells = [" / ".join(told[flow.name, trouble.name, call + 1]) for call in range(len(flow.calls))]
-            lines.append(f"| {trouble.name} | {' | '.join(cells)} |")
+            row = [told[flow.name, trouble.name, call + 1] for call in range(len(flow.calls))]
+            lines.append(f"| {trouble.name} | {' | '.join(row)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def read_document(text: str) -> dict[Cell, str]:
+    """The cells of a document."""
+    told: dict[Cell, str] = {}
+    for section in text.split("\n## ")[1:]:
+        flow, *lines = section.splitlines()
+        for line in lines[3:]:
+            if line:
+                trouble, *row = line.strip("| ").split(" | ")
+                told |= {(flow.lower(), trouble, call): cell for call, cell in enumerate(row, 1)}
+    return told

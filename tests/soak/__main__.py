@@ -6,10 +6,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from func.embedded import EmbeddedCluster
-from tests.faults.bad_day import cases, document, run_all
+from tests.faults.bad_day import cases, cells, document, run_all
 from tests.soak import bodies, kills, load
 from tests.soak.report import Row, write
 
@@ -18,11 +19,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def faults(folder: Path) -> list[Row]:
     """Each fault at each call, with the function's own timeouts; writes the table of faults."""
-    with EmbeddedCluster(controller=False) as cluster:
+    quiet = (folder / "log").open("w", encoding="utf-8")  # of the function, which runs in this process here
+    with quiet, redirect_stderr(quiet), EmbeddedCluster(controller=False) as cluster:
         results = run_all(cluster, cases(), folder, call_timeout=None)
     problems = [problem for result in results for problem in result.problems]
     assert not problems, "\n".join(problems)
-    (DOCS / "faults.md").write_text(document(results), encoding="utf-8")
+    (DOCS / "faults.md").write_text(document(cells(results)), encoding="utf-8")
     slowest = max(results, key=lambda result: result.seconds)
     return [
         ("faults at calls of events, releases, parkings and withdrawals", f"{len(results)} (docs/faults.md)"),

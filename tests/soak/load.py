@@ -78,7 +78,10 @@ def prove(rate: int, seconds: int, first: int = 1000) -> list[Row]:
         assert all(answer.retry_after for answer in excess)
         return [
             ("offered", f"{rate:,} events a second for {seconds} s = {total:,}, on {CONNECTIONS} kept connections"),
-            ("answered after", f"{wave.seconds:.1f} s, {total / wave.seconds:,.0f} a second"),
+            (
+                "answered after",
+                f"{wave.seconds:.1f} s, {total / wave.seconds:,.0f} a second (an event waits while none is idle)",
+            ),
             ("carried out", f"{total - len(wave.refused()):,}"),
             ("refused with 503 and `Retry-After`", f"{len(excess):,}{_times(excess)}"),
             ("connections that broke", f"{len(wave.refused()) - len(excess):,}"),
