@@ -13,14 +13,15 @@ run: $(VENV)/.ready  ## the demo that stays up for curl
 	$(BIN)/taskgate demo --stay
 
 test: $(VENV)/.ready  ## every test that can run here
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(VENV)/.ready  ## lint, strict types, import order, branch coverage
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered -q
+	$(BIN)/python -m pytest -n auto --dist loadfile -q --cov --cov-report=term:skip-covered \
+		--ignore tests/cluster --ignore tests/manifests --ignore tests/experiments
 
 soak: $(VENV)/.ready  ## the long proofs in full, and docs/soak.md
 	$(BIN)/python -m tests.soak

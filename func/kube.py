@@ -20,6 +20,7 @@ from func.core.patches import Operation, encode
 # A test of a JSON Patch that failed; the API gives it no other mark (a policy's no has words of its own).
 _TEST_FAILED = "the server rejected our request due to an error in our request"
 _PIECE = 1 << 16  # bytes
+_LOOK_SECONDS = 1.0
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
@@ -112,14 +113,19 @@ class Api:
         headers: dict[str, str],
         budget: Budget,
         body: bytes | None = None,
+        seconds: float | None = None,
     ) -> tuple[int, bytes, Mapping[str, str]]:
         """One request: its status, body and headers, whatever they are.
+
+        Args:
+            path: with names in braces, which are filled in escaped.
+            seconds: that it may take; by default what any call may.
 
         Raises: Unavailable, when the budget is used up; _NoAnswer.
         """
         import urllib3
 
-        timeout = budget.take(self.call_timeout)
+        timeout = budget.take(seconds or self.call_timeout)
         deadline = time.monotonic() + timeout
         # param_serialize escapes names and values, and refreshes the service account's token.
         _, url, sent_headers, _, _ = self.client.param_serialize(
@@ -234,8 +240,10 @@ class Workflows:
         headers = {"Content-Type": "application/json-patch+json", "Accept": _METADATA}
         try:
             names = {"namespace": self.namespace, "name": name}
+            # All the time that is left, but for a look at what came of it: a large Workflow takes a busy server long.
+            seconds = max(self.api.call_timeout, budget.left() - _LOOK_SECONDS)
             status, body, answer_headers = self.api.call(
-                "PATCH", f"{_WORKFLOWS}/{{name}}", names, [], headers, budget, encode(operations)
+                "PATCH", f"{_WORKFLOWS}/{{name}}", names, [], headers, budget, encode(operations), seconds
             )
         except _NoAnswer as error:
             raise Unsure(f"The write got no answer: {error}.") from None
