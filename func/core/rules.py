@@ -126,6 +126,19 @@ class Match(_Part):
     base: StrictStr | None = None
     by: Annotated[tuple[StrictStr, ...], BeforeValidator(_as_list)] = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _not_on(cls, value: object) -> object:
+        if isinstance(value, Mapping) and (True in value or "on" in value):
+            raise ValueError("expected `event` in the place of `on`, which YAML 1.1 reads as true")
+        return value
+
+    @model_validator(mode="after")
+    def _can_match(self) -> Match:
+        if self.review and not any(name.startswith("pull_request_review.") for name in self.event):
+            raise ValueError(f"no event of it has a review, so `review: {self.review}` would never match")
+        return self
+
     def matches(self, facts: Facts, labels: Iterable[str]) -> bool:
         """Is this the event?
 

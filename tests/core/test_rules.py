@@ -323,3 +323,17 @@ def test_values_of_outputs_come_from_the_event() -> None:
         "first": "task-3",
         "none": "default",
     }
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("{on: push, by: anyone}", "expected `event` in the place of `on`"),
+        ("{event: pull_request.labeled, review: approved, by: anyone}", "would never match"),
+    ],
+)
+def test_a_way_that_could_not_be_meant_is_explained(way: str, words: str) -> None:
+    text = f"workflows: {{namespace: a, selector: x=1, labels: {{task: t}}}}\ngates: {{wait: {way}}}"
+    with pytest.raises(ConfigError, match=words) as error:
+        parse_rules(text, "gates.yaml")
+    assert str(error.value).startswith("gates.yaml: gates.wait.0 is {")
