@@ -54,7 +54,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         (f"{HEAD}\ngates: {{}}", ["gates is {}", "at least one"]),
         (one_gate(""), ["gates.g", "None", "expected an object"]),
         (one_gate("[]"), ["gates.g is []", "at least one"]),
-        (one_gate("{on: pull_request.opened, by: anyone}"), ["gates.g.0.event is missing"]),
+        (one_gate("{on: pull_request.opened, by: anyone}"), ["gates.g.0 is {True: ", "in the place of `on`"]),
         (one_gate("{event: pull_request.opened}"), ["gates.g.0.by is missing"]),
         (one_gate("{event: pull_request.opened, by: nobody}"), ["gates.g.by", "'nobody'", "reviewers", "anyone"]),
         (one_gate("{event: pull_request.opened, by: []}"), ["gates.g.0.by is []", "at least one"]),
