@@ -47,7 +47,7 @@ def prove(rate: int, seconds: int, first: int = 1000) -> list[Row]:
 
     Args:
         rate: events a second.
-        first: so many events before, at a rate that can be served; memory is measured after them.
+        first: so many events before, at the same rate; memory is measured after them.
     """
     total = rate * seconds
     events = range(first, first + total)
@@ -60,7 +60,7 @@ def prove(rate: int, seconds: int, first: int = 1000) -> list[Row]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         served = stack.enter_context(Served(cluster.write_kubeconfig(folder / "kubeconfig")))
 
-        warm = _send(served, range(first), _RESENT_AT)
+        warm = _send(served, range(first), rate)
         _send_until_done(served, warm)
         before = served.memory()
         wave = _send(served, events, rate)
