@@ -1,0 +1,73 @@
+"""Reads the documents: their headings, links, and blocks of code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+(?:\([^()]*\))?)\)")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it, up to the next heading."""
+
+    anchor: str
+    title: str
+    text: str
+
+
+def documents() -> list[Path]:
+    """All documents that people read."""
+    return sorted([*DOCS.rglob("*.md"), ROOT / "README.md", *(ROOT / "knative").glob("*.md"), ROOT / "CHANGELOG.md"])
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """(language, content) of each block of code, in order."""
+    return _BLOCK.findall(text)
+
+
+def without_blocks(text: str) -> str:
+    """The text alone."""
+    return _BLOCK.sub("", text)
+
+
+def links(text: str) -> list[str]:
+    """The targets of all links."""
+    return _LINK.findall(without_blocks(text))
+
+
+def anchor(title: str) -> str:
+    """The anchor that code hosts make of a heading."""
+    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).replace("`", "").strip().lower()
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+def sections(text: str) -> list[Section]:
+    """All headings with what is under them; a heading in a block of code is none."""
+    masked = _BLOCK.sub(lambda match: match[0].replace("\n#", "\n."), text)
+    found = list(re.finditer(r"^#+ (.+)$", masked, re.MULTILINE))
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    return [
+        Section(anchor(match[1]), match[1], text[match.end() : end].strip())
+        for match, end in zip(found, ends, strict=True)
+    ]
+
+
+def table(text: str, first: str) -> Iterator[list[str]]:
+    """The cells of each row of the table whose head begins with `first`."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith(f"| {first} |"):
+            break
+    next(lines)
+    for line in lines:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]

@@ -1,0 +1,64 @@
+"""Writes docs/gates.schema.json, made from the types that read gates.yaml: `python -m tests.docs.schema`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from func.core import rules
+from tests.docs.markdown import DOCS
+
+FILE = DOCS / "gates.schema.json"
+
+
+class _OneOrMany(GenerateJsonSchema):
+    """Where the rules take a list they take a single value too, which the types alone do not say."""
+
+    def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
+        made = super().function_before_schema(schema)
+        if schema["function"]["function"] is rules._as_list and "items" in made:
+            return {"anyOf": [made["items"], made]}
+        return made
+
+
+def schema() -> dict[str, Any]:
+    """The schema of gates.yaml."""
+    made = rules.Rules.model_json_schema(schema_generator=_OneOrMany)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "gates.yaml of Taskgate",
+        **_plain({key: value for key, value in made.items() if key not in ("title", "description")}),
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Without the titles that pydantic makes of names, and with descriptions of one paragraph."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    made: dict[str, Any] = {}
+    for key, each in value.items():
+        if key == "title" and isinstance(each, str):
+            continue
+        if key == "description" and isinstance(each, str):
+            made[key] = each.split("\n\n")[0]
+            continue
+        made[key] = _plain(each)
+    if "anyOf" in made and (least := made.pop("minLength", None)):  # of the list, said beside it
+        for each in made["anyOf"]:
+            if each.get("type") == "array":
+                each["minItems"] = least
+    return made
+
+
+def text() -> str:
+    """The file's content."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")

@@ -1,0 +1,223 @@
+"""Every command of the migration plan runs in order, and answers what the plan shows.
+
+What controllers and the kubelet would do is done here: after `kubectl apply -k` the function, EventSource and Sensor
+run as the applied objects say, and `kubectl logs` shows the function's log. All else is real.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests import fleet
+from tests.cluster.api_client import WORKFLOWS
+from tests.cluster.api_server import RealApiServer
+from tests.cluster.argo_events import ArgoEvents, Object, Sensor
+from tests.cluster.event_bus import Nats
+from tests.cluster.fixtures import CRDS, running_api_server
+from tests.cluster.pod import Pod
+from tests.cluster.processes import Processes, wait_for
+from tests.docs.markdown import DOCS, ROOT, blocks
+from tests.manifests.building import build, find
+
+SERVICE = "taskgate.taskgate.svc.cluster.local"
+PLAN = (DOCS / "migration.md").read_text()
+GATE = "wait-pr-approved"
+END = "--- end of answer ---"
+OLD_RIGHTS: list[Object] = [
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "argo-events-sa", "namespace": fleet.NAMESPACE},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "argo-events-sa", "namespace": "argo"}],
+    },
+    {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Sensor",
+        "metadata": {"name": "stage-aware-workflow-resume", "namespace": "argo"},
+        "spec": {
+            "dependencies": [{"name": "a", "eventSourceName": "github", "eventName": "org"}],
+            "triggers": [{"template": {"name": "a", "log": {}}}],
+        },
+    },
+]
+
+# `kubectl logs` needs a kubelet; the function's log stands for it.
+KUBECTL = """#!/bin/bash
+case " $* " in *" logs "*) cat "$FUNCTION_LOG" ;; *) exec {kubectl} "$@" ;; esac
+"""
+
+
+def commands() -> list[tuple[str, str]]:
+    """(command, shown answer) in order; functions of the shell have no answer."""
+    found = []
+    for language, block in blocks(PLAN):
+        if language == "sh":
+            found.append((block.strip(), ""))
+        elif language == "console":
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, _, answer = part.partition("\n")
+                found.append((command, answer.strip()))
+    return found
+
+
+class Revision(Pod):
+    """The function's pod; a new revision takes the place of the one before, under the same address."""
+
+    def listen_on(self, port: int) -> None:
+        """Before it is started: the port to take."""
+        self.port = port
+        self._sandbox._environment["PORT"] = str(port)
+
+
+class Cluster:
+    """What runs in the cluster of the plan."""
+
+    def __init__(
+        self, api: RealApiServer, argo: ArgoEvents, nats: Nats, processes: Processes, folder: Path, stack: ExitStack
+    ) -> None:
+        self.api = api
+        self.argo = argo
+        self.nats = nats
+        self.processes = processes
+        self.folder = folder
+        self.stack = stack
+        self.function: Revision | None = None
+        self.sensor: Sensor | None = None
+        self.webhook = ""
+
+    def catch_up(self, overlay: Path) -> None:
+        """What Knative and Argo Events do when an overlay was applied."""
+        manifests = build(overlay)
+        number = len(list(self.folder.glob("function-*")))
+        function = Revision(self.processes, self.folder / f"function-{number}", self.api, manifests)
+        self.stack.callback(function.close)
+        if self.function is not None:
+            self.function.kill()
+            function.listen_on(self.function.port)
+        function.start()
+        self.function = function
+        if self.sensor is None:
+            self.webhook = self.argo.event_source(find(manifests, "EventSource", "github")).url("webhook")
+            self.argo.event_source(find(manifests, "EventSource", "waiting"))
+            self.sensor = self.argo.sensor(find(manifests, "Sensor", "taskgate"), {SERVICE: function.port})
+
+    def settle(self) -> None:
+        """Waits until what was sent has arrived."""
+        sensor = self.sensor
+        if sensor is not None:
+            wait_for("the Sensor to be done", lambda: sensor.idle() or None)
+
+    @property
+    def log(self) -> str:
+        """The log of the function that runs now."""
+        return str(self.function.process.log) if self.function else "/dev/null"
+
+
+@pytest.fixture
+def event_bus() -> Object:
+    return find(build("overlays/argo-events"), "EventBus", "taskgate")
+
+
+@pytest.fixture
+def control_plane(tools: Path, processes: Processes, tmp_path: Path) -> Iterator[RealApiServer]:
+    """The cluster before the migration."""
+    with running_api_server(tools, processes, tmp_path / "api") as server:
+        server.install(*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml")))
+        server.create_namespace(fleet.NAMESPACE)
+        server.create_namespace("argo")
+        applied = server.kubectl("apply", "--server-side", "--filename=-", objects=OLD_RIGHTS)
+        assert applied.returncode == 0, applied.stderr
+        workflows = [fleet.waiting_workflow(task, GATE) for task in (3, 7, 15)]
+        workflows.append(fleet.waiting_workflow(11, GATE, name="play-11-k8d2f"))
+        del workflows[2]["metadata"]["labels"]["repository"]
+        for workflow in workflows:
+            del workflow["metadata"]["resourceVersion"]
+            server.admin.must("POST", WORKFLOWS.format(fleet.NAMESPACE), workflow)
+        yield server
+
+
+@pytest.fixture
+def cluster(
+    control_plane: RealApiServer, argo_events: ArgoEvents, nats: Nats, processes: Processes, tmp_path: Path
+) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        yield Cluster(control_plane, argo_events, nats, processes, tmp_path, stack)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the plan uses, because it adds files."""
+    folder = tmp_path / "checkout"
+    for name in ("docs", "knative"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def shell(control_plane: RealApiServer, tools: Path, tmp_path: Path, checkout: Path) -> Iterator[subprocess.Popen[str]]:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in (
+        ("kubectl", KUBECTL.format(kubectl=tools / "kubectl")),
+        ("taskgate", f'#!/bin/bash\nPYTHONPATH={ROOT} exec {sys.executable} -m func "$@"\n'),
+    ):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    started = subprocess.Popen(
+        ["bash"],
+        cwd=checkout,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "KUBECONFIG": str(control_plane.kubeconfig),
+            "LC_ALL": "C",
+        },
+        start_new_session=True,
+    )
+    yield started
+    os.killpg(started.pid, signal.SIGTERM)
+    started.communicate()
+
+
+def run(shell: subprocess.Popen[str], command: str) -> str:
+    """What a command says."""
+    assert shell.stdin
+    assert shell.stdout
+    shell.stdin.write(f"{command}\necho; echo {shlex.quote(END)}\n")
+    shell.stdin.flush()
+    lines = []
+    while (line := shell.stdout.readline()) != f"{END}\n":
+        assert line, f"the shell ended at: {command}"
+        lines.append(line)
+    return "".join(lines).strip()
+
+
+def test_the_plan(shell: subprocess.Popen[str], cluster: Cluster, checkout: Path) -> None:
+    assert shutil.which("openssl")
+    for command, shown in commands():
+        cluster.settle()
+        answer = run(shell, f"FUNCTION_LOG={cluster.log} webhook={cluster.webhook}\nexport FUNCTION_LOG\n{command}")
+        assert answer == shown, command
+        if match := re.match(r"kubectl apply -k (\S+)", command):
+            cluster.catch_up(checkout / match[1])
+
+
+def test_each_step_says_how_to_check_it() -> None:
+    assert len(commands()) > 40
+    assert PLAN.count("Check:") >= 5

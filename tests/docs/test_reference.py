@@ -1,0 +1,60 @@
+"""What the reference says is what the function does."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+from func.core.outcomes import OUTCOMES, Answer
+from tests.docs.markdown import DOCS, ROOT, blocks, table
+
+REFERENCE = (DOCS / "reference.md").read_text()
+
+
+def test_all_outcomes_with_their_status() -> None:
+    rows = {row[0].strip("`"): row[1] for row in table(REFERENCE, "outcome")}
+    assert list(rows) == list(OUTCOMES)
+    for outcome in OUTCOMES:
+        assert str(Answer(outcome, "A reason.").status) in rows[outcome]
+
+
+def test_all_settings() -> None:
+    named = set(re.findall(r'"((?:TASKGATE_|ARGO_|KUBECONFIG)\w*)"', (ROOT / "func/settings.py").read_text()))
+    rows = {row[0].strip("`") for row in table(REFERENCE, "name")}
+    assert named | {"PORT"} == rows
+
+
+def test_all_fields_of_the_log() -> None:
+    fields = set(re.findall(r'^        "(\w+)": ', (ROOT / "func/log.py").read_text(), re.MULTILINE))
+    named = {word for row in table(REFERENCE, "field") for word in re.findall(r"`(\w+)`", row[0])}
+    assert fields == named
+
+
+def test_the_start_page_counts_the_outcomes() -> None:
+    assert f"one of {len(OUTCOMES)} words" in (DOCS / "README.md").read_text()
+
+
+def test_the_example_of_the_testing_guide() -> None:
+    (block,) = [text for language, text in blocks((DOCS / "testing.md").read_text()) if language == "console"]
+    command, _, shown = block.removeprefix("$ ").partition("\n")
+    command = command.replace("taskgate", f"{sys.executable} -m func")
+    run = subprocess.run(["bash", "-c", command], cwd=ROOT, text=True, capture_output=True, check=True)
+    assert run.stdout == shown
+
+
+def test_the_figures_that_are_repeated_are_those_of_the_experiments() -> None:
+    measured = (DOCS / "research" / "experiments.md").read_text().partition("## Figures")[2]
+    for document, figures in {
+        "research/README.md": ("31 ms", "90 MB", "44 ms", "61 MB"),
+        "research/options.md": ("31 ms", "108 ms", "84 MB", "8.4 GB", "512 ms", "44 ms", "8 ms", "101 MB", "2.0 s"),
+        "naming.md": ("1.8 ms", "1.6 ms", "1.4 ms", "512 ms"),
+    }.items():
+        text = (DOCS / document).read_text()
+        assert [each for each in figures if each not in text or each not in measured] == [], document
+
+
+def test_json_of_the_documents_is_json() -> None:
+    for file in DOCS.rglob("*.json"):
+        json.loads(file.read_text())

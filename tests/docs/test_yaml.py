@@ -1,0 +1,107 @@
+"""Every Kubernetes object in the documents is accepted by the real API server, which checks every field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster.api_server import RealApiServer
+from tests.docs.markdown import DOCS, ROOT, blocks, documents
+from tests.experiments.stage import find_tools
+
+OWN_KINDS = {"Sensor", "EventSource", "EventBus"}
+Manifest = dict[str, Any]
+
+
+def _texts() -> list[tuple[str, str]]:
+    """(place, YAML) of everything that is YAML in the documents."""
+    files = [(str(file.relative_to(ROOT)), file.read_text()) for file in sorted(DOCS.rglob("*.yaml"))]
+    inside = [
+        (f"{document.relative_to(ROOT)} #{number}", text)
+        for document in documents()
+        for number, (language, text) in enumerate(blocks(document.read_text()))
+        if language == "yaml"
+    ]
+    return files + inside
+
+
+def _objects() -> list[tuple[str, Manifest]]:
+    return [
+        (place, one)
+        for place, text in _texts()
+        for one in yaml.safe_load_all(text)
+        if isinstance(one, dict) and "kind" in one and one["kind"] != "Kustomization"
+    ]
+
+
+def test_all_of_it_is_yaml_of_a_kind_that_is_checked() -> None:
+    unknown = []
+    for place, text in _texts():
+        for one in yaml.safe_load_all(text):
+            # Kubernetes objects: below. gates.yaml and parts of it: test_schema.py. Comments alone: an editor's line.
+            known = one is None or "kind" in one or set(one) <= {
+                "workflows", "repositories", "task", "people", "gates", "outputs"
+            }  # fmt: skip
+            if not known:
+                unknown.append(place)
+    assert unknown == []
+
+
+@pytest.fixture(scope="module")
+def api(real_api_server: RealApiServer) -> RealApiServer:
+    tools = find_tools()
+    assert tools is not None
+    crds = [file for file in sorted((tools / "crds").iterdir()) if _missing(real_api_server, file)]
+    real_api_server.install(*crds)
+    wanted = {one["metadata"].get("namespace") for _, one in _objects()} - {None}
+    for namespace in sorted(wanted):
+        if real_api_server.admin.request("GET", f"/api/v1/namespaces/{namespace}").status == 404:
+            real_api_server.create_namespace(namespace)
+    return real_api_server
+
+
+def _missing(server: RealApiServer, file: Path) -> bool:
+    name = yaml.safe_load(file.read_text())["metadata"]["name"]
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+    return server.admin.request("GET", path).status == 404
+
+
+@pytest.mark.parametrize(("place", "manifest"), _objects(), ids=lambda value: value if isinstance(value, str) else "")
+def test_the_api_server_takes_it(
+    api: RealApiServer, problems: Callable[[Iterable[Manifest]], list[str]], place: str, manifest: Manifest
+) -> None:
+    if manifest["kind"] == "WorkflowTemplate":
+        pytest.skip("a kind of Argo Workflows: see the next test")
+    run = api.kubectl("apply", "--server-side", "--force-conflicts", "--validate=strict", "-f", "-", objects=[manifest])
+    assert run.returncode == 0, (place, run.stderr)
+    assert not run.stderr.startswith("Warning")
+    if manifest["kind"] in OWN_KINDS:
+        assert problems([manifest]) == []
+
+
+def test_the_play_template_is_a_workflow_that_the_api_server_takes(api: RealApiServer) -> None:
+    """A WorkflowTemplate's spec is a Workflow's, whose CRD is there."""
+    (template,) = [one for _, one in _objects() if one["kind"] == "WorkflowTemplate"]
+    workflow = {**template, "kind": "Workflow", "metadata": {"name": "play", "namespace": "agent-platform"}}
+    run = api.kubectl("apply", "--server-side", "--validate=strict", "-f", "-", objects=[workflow])
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_play_template_fits_the_rules_built_in() -> None:
+    (template,) = [one for _, one in _objects() if one["kind"] == "WorkflowTemplate"]
+    rules = yaml.safe_load((ROOT / "func/gates.yaml").read_text())
+    spec = template["spec"]
+    (main,) = [each for each in spec["templates"] if each["name"] == spec["entrypoint"]]
+    suspends = {each["name"] for each in spec["templates"] if "suspend" in each}
+    gates = [step["name"] for group in main["steps"] for step in group if step["template"] in suspends]
+    assert gates == list(rules["gates"])
+    (gate,) = [each for each in spec["templates"] if each["name"] in suspends]
+    assert {each["name"] for each in gate["outputs"]["parameters"]} == set(rules["outputs"])
+    labels = spec["workflowMetadata"]
+    name, _, value = rules["workflows"]["selector"].partition("=")
+    assert labels["labels"] == {name: value}
+    assert set(labels["labelsFrom"]) == set(rules["workflows"]["labels"].values())
