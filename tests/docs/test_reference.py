@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+
+import pytest
 
 from func.core.outcomes import OUTCOMES, Answer
 from tests.docs.markdown import DOCS, ROOT, blocks, table
@@ -36,6 +39,7 @@ def test_the_start_page_counts_the_outcomes() -> None:
     assert f"one of {len(OUTCOMES)} words" in (DOCS / "README.md").read_text()
 
 
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is needed")
 def test_the_example_of_the_testing_guide() -> None:
     (block,) = [text for language, text in blocks((DOCS / "testing.md").read_text()) if language == "console"]
     command, _, shown = block.removeprefix("$ ").partition("\n")
@@ -45,6 +49,7 @@ def test_the_example_of_the_testing_guide() -> None:
 
 
 def test_the_figures_that_are_repeated_are_those_of_the_experiments() -> None:
+    """After `make experiments` measured anew, carry its figures over to the pages named here."""
     measured = (DOCS / "research" / "experiments.md").read_text().partition("## Figures")[2]
     for document, figures in {
         "research/README.md": ("31 ms", "90 MB", "44 ms", "61 MB"),
