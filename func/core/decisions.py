@@ -121,7 +121,7 @@ def _check_pull_request(facts: Facts, rules: Rules, state: State, workflow: Work
         free = remembered.free_by_hand(workflow)
         raise No("refused", f"Workflow {workflow.ref.name} belongs to {bound}, not to {mine}; {free}.")
     closed = state.closed
-    is_closing = facts.name == "pull_request.closed"  # which may itself open a gate
+    is_closing = facts.name == "pull_request.closed" and facts.merged is False  # which may itself open a gate
     if closed and closed.pull_request == mine and facts.happened <= closed.happened and not is_closing:
         raise No("refused", f"{mine} was closed unmerged at {show_time(closed.happened)}, and this event is not newer.")
 
@@ -150,8 +150,7 @@ def _use_or_keep(aim: Aim, rules: Rules, workflow: Workflow, state: State, now: 
         if old.state == "claimed" and old.event == facts.event:
             return _finish_claim(slot, old, rules, workflow, state, now)
     trail.ask("key")
-    old_key = state.keys.get(bring.slot)
-    key = _check_key(_new_key(aim.task, bring, now), old_key, bring)
+    key = _check_key(_new_key(aim.task, bring, now), state.keys.get(bring.slot), bring)
     trail.found("no other key and no withdrawal stands against it")
     trail.ask("gate")
     opening = _check_gate(bring.gate, bring.way, key, workflow, now)
@@ -161,9 +160,10 @@ def _use_or_keep(aim: Aim, rules: Rules, workflow: Workflow, state: State, now: 
     else:
         trail.found(f"node {opening.node.id} is waiting")
         decision = _use(bring.slot, bring.gate, key, opening, rules, workflow, state)
-    if old_key and old_key.state == "waiting" and old_key.event != key.event:
+    last = remembered.read_state(workflow).keys.get(bring.slot)
+    if last and last.state == "waiting" and last.event != key.event:
         # Nothing else remembers the key whose place was taken.
-        overtaken = f"The key of event {old_key.event} of {show_time(old_key.happened)} is overtaken."
+        overtaken = f"The key of event {last.event} of {show_time(last.happened)} is overtaken."
         answer = replace(decision.answer, reason=f"{decision.answer.reason} {overtaken}")
         decision = replace(decision, answer=answer)
     return decision
@@ -205,7 +205,7 @@ def _check_key(key: Key, old: Key | None, bring: Bring) -> Key:
         raise No("refused", f"Withdrawals up to {show_time(old.floor)} stand against it, and it is not newer.")
     if old.event == key.event and old.state == "waiting":
         return old  # the same event again
-    old = old.given_way(key.pull_request)
+    old = old.given_way(key)
     rounds = old.rounds + ((old.event,) if old.state == "used" else ())
     return key.with_(notes=old.notes, floor=old.floor, rounds=rounds)
 

@@ -74,7 +74,7 @@ class World:
         original = self.cluster.documents[like.name] if like else None
         document = self.cluster.create(name, task, self.now, original)
         uid = document["metadata"]["uid"]
-        copied = (*like.copied, *like.history) if like else ()
+        copied = (*like.copied, tuple(like.history)) if like else ()
         self.model.lives[name] = Life(name, uid, task, self.now, phases(document), copied=copied)
         if together:
             self.together.add(uid)
@@ -101,6 +101,9 @@ class World:
 
         def interfere() -> None:
             answers.append(inner.run())
+            self._check_traces(before, answers[0])
+            before.clear()
+            before.update(self.cluster.documents)
             self.cluster.written.clear()
 
         self.cluster.before_write = interfere
@@ -115,7 +118,7 @@ class World:
         else:
             inner.expect(answers[0])
             outer.expect(answer)
-        self.check(before, *answers, answer)
+        self.check(before, answer)
 
     def kill(self, operation: Operation, *, written: bool) -> None:
         """The function is killed at its first write, when that is done or before; nobody gets an answer."""
@@ -139,9 +142,11 @@ class World:
         self.cluster.before_write = self.cluster.after_write = None
         self.check(before, answer, is_heard=answer is not None)
 
-    def check(self, before: dict[str, Document], *answers: Answer | None, is_heard: bool = True) -> None:
+    def check(self, before: dict[str, Document], answer: Answer | None, *, is_heard: bool = True) -> None:
         """All that holds after every step."""
         assert self.cluster.documents.keys() == self.model.lives.keys()
+        if is_heard:
+            self._check_traces(before, answer)
         for name, life in self.model.lives.items():
             document = self.cluster.documents[name]
             if document is self._checked.get(name):
@@ -153,10 +158,13 @@ class World:
             if text:
                 assert State.model_validate_json(text).text() == text
                 self._check_state(life, document, json.loads(text))
-                old = before.get(name)
-                if is_heard and old and old["metadata"]["uid"] == life.uid:
-                    _check_traces(old, json.loads(text), [answer.reason for answer in answers if answer])
         self.is_whole = True
+
+    def _check_traces(self, before: dict[str, Document], answer: Answer | None) -> None:
+        """A key that waited is still there, whatever became of it, or the answer says what did."""
+        for name, document in self.cluster.documents.items():
+            if document is not before.get(name, document):
+                _compare_keys(_keys_of(before[name]), _keys_of(document), answer.reason if answer else "")
 
     def _check_state(self, life: Life, document: Document, state: Document) -> None:
         if state["uid"] != life.uid:
@@ -179,23 +187,21 @@ class World:
         assert state["pull_request"] == (f"{REPOSITORY}#{mine}" if mine else None)
 
 
-def _check_traces(old: Document, state: Document, reasons: list[str]) -> None:
-    """A key that waited is still there, whatever became of it, or the reply says what did."""
-    text = state_of(old)
-    before = json.loads(text) if text else {"keys": {}}
-    if before.get("uid") != state["uid"]:
-        return
-    for gate, key in before["keys"].items():
-        if key["state"] == "waiting" and state["keys"][gate]["event"] != key["event"]:
+def _keys_of(document: Document) -> Document:
+    """The keys on a Workflow by gate; none where the function did not write to it."""
+    state = json.loads(state_of(document) or "{}")
+    keys: Document = state["keys"] if state.get("uid") == document["metadata"]["uid"] else {}
+    return keys
+
+
+def _compare_keys(old: Document, new: Document, reason: str) -> None:
+    for gate, key in old.items() if new else ():
+        is_same = new[gate]["event"] == key["event"]
+        if key["state"] == "waiting" and not is_same:
             (number,) = re.findall(r"d\d{3}", key["event"])
-            assert any(number in reason for reason in reasons), f"no trace of {key['event']}"
-        assert state["keys"][gate]["state"] == "waiting" or key["state"] != "withdrawn" or _may_change(state, gate, key)
-
-
-def _may_change(state: Document, gate: str, key: Document) -> bool:
-    """A withdrawn key never comes back: only another event may follow it."""
-    new = state["keys"][gate]
-    return new["state"] == "withdrawn" or bool(new["event"] != key["event"])
+            assert number in reason, f"no trace of {key['event']}"
+        if key["state"] in ("withdrawn", "used") and is_same:
+            assert new[gate]["state"] == key["state"], "what was taken away or used comes back"
 
 
 @dataclass

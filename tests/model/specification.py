@@ -134,7 +134,6 @@ class Used:
 
     gate: str
     event: Event
-    by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ class Life:
     Args:
         phases: of the gates that were reached.
         history: what came, in the order in which it came.
-        copied: the history of the Workflow that this one is a copy of, up to then.
+        copied: the histories of the Workflow that this one is a copy of, up to then, and of those that that one was.
     """
 
     name: str
@@ -177,11 +176,14 @@ class Life:
     phases: dict[str, str]
     is_finished: bool = False
     history: list[Entry] = field(default_factory=list)
-    copied: tuple[Entry, ...] = ()
+    copied: tuple[tuple[Entry, ...], ...] = ()
 
     def deliver(self, event: Event, now: datetime) -> str:
         """The event finds this Workflow: what comes of it."""
-        if event.happened < self.created - BEFORE_CREATION:
+        is_too_old = event.happened < self.created - BEFORE_CREATION
+        if self.is_finished and (is_too_old or not event.gate):
+            return "no-workflow" if event.gate else "ignored"
+        if is_too_old:
             return "refused"
         if any(entry.event.id == event.id for entry in self._used(copied=True)):
             return "duplicate"
@@ -202,9 +204,10 @@ class Life:
         if self.is_finished:
             self.history.append(Ended())
             return []
-        for kept in self.waiting(now):
-            if self.phases.get(kept.gate) == "Succeeded":
-                self.history.append(Used(kept.gate, kept.event, by_hand=True))
+        heard_of = [entry.gate for entry in self.history if isinstance(entry, Kept | Used | TakenBack)]
+        for kept in sorted(self.waiting(now), key=lambda kept: heard_of.index(kept.gate)):
+            if self.phases.get(kept.gate) == "Succeeded":  # opened by hand, which uses the key up
+                self.history.append(Used(kept.gate, kept.event))
         ready = [kept for kept in self.waiting(now) if self.phases.get(kept.gate) == "Running"]
         oldest = min((kept.event.happened for kept in ready), default=None)
         return [kept.gate for kept in ready if kept.event.happened == oldest]
@@ -240,9 +243,9 @@ class Life:
         match self.history[later]:
             case Kept(key.gate, _, written):
                 return "expired" if written - key.written > EXPIRY else "overtaken"
-            case Used(key.gate, event, _):
+            case Used(key.gate, event):
                 return "used" if event.id == key.event.id else "overtaken"
-            case Used(_, event, _) if event.pull_request != key.event.pull_request and self._binds(later):
+            case Used(_, event) if event.pull_request != key.event.pull_request and self._binds(later):
                 return "withdrawn"
             case TakenBack(key.gate, event) if event.is_against(key.event):
                 return "withdrawn"
@@ -257,7 +260,7 @@ class Life:
         mine = None
         entries = self.history[:until]
         for place, entry in enumerate(entries):
-            if isinstance(entry, Used) and not entry.by_hand and mine is None:
+            if isinstance(entry, Used) and mine is None:
                 mine = entry.event.pull_request
             if isinstance(entry, Closed) and entry.event.pull_request == mine:
                 # A closing of before is no news of a pull request that was used since it was opened again.
@@ -273,16 +276,14 @@ class Life:
 
     def _binds(self, place: int) -> bool:
         entry = self.history[place]
-        return isinstance(entry, Used) and not entry.by_hand and self.pull_request(place) is None
+        return isinstance(entry, Used) and self.pull_request(place) is None
 
     def _used(self, *, copied: bool) -> list[Used]:
-        entries = [*(self.copied if copied else ()), *self.history]
+        entries = self._all() if copied else self.history
         return [entry for entry in entries if isinstance(entry, Used)]
 
     def _too_late(self, event: Event) -> str:
-        if event.gate is None:
-            return "ignored"
-        is_open = self.used(event.gate) or self.phases.get(event.gate) == "Succeeded"
+        is_open = event.gate and (self.used(event.gate) or self.phases.get(event.gate) == "Succeeded")
         return "already-open" if is_open else "no-workflow"
 
     def _is_of_my_pull_request(self, event: Event) -> bool:
@@ -323,8 +324,8 @@ class Life:
 
     def _is_good(self, event: Event, gate: str, now: datetime) -> bool:
         """No withdrawal stands against it, and no newer key."""
-        before = [*self.copied, *self.history]
-        if any(isinstance(each, TakenBack) and each.gate == gate and each.event.is_against(event) for each in before):
+        taken_back = [each for each in self._all() if isinstance(each, TakenBack) and each.gate == gate]
+        if any(each.event.is_against(event) for each in taken_back):
             return False
         if event.id in self._gone_on_the_original():
             return False
@@ -345,9 +346,16 @@ class Life:
         return True
 
     def _gone_on_the_original(self) -> set[str]:
-        original = Life(self.name, "", self.task, self.created, {}, history=list(self.copied))
-        fates = [(kept.event.id, original.fate(place, self.created)) for place, kept in original.kept()]
-        return {event for event, fate in fates if fate in ("withdrawn", "expired")}
+        originals = [Life(self.name, "", self.task, self.created, {}, history=list(each)) for each in self.copied]
+        return {
+            kept.event.id
+            for original in originals
+            for place, kept in original.kept()
+            if original.fate(place, self.created) in ("withdrawn", "expired")
+        }
+
+    def _all(self) -> list[Entry]:
+        return [entry for history in (*self.copied, self.history) for entry in history]
 
     def _open(self, event: Event, gate: str) -> None:
         self.history.append(Used(gate, event))

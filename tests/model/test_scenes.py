@@ -55,3 +55,40 @@ def test_of_two_reviews_of_a_second_the_first_does_not_follow_the_second_one_tha
     taken_back = github.act("dismiss", 0, 0, now)
     outcomes = [Deliver(scene, each).run().outcome for each in (second, taken_back, first) if each]
     assert outcomes == ["parked", "withdrawn", "refused"]
+
+
+def test_a_withdrawn_key_does_not_come_back_after_two_others_had_its_place() -> None:
+    scene = world()
+    github, now = scene.github, scene.now
+    first, closed = github.act("approve", 0, 0, now), github.act("close", 0, 0, now + timedelta(seconds=1))
+    github.act("open", 0, 0, now + timedelta(seconds=2))  # which is not delivered
+    deliveries = [
+        first,
+        closed,
+        github.act("approve", 0, 0, now + timedelta(seconds=3)),
+        github.act("approve", 1, 0, now + timedelta(seconds=4)),
+        github.act("close", 1, 0, now + timedelta(seconds=5)),
+        first,
+    ]
+    outcomes = [Deliver(scene, each).run().outcome for each in deliveries if each]
+    assert outcomes == ["parked", "withdrawn", "parked", "parked", "withdrawn", "refused"]
+
+
+def test_a_key_that_expired_is_named_when_another_takes_its_place() -> None:
+    scene = world()
+    for days in (0, 8):
+        scene.now += timedelta(days=days)
+        approved = scene.github.act("approve", 0, 0, scene.now)
+        assert approved
+        answer = Deliver(scene, approved).run()
+    assert answer.outcome == "parked"
+    assert "d002" in answer.reason
+
+
+def test_a_merge_before_the_pull_request_was_closed_unmerged_is_no_key() -> None:
+    scene = world()
+    github, now = scene.github, scene.now
+    merged = github.act("merge", 0, 0, now)
+    github.act("open", 0, 0, now + timedelta(seconds=1))
+    closed = github.act("close", 0, 0, now + timedelta(seconds=2))
+    assert [Deliver(scene, each).run().outcome for each in (closed, merged) if each] == ["withdrawn", "refused"]

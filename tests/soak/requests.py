@@ -1,0 +1,333 @@
+"""Mutated requests: whatever comes in, one of the documented answers goes out, and no other task is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import random
+import re
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, redirect_stderr
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import unquote
+
+import func
+from func.embedded import WORKFLOWS, EmbeddedCluster
+from func.embedded.store import Event
+from tests.faults.process import Served
+from tests.fleet import Workflow, compressed, fleet, nodes_of, waiting_workflow
+from tests.function.site import Reply
+from tests.payloads import approved, cloudevent_structured
+from tests.soak import raw_http
+from tests.soak.mutations import Case, Headers, Recipe, made
+from tests.soak.report import Row
+
+FIRST = 1_000  # requests, after which memory is measured
+MAX_GROWTH = 1.2
+_RESTORED_EVERY = 100  # requests, so that there is always something to open
+_MAX_CORPUS = 2_000
+_MAX_RECIPE = 6
+_FUNC = str(Path(func.__file__).parent)
+_BRANCH = re.compile(r"(?:feature/)?task-([0-9]+)(?:-.*)?", re.ASCII | re.DOTALL)
+_LABEL = re.compile(r"task-([0-9]+)", re.ASCII)
+_STATUSES = {200, 202, 204, 400, 401, 404, 405, 413, 415, 422, 503}
+# What a server of HTTP itself may say of bytes that never reach the function.
+_OF_THE_SERVER = {100, 408, 414, 426, 431, 501, 505}
+
+
+def workflows() -> list[Workflow]:
+    """A fleet, and Workflows of every odd kind."""
+    offloaded = waiting_workflow(8)
+    del offloaded["status"]["nodes"]
+    offloaded["status"]["offloadNodeStatusVersion"] = "fnv:1"
+    stranger = waiting_workflow(9)
+    stranger["metadata"]["labels"]["workflow-type"] = "other"
+    return [
+        *fleet(5),
+        waiting_workflow(6, outputs={"pr-number": None, "approver": "nobody", "unknown": "é < & \u2028"}),
+        compressed(waiting_workflow(7)),
+        offloaded,
+        stranger,
+        waiting_workflow(10, name="generated-abc"),
+        waiting_workflow(10, None, name="generated-old"),
+        waiting_workflow(11, name="first-of-two"),
+        waiting_workflow(11, name="second-of-two"),
+        waiting_workflow(12, outputs={"unknown": None}),
+    ]
+
+
+class Lines:
+    """The lines of the function that a request reached; those that reach others than before are worth keeping."""
+
+    def __init__(self) -> None:
+        self._reached: set[tuple[str, int]] = set()
+        self._known: set[int] = set()
+
+    @contextmanager
+    def traced(self) -> Iterator[None]:
+        """Look at all threads that begin here, unless somebody else does already."""
+        if sys.gettrace() or threading.gettrace():
+            yield
+            return
+        threading.settrace(self._call)
+        try:
+            yield
+        finally:
+            threading.settrace(None)
+
+    def is_new(self) -> bool:
+        """Did the request reach a set of lines that none before it did?"""
+        here = hash(frozenset(self._reached))
+        self._reached.clear()
+        is_new = here not in self._known
+        if len(self._known) < 10_000:
+            self._known.add(here)
+        return is_new
+
+    def _call(self, frame: FrameType, event: str, argument: object) -> Any:  # noqa: ANN401, ARG002 - a trace function
+        return self._line if frame.f_code.co_filename.startswith(_FUNC) else None
+
+    def _line(self, frame: FrameType, event: str, argument: object) -> Any:  # noqa: ANN401, ARG002 - a trace function
+        self._reached.add((frame.f_code.co_filename, frame.f_lineno))
+        return self._line
+
+
+@dataclass
+class Inside:
+    """The function as the Functions Framework wraps it, in this process, with a cluster behind it."""
+
+    cluster: EmbeddedCluster
+    app: Any
+    outcomes: Counter[str] = field(default_factory=Counter)
+    changes: list[Event] = field(default_factory=list)
+    log: io.StringIO = field(default_factory=io.StringIO)
+
+    async def post(self, headers: Headers, body: bytes) -> Reply:
+        """One request through the ASGI application."""
+        sent: list[dict[str, Any]] = []
+        left = [body]
+
+        async def receive() -> dict[str, Any]:
+            if left:
+                return {"type": "http.request", "body": left.pop(), "more_body": False}
+            await asyncio.sleep(3600)  # the sender waits for the answer
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": "POST",
+            "path": "/",
+            "raw_path": b"/",
+            "root_path": "",
+            "query_string": b"",
+            "server": ("127.0.0.1", 80),
+            "client": ("127.0.0.1", 1),
+            "headers": [(name.lower(), value) for name, value in headers],
+        }
+        await self.app(scope, receive, send)
+        start, *rest = sent
+        found = {name.decode().lower(): value.decode("latin-1") for name, value in start["headers"]}
+        return Reply(start["status"], found, b"".join(each.get("body", b"") for each in rest))
+
+    async def check(self, case: Case) -> None:
+        """Send a case, and hold the answer and the cluster to what is promised."""
+        self.changes.clear()
+        headers, body = case.written()
+        reply = await self.post(headers, body)
+        assert reply.status in _STATUSES, reply
+        reply.check()
+        outcome = str(reply.data["outcome"]) if reply.body else "none (204)"
+        self.outcomes[outcome] += 1
+        assert outcome != "forbidden", reply.data
+        assert outcome != "unavailable" or re.search("offloaded|does not answer|time for this", reply.reason), (
+            reply.data
+        )
+        self._check_log()
+        assert len(self.changes) <= 1
+        for change in self.changes:
+            assert outcome in ("opened", "parked", "withdrawn", "ignored", "refused", "already-open"), outcome
+            _check_change(change, reply, _named(headers, body))
+
+    def _check_log(self) -> None:
+        log = self.log.getvalue()
+        self.log.seek(0)
+        self.log.truncate()
+        assert "Traceback" not in log, log
+        for line in log.splitlines():
+            json.loads(line)
+
+
+def _check_change(change: Event, reply: Reply, named: set[str]) -> None:
+    """Only the Workflow that the event names, one gate of it at most, and nothing that is not the function's."""
+    assert change.old
+    assert change.new
+    old, new = change.old.document, change.new.document
+    metadata = new["metadata"]
+    assert reply.data["workflow"]["name"] == metadata["name"]
+    assert metadata["name"] in named or {metadata["labels"]["task-id"]} == named, named
+    assert new["spec"] == old["spec"]
+    before, after = nodes_of(old), nodes_of(new)
+    assert before.keys() == after.keys()
+    opened = [identity for identity, node in before.items() if node["phase"] != after[identity]["phase"]]
+    assert len(opened) == (reply.outcome == "opened")
+    assert all((before[each]["phase"], after[each]["phase"]) == ("Running", "Succeeded") for each in opened)
+
+
+def _named(headers: Headers, body: bytes) -> set[str]:
+    """All that the request names, read as simply as can be: tasks of a pull request, or the Workflow of a release."""
+    event: Any = json.loads(body or b"{}")
+    attributes = {name.decode("latin-1").removeprefix("ce-"): value.decode("latin-1") for name, value in headers}
+    media_type = attributes.get("content-type", "")
+    if media_type.strip().lower().startswith("application/cloudevents+json"):
+        attributes = event
+        event = event.get("data")
+    if "workflow" in str(attributes.get("type")) or "apiserver" in str(attributes.get("type")):
+        subject = unquote(str(attributes.get("subject") or ""))
+        return {subject.rpartition("/")[2] or str(event.get("name")), str(event.get("name"))}
+    pull = event["pull_request"]
+    labels = [each["name"] for each in pull.get("labels", ())]
+    label = (event.get("label") or {}).get("name")
+    if event["action"] == "labeled" and label:
+        labels.append(label)
+    if event["action"] == "unlabeled":
+        labels = [each for each in labels if each != label]
+    matches = [_LABEL.fullmatch(each) for each in labels if len(each) < 256]
+    if len(pull["head"]["ref"]) < 256:
+        matches.append(_BRANCH.fullmatch(pull["head"]["ref"]))
+    return {match[1] for match in matches if match}
+
+
+@contextmanager
+def inside(folder: Path) -> Iterator[Inside]:
+    """The application and its cluster, while `with` lasts."""
+    from functions_framework.aio import create_asgi_app
+
+    with ExitStack() as stack:
+        cluster = stack.enter_context(EmbeddedCluster(controller=False))
+        cluster.store._max_history = (100, 1 << 20)  # what is measured is the function's memory
+        settings = {"KUBECONFIG": str(cluster.write_kubeconfig(folder / "kubeconfig"))}
+        stack.enter_context(patch.dict(os.environ, settings))
+        app = create_asgi_app("taskgate", f"{_FUNC}/main.py", "http")  # type: ignore[no-untyped-call]
+        found = Inside(cluster, app)
+        stack.enter_context(redirect_stderr(found.log))
+        _, subscription = cluster.store.snapshot(WORKFLOWS, found.changes.append)
+        stack.callback(subscription.close)
+        yield found
+
+
+def prove(requests: int, folder: Path, seed: int = 1) -> list[Row]:
+    """Nine of ten requests in this process, the others over a socket to a process of its own.
+
+    Args:
+        requests: how many in all.
+        folder: for files.
+    """
+    over_sockets = requests // 10
+    rows = _inside(requests - over_sockets, folder, random.Random(seed))  # noqa: S311 - no secret
+    return [("requests in all", f"{requests:,}"), *rows, *_outside(over_sockets, folder, random.Random(seed + 1))]  # noqa: S311
+
+
+def _inside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
+    lines = Lines()
+    corpus: list[Recipe] = []
+    first = last = 0
+    with inside(folder) as site, lines.traced(), asyncio.Runner() as runner:
+        for number in range(requests):
+            if number % _RESTORED_EVERY == 0:
+                for workflow in workflows():
+                    site.cluster.store.load(WORKFLOWS, workflow)
+                site.cluster.requests.clear()
+            if number == FIRST:
+                first = _memory()
+            recipe = chance.choice(corpus) if corpus and chance.random() < 0.5 else (chance.getrandbits(48),)
+            if chance.random() < 0.9 and len(recipe) < _MAX_RECIPE:
+                recipe = (*recipe, chance.getrandbits(48))
+            try:
+                runner.run(site.check(made(recipe)))
+            except Exception as error:
+                error.add_note(f"request {number}, made by recipe {recipe}: {str(made(recipe))[:3000]}")
+                raise
+            if lines.is_new():
+                if len(corpus) < _MAX_CORPUS:
+                    corpus.append(recipe)
+                else:
+                    corpus[chance.randrange(_MAX_CORPUS)] = recipe
+        last = _memory()
+    if requests > 5 * FIRST:
+        assert last <= MAX_GROWTH * first, (first, last)
+    outcomes = ", ".join(f"{outcome} {count:,}" for outcome, count in site.outcomes.most_common())
+    return [
+        ("through the application in one process", f"{requests:,}"),
+        ("their outcomes", outcomes),
+        ("kept because they reached lines in a combination of their own", f"{len(corpus):,}"),
+        _growth(f"memory after the first {FIRST:,} and at the end, cluster and sender included", first, last),
+    ]
+
+
+def _outside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
+    statuses: Counter[str] = Counter()
+    with EmbeddedCluster(controller=False) as cluster, ExitStack() as stack:
+        for workflow in workflows():
+            cluster.store.load(WORKFLOWS, workflow)
+        served = stack.enter_context(Served(cluster.write_kubeconfig(folder / "kubeconfig")))
+        senders = stack.enter_context(ThreadPoolExecutor(8))
+        first = 0
+        done = 0
+        while done < requests:
+            count = min(100, requests - done)
+            cases = [made((chance.getrandbits(48), chance.getrandbits(48))) for _ in range(count)]
+            sent = [
+                raw_http.spoiled(case, chance) if chance.random() < 0.5 else raw_http.framed(case) for case in cases
+            ]
+            for answers in senders.map(lambda each: raw_http.send(served.port, each), sent):
+                for status, text in answers:
+                    assert status in _STATUSES | _OF_THE_SERVER, text
+                    assert b"Traceback" not in text
+                    assert b"failed on this event" not in text, text
+                    statuses[str(status)] += 1
+                statuses["none"] += not answers
+            assert (
+                raw_http.send(served.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")[0][0]
+                == 200
+            )
+            done += count
+            if done <= FIRST:
+                first = served.memory()
+        last = served.memory()
+        cluster.store.load(WORKFLOWS, waiting_workflow(3))
+        answer = served.send(cloudevent_structured(approved(), delivery="the-last"))
+        assert answer
+        assert json.loads(answer[2])["outcome"] == "opened"
+        assert not served.tracebacks, "\n".join(served.log)
+    if requests > 5 * FIRST:
+        assert last <= MAX_GROWTH * first, (first, last)
+    return [
+        ("over sockets to a process of its own, half of them spoiled HTTP", f"{requests:,}"),
+        ("their statuses", ", ".join(f"{status} {count:,}" for status, count in statuses.most_common())),
+        _growth(f"memory of that process after the first {min(FIRST, requests):,} and at the end", first, last),
+    ]
+
+
+def _growth(what: str, first: int, last: int) -> Row:
+    return what, f"{first >> 20} MiB, {last >> 20} MiB" if first else "not measured"
+
+
+def _memory() -> int:
+    """Resident bytes of this process."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGESIZE")
