@@ -12,8 +12,8 @@ demo: $(VENV)/.ready  ## 100 waiting tasks, one event, one open gate
 run: $(VENV)/.ready  ## the demo that stays up for curl
 	$(BIN)/taskgate demo --stay
 
-test: $(VENV)/.ready  ## every test that can run here
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: $(VENV)/.ready  ## every test that can run here; what `make experiments` runs apart
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/experiments
 
 check: $(VENV)/.ready  ## lint, strict types, import order, branch coverage
 	$(BIN)/ruff check .
@@ -21,7 +21,7 @@ check: $(VENV)/.ready  ## lint, strict types, import order, branch coverage
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n auto --dist loadfile -q --cov --cov-report=term:skip-covered \
-		--ignore tests/cluster --ignore tests/manifests --ignore tests/experiments
+		--ignore tests/cluster --ignore tests/manifests --ignore tests/docs --ignore tests/experiments --ignore tests/soak
 
 soak: $(VENV)/.ready  ## the long proofs in full, and docs/soak.md
 	$(BIN)/python -m tests.soak
