@@ -26,10 +26,12 @@ RUN python -m pip uninstall --yes --quiet --root-user-action ignore pip setuptoo
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /usr/local/lib
 COPY --from=build /opt/taskgate /opt/taskgate
 WORKDIR /opt/taskgate/app
-# DONTWRITEBYTECODE: there is nowhere to write to. UNBUFFERED: a log line is out before the pod goes.
+# DONTWRITEBYTECODE: there is nowhere to write to. UNBUFFERED: a log line is out before the pod goes. ARENA_MAX: otherwise
+# each thread keeps the memory of the largest body that it had to read, 540 MiB in all instead of 230 after some of 23 MiB.
 ENV PATH=/opt/taskgate/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=1
 # By number, as `runAsNonRoot` cannot look up a name. All files belong to root: the process can change none of them.
 USER 65532:65532
 ENTRYPOINT ["python", "-m", "func"]

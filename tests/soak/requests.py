@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import http.client
 import io
 import json
 import os
@@ -37,6 +39,8 @@ MAX_GROWTH = 1.2
 _RESTORED_EVERY = 100  # requests, so that there is always something to open
 _MAX_CORPUS = 2_000
 _MAX_RECIPE = 6
+_SENDERS = 8
+_OF_THE_LARGEST = 5
 _FUNC = str(Path(func.__file__).parent)
 _BRANCH = re.compile(r"(?:feature/)?task-([0-9]+)(?:-.*)?", re.ASCII | re.DOTALL)
 _LABEL = re.compile(r"task-([0-9]+)", re.ASCII)
@@ -254,7 +258,7 @@ def _inside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
                     site.cluster.store.load(WORKFLOWS, workflow)
                 site.cluster.requests.clear()
             if number == FIRST:
-                first = _memory()
+                first = _blocks()
             recipe = chance.choice(corpus) if corpus and chance.random() < 0.5 else (chance.getrandbits(48),)
             if chance.random() < 0.9 and len(recipe) < _MAX_RECIPE:
                 recipe = (*recipe, chance.getrandbits(48))
@@ -268,7 +272,7 @@ def _inside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
                     corpus.append(recipe)
                 else:
                     corpus[chance.randrange(_MAX_CORPUS)] = recipe
-        last = _memory()
+        last = _blocks()
     if requests > 5 * FIRST:
         assert last <= MAX_GROWTH * first, (first, last)
     outcomes = ", ".join(f"{outcome} {count:,}" for outcome, count in site.outcomes.most_common())
@@ -276,7 +280,10 @@ def _inside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
         ("through the application in one process", f"{requests:,}"),
         ("their outcomes", outcomes),
         ("kept because they reached lines in a combination of their own", f"{len(corpus):,}"),
-        _growth(f"memory after the first {FIRST:,} and at the end, cluster and sender included", first, last),
+        (
+            f"blocks of memory after the first {FIRST:,} and at the end, cluster and sender included",
+            f"{first:,}, {last:,}",
+        ),
     ]
 
 
@@ -285,10 +292,14 @@ def _outside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
     with EmbeddedCluster(controller=False) as cluster, ExitStack() as stack:
         for workflow in workflows():
             cluster.store.load(WORKFLOWS, workflow)
-        served = stack.enter_context(Served(cluster.write_kubeconfig(folder / "kubeconfig")))
-        senders = stack.enter_context(ThreadPoolExecutor(8))
-        first = 0
-        done = 0
+        settings = {"MALLOC_ARENA_MAX": "1"}  # as in the container
+        served = stack.enter_context(Served(cluster.write_kubeconfig(folder / "kubeconfig"), **settings))
+        senders = stack.enter_context(ThreadPoolExecutor(_SENDERS))
+        # The largest come first, all at once: what is taken after that is a leak.
+        largest = raw_http.framed(_largest())
+        for _ in range(_OF_THE_LARGEST if requests > FIRST else 0):
+            list(senders.map(lambda _: raw_http.send(served.port, largest), range(_SENDERS)))
+        first, done = served.memory(), 0
         while done < requests:
             count = min(100, requests - done)
             cases = [made((chance.getrandbits(48), chance.getrandbits(48))) for _ in range(count)]
@@ -302,10 +313,7 @@ def _outside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
                     assert b"failed on this event" not in text, text
                     statuses[str(status)] += 1
                 statuses["none"] += not answers
-            assert (
-                raw_http.send(served.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")[0][0]
-                == 200
-            )
+            assert _is_up(served.port)
             done += count
             if done <= FIRST:
                 first = served.memory()
@@ -320,14 +328,25 @@ def _outside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
     return [
         ("over sockets to a process of its own, half of them spoiled HTTP", f"{requests:,}"),
         ("their statuses", ", ".join(f"{status} {count:,}" for status, count in statuses.most_common())),
-        _growth(f"memory of that process after the first {min(FIRST, requests):,} and at the end", first, last),
+        (f"memory of that process after the first {FIRST:,} and at the end", f"{first >> 20} MiB, {last >> 20} MiB"),
     ]
 
 
-def _growth(what: str, first: int, last: int) -> Row:
-    return what, f"{first >> 20} MiB, {last >> 20} MiB" if first else "not measured"
+def _largest() -> Case:
+    payload = approved(labels=[f"{number}-{'x' * 4000}" for number in range(3000)])
+    attributes = {"specversion": "1.0", "id": "largest", "source": "/soak", "type": "com.github.pull_request_review"}
+    return Case(attributes, payload, is_structured=True)
 
 
-def _memory() -> int:
-    """Resident bytes of this process."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGESIZE")
+def _is_up(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/healthz")
+    status = connection.getresponse().status
+    connection.close()
+    return status == 200
+
+
+def _blocks() -> int:
+    """Of memory, that Python's objects of this process have."""
+    gc.collect()
+    return sys.getallocatedblocks()
