@@ -116,7 +116,7 @@ class Key(Facts):
         """The same key, after its gate was opened; it keeps what later events are compared with."""
         return self.with_(state="used", node=node, why=why, outputs={}, unfinished=())
 
-    def given_way(self, to: Facts | None = None) -> Key:
+    def given_way(self, to: Facts) -> Key:
         """The same key; if it was withdrawn, that is noted, so that it does not come back when another had its place.
 
         Args:
@@ -125,7 +125,7 @@ class Key(Facts):
         if self.state != "withdrawn" or not self.was_kept:
             return self
         # Of reviews of one pull request in one second, the note is for this one only.
-        is_at_once = to is not None and (to.pull_request, to.happened) == (self.pull_request, self.happened)
+        is_at_once = (to.pull_request, to.happened) == (self.pull_request, self.happened)
         review = self.review if is_at_once else None
         note = Note(event=self.event, happened=self.happened, pull_request=self.pull_request, review=review)
         return self.with_(**_noted(self, note))
@@ -210,8 +210,9 @@ def read_state(workflow: Workflow) -> State:
 
 
 def _of_a_copy(key: Key) -> Key:
+    if key.state == "withdrawn":
+        return key
     used = (key.event,) if key.state in ("used", "claimed") else ()
-    key = key.given_way()
     # A key that only waited on the original was never used: it may come again.
     return Key(
         state="withdrawn",

@@ -327,32 +327,29 @@ class Life:
         taken_back = [each for each in self._all() if isinstance(each, TakenBack) and each.gate == gate]
         if any(each.event.is_against(event) for each in taken_back):
             return False
-        if event.id in self._gone_on_the_original():
-            return False
-        mine = [(place, kept) for place, kept in self.kept() if kept.gate == gate]
-        for place, kept in mine:
-            fate = self.fate(place, now)
-            is_gone = fate in ("withdrawn", "expired")
-            if event.id == kept.event.id and is_gone:
-                return False
-            if event.id == kept.event.id or fate == "overtaken":
-                continue
-            if is_gone and event.pull_request != kept.event.pull_request:
-                continue
-            # It gives way only to what happened later; if its place was taken since, seconds are all that is known.
-            is_there = place == mine[-1][0]
-            if (event.moment <= kept.event.moment) if is_there else (event.happened <= kept.event.happened):
-                return False
+        fates = [*self._fates_on_the_original(gate), *self._fates(gate, now)]
+        for place, (kept, fate) in enumerate(fates):
+            if fate is None:
+                if event.id != kept.event.id and event.moment <= kept.event.moment:
+                    return False
+            elif fate != "overtaken" and event.pull_request == kept.event.pull_request:
+                # It gives way only to what happened later. If one of another pull request took its place, then seconds
+                # are all that is known of it.
+                after = fates[place + 1][0].event if place + 1 < len(fates) else event
+                is_known = after.pull_request == event.pull_request
+                if not (event.moment > kept.event.moment if is_known else event.happened > kept.event.happened):
+                    return False
         return True
 
-    def _gone_on_the_original(self) -> set[str]:
+    def _fates(self, gate: str, now: datetime) -> list[tuple[Kept, str | None]]:
+        """The keys of a gate that were not used, and what has become of them."""
+        fates = [(kept, self.fate(place, now)) for place, kept in self.kept() if kept.gate == gate]
+        return [(kept, fate) for kept, fate in fates if fate != "used"]
+
+    def _fates_on_the_original(self, gate: str) -> list[tuple[Kept, str | None]]:
         originals = [Life(self.name, "", self.task, self.created, {}, history=list(each)) for each in self.copied]
-        return {
-            kept.event.id
-            for original in originals
-            for place, kept in original.kept()
-            if original.fate(place, self.created) in ("withdrawn", "expired")
-        }
+        # One that only waited there may come again.
+        return [(kept, fate or "overtaken") for each in originals for kept, fate in each._fates(gate, self.created)]
 
     def _all(self) -> list[Entry]:
         return [entry for history in (*self.copied, self.history) for entry in history]

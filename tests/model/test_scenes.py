@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.model.machine import Deliver, Recreate, World
+from tests.model.machine import Deliver, Recreate, Step, World
 
 
 def world(*, together: bool = False) -> World:
@@ -92,3 +92,15 @@ def test_a_merge_before_the_pull_request_was_closed_unmerged_is_no_key() -> None
     github.act("open", 0, 0, now + timedelta(seconds=1))
     closed = github.act("close", 0, 0, now + timedelta(seconds=2))
     assert [Deliver(scene, each).run().outcome for each in (closed, merged) if each] == ["withdrawn", "refused"]
+
+
+def test_a_copy_knows_what_was_withdrawn_on_the_original_and_takes_what_only_waited_there() -> None:
+    scene = world()
+    github, now = scene.github, scene.now
+    older, approved = github.act("approve", 0, 0, now), github.act("approve", 1, 0, now)
+    pushed = github.act("push", 1, 0, now)
+    assert [Deliver(scene, each).run().outcome for each in (approved, pushed) if each] == ["parked", "withdrawn"]
+    (life,) = scene.model.lives.values()
+    scene.do(Step(scene, life.name, None, "", ends="Failed"))
+    scene.resubmit(life)
+    assert [Deliver(scene, each).run().outcome for each in (approved, older) if each] == ["refused", "parked"]
