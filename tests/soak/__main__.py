@@ -11,7 +11,7 @@ from pathlib import Path
 
 from func.embedded import EmbeddedCluster
 from tests.faults.bad_day import cases, cells, document, run_all
-from tests.soak import bodies, kills, load
+from tests.soak import bodies, kills, load, model, requests
 from tests.soak.report import Row, write
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -35,6 +35,8 @@ def faults(folder: Path) -> list[Row]:
 
 # name -> title, and the proof: it gets an empty folder
 PROOFS: dict[str, tuple[str, Callable[[Path], Sequence[Row]]]] = {
+    "model": ("The function against a model of the contract", lambda _: model.prove(2000)),
+    "requests": ("Mutated requests", lambda folder: requests.prove(100_000, folder)),
     "faults": ("The API on a bad day", faults),
     "kills": ("kill -9 under load", lambda folder: kills.prove(200, folder)),
     "claims": ("kill -9 around Argo Server's `set`", lambda folder: kills.prove_claims(25, folder)),
