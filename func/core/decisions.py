@@ -200,7 +200,8 @@ def _check_key(key: Key, old: Key | None, bring: Bring) -> Key:
         raise No("refused", f"The key of this very event was withdrawn: {old.why or 'a withdrawal came first'}.")
     for note in old.notes:
         if note.is_against(key):
-            raise No("refused", f"Event {note.event} took it back at {show_time(note.happened)}, and it is not newer.")
+            if_other = f"Event {note.event} of {show_time(note.happened)} stands against it, and it is not newer."
+            raise No("refused", "It was withdrawn before." if note.event == key.event else if_other)
     if old.floor is not None and key.happened <= old.floor:
         raise No("refused", f"Withdrawals up to {show_time(old.floor)} stand against it, and it is not newer.")
     if old.event == key.event and old.state == "waiting":
