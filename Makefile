@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := tests/requirements.lock
 
-.PHONY: demo run test check soak mutants lock cluster-tools experiments clean
+.PHONY: demo run test check lint soak mutants lock cluster-tools experiments clean
 
 demo: $(VENV)/.ready  ## 100 waiting tasks, one event, one open gate
 	$(BIN)/taskgate demo
@@ -15,13 +15,15 @@ run: $(VENV)/.ready  ## the demo that stays up for curl
 test: $(VENV)/.ready  ## every test that can run here; what `make experiments` runs apart
 	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/experiments
 
-check: $(VENV)/.ready  ## lint, strict types, import order, branch coverage
+check: lint  ## lint, and branch coverage by the tests that need no cluster
+	$(BIN)/python -m pytest -n auto --dist loadfile -q --cov --cov-report=term:skip-covered \
+		--ignore tests/cluster --ignore tests/manifests --ignore tests/docs --ignore tests/experiments --ignore tests/soak
+
+lint: $(VENV)/.ready  ## style, strict types, import order
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n auto --dist loadfile -q --cov --cov-report=term:skip-covered \
-		--ignore tests/cluster --ignore tests/manifests --ignore tests/docs --ignore tests/experiments --ignore tests/soak
 
 soak: $(VENV)/.ready  ## the long proofs in full, and docs/soak.md
 	$(BIN)/python -m tests.soak
