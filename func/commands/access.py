@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -52,3 +53,8 @@ def connect_for_people(settings: Settings) -> Api:
         raise Problem(error) from None
     api.call_timeout = _CALL_SECONDS
     return api
+
+
+def now() -> datetime:
+    """The time that explanations are of, in UTC."""
+    return datetime.now(UTC)

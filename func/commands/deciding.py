@@ -10,6 +10,7 @@ from func.core.cloudevents import OWN_TYPES, Incoming
 from func.core.events import Event, read_event
 from func.core.outcomes import Answer, Check, No, Task, Trail
 from func.core.rules import Rules
+from func.core.workflows import read_workflow
 from func.kube import Api, Budget, Workflows
 from func.pipeline import Case, Pipeline
 
@@ -46,6 +47,7 @@ class Verdict:
         stopped_at: The check that said no; None where none did.
         answer: What the function would answer; None where that depends on a Workflow that could not be looked at.
         task: As far as it is known, as is the gate.
+        near: A Workflow that has the task's name, and why it is not the one.
     """
 
     recorded: Recorded
@@ -56,6 +58,7 @@ class Verdict:
     answer: Answer | None
     task: Task | None = None
     gate: str | None = None
+    near: str | None = None
 
     @property
     def would(self) -> str | None:
@@ -119,7 +122,22 @@ def decide(recorded: Recorded, pipeline: Pipeline) -> Verdict:
     except NeedsWorkflow:
         return Verdict(recorded, name, event, trail.steps, None, None, case.task, case.gate)
     verdict = Verdict(recorded, name, event, trail.steps, None, answer, answer.task, answer.gate)
-    return verdict if verdict.is_yes else replace(verdict, stopped_at=trail.at)
+    if verdict.is_yes:
+        return verdict
+    near = _near(answer.task, pipeline) if answer.outcome == "no-workflow" and answer.task else None
+    return replace(verdict, stopped_at=trail.at, near=near)
+
+
+def _near(task: Task, pipeline: Pipeline) -> str | None:
+    """The Workflow that has the task's name and not its labels, the usual cause of a `no-workflow`."""
+    rules = pipeline.rules.workflows
+    name = rules.name_of(task)
+    try:
+        raw = pipeline.workflows.get(name, Budget.of(SECONDS)) if name else None
+        why_not = rules.disagreement(read_workflow(raw).labels, task) if raw else None
+    except No:
+        return None
+    return f"Workflow {name} is there, but {why_not}" if why_not else None
 
 
 def _event(incoming: Incoming, pipeline: Pipeline) -> Event | None:

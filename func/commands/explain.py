@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from func.commands import access
 from func.commands.access import config_option, connect_for_people, is_there_a_cluster, settings_for_people
 from func.commands.deciding import NoCluster, Verdict, decide
+from func.commands.explain_workflow import explain_workflow
+from func.commands.needed import needed
 from func.commands.output import Problem, Row, clean, output_option, print_json, print_table, wrap
 from func.commands.recorded import Recorded, read_recorded
-from func.commands.wording import needed
+from func.commands.story import Story
 from func.core.outcomes import CHECKS
 from func.core.rules import Rules
 from func.pipeline import Pipeline
@@ -21,20 +24,32 @@ _FAILURES = ("unavailable", "forbidden")
 
 
 @click.command()
-@click.argument("file", metavar="FILE|-")
+@click.argument("file", metavar="[FILE|-]", required=False, type=click.Path(allow_dash=True))
+@click.option("--workflow", metavar="NAME", help="Tell the story of this Workflow instead.")
 @click.option("--github-event", metavar="NAME", help="Of a GitHub payload, as in X-GitHub-Event; default: guessed.")
 @config_option
 @output_option
 @click.pass_context
-def explain(ctx: click.Context, *, file: str, github_event: str | None, config: Path | None, output: str) -> None:
-    """What would happen to this event, and why?
+def explain(
+    ctx: click.Context,
+    *,
+    file: str | None,
+    workflow: str | None,
+    github_event: str | None,
+    config: Path | None,
+    output: str,
+) -> None:
+    """What would happen to this event, or what holds this Workflow up, and why?
 
     FILE is a CloudEvent, a payload of GitHub's or a dead letter. Shows each check in order, with its yes or no and what
     was found, and at the first no what would have to be different. Looks at the cluster of KUBECONFIG (or of this pod);
-    without one it stops before the Workflow. Writes nothing.
+    without one it stops before the Workflow.
+
+    With --workflow: where that Workflow waits and since when, which keys came, from whom, and what became of each, what
+    would open its gate, and what to run next. Writes nothing.
 
     \b
-    Exit codes:
+    Exit codes, of an event:
       0  it would be opened, parked or withdrawn
       1  can't be told: FILE can't be read, or the cluster does not answer
       2  wrong usage
@@ -42,17 +57,32 @@ def explain(ctx: click.Context, *, file: str, github_event: str | None, config: 
       4  nothing against it so far, and no cluster to look at
 
     \b
+    Exit codes, of a Workflow:
+      0  told, and nothing is wrong with it: it waits for its event, or for nothing
+      1  can't be told: there is none, its nodes are offloaded, or the cluster does not answer
+      2  wrong usage
+      3  told, and no event can open its gate until somebody does something
+
+    \b
     Examples:
       taskgate explain event.json
       pbpaste | taskgate explain - --github-event pull_request_review
       KUBECONFIG=~/.kube/config taskgate explain event.json --output json
+      taskgate explain --workflow play-task-7-workflow
     """
-    recorded = _one(file, github_event)
+    if (file is None) == (workflow is None):
+        raise click.UsageError("expected an event (FILE, or - for standard input) or --workflow NAME, one of the two")
     settings = settings_for_people(config)
+    if workflow is not None:
+        pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
+        ctx.exit(_exit_code_of(explain_workflow(workflow, pipeline, output)))
+    assert file is not None  # noqa: S101 - checked above
+    recorded = _one(file, github_event)
     if is_there_a_cluster():
         pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
     else:
         pipeline = Pipeline(settings.rules, NoCluster(settings.rules.workflows.namespace), writes=False)
+    pipeline.clock = access.now
     verdict = decide(recorded, pipeline)
     if output == "json":
         what = needed(verdict, settings.rules) or None
@@ -60,6 +90,12 @@ def explain(ctx: click.Context, *, file: str, github_event: str | None, config: 
     else:
         _print(verdict, settings.rules)
     ctx.exit(_exit_code(verdict))
+
+
+def _exit_code_of(story: Story) -> int:
+    if not story.known:
+        return _UNKNOWN
+    return _NO if story.troubles else 0
 
 
 def _one(file: str, github_event: str | None) -> Recorded:

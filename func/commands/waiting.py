@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from func.commands.access import config_option, connect_for_people, settings_for_people
+from func.commands.key_words import age
 from func.commands.output import Problem, Row, output_option, print_json, print_table
 from func.core.outcomes import No
 from func.core.rules import Rules
@@ -180,15 +181,3 @@ def _key_in_words(gate: str, key: Key) -> str:
     what = f"{key.pull_request or key.event}{by}, {show_time(key.happened)}"
     why = f" ({key.why})" if key.why else ""
     return f"{words[key.state]} {gate}: {what}{why}"
-
-
-def age(time: timedelta) -> str:
-    """The two largest units, e.g. 3d4h."""
-    minutes, seconds = divmod(max(int(time.total_seconds()), 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d{hours}h"
-    if hours:
-        return f"{hours}h{minutes}m"
-    return f"{minutes}m" if minutes else f"{seconds}s"

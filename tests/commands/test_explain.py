@@ -12,7 +12,7 @@ from func.embedded import WORKFLOWS, EmbeddedCluster
 from tests import payloads
 from tests.commands.events import cloudevent, written
 from tests.commands.running import taskgate
-from tests.fleet import like, recorded, waiting_workflow
+from tests.fleet import gate_node, like, recorded, waiting_workflow
 
 
 def checks(output: str) -> dict[str, str]:
@@ -55,15 +55,33 @@ def test_what_waits_and_what_is_taken_back_is_a_yes_too(cluster: EmbeddedCluster
 @pytest.mark.parametrize(
     ("payload", "check", "needed"),
     [
-        (payloads.commented(), "rule", "pull_request_review.submitted with review approved opens wait-pr-approved"),
+        (payloads.commented(), "rule", "For wait-pr-approved, review is approved and not commented."),
+        (payloads.labeled("bug"), "rule", "the label fits ready-for-qa, which bug does not"),
+        (payloads.dismissed() | {"action": "edited"}, "rule", "review approved opens wait-pr-approved"),
         (payloads.push("refs/heads/task-9-fix"), "rule", "one of the events that the rules know: pull_request.opened"),
-        (payloads.approved(task=None), "task", "label that fits task-([0-9]+) or a branch that fits"),
+        (payloads.approved(task=None), "task", "Put the label of its task on 5dlabs/cto#123"),
         (payloads.approved(labels=["task-1", "task-2"]), "task", "take off the label that is wrong"),
         (payloads.approved(head_repository="octocat/cto"), "fork", "`forks: true`"),
+        (
+            payloads.approved(by="octocat"),
+            "person",
+            "if octocat may too, add the login to people.reviewers in gates.yaml",
+        ),
         (payloads.approved(by="octocat"), "person", "reviewers (5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs)"),
-        (payloads.approved(reviewed="0" * 40), "fresh", f"about commit {payloads.HEAD}"),
+        (payloads.approved() | {"review": {**payloads.approved()["review"], "user": None}}, "person", "names nobody"),
+        (
+            payloads.approved(reviewed="0" * 40),
+            "fresh",
+            f"5DLabs-Tess[bot] looks at the newest commit and approves again: a review about commit {payloads.HEAD}",
+        ),
         (payloads.approved(task=8), "workflow", "task-id=8,repository=5dlabs-cto"),
-        (payloads.approved(task=4), "age", "has to be said again"),
+        (
+            payloads.approved(task=9),
+            "workflow",
+            "play-task-9-workflow is there, but its label repository is not 5dlabs",
+        ),
+        (payloads.approved(task=4), "age", "said again: 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again"),
+        (payloads.opened(task=4), "age", "close 5dlabs/cto#123 and open it again"),
         (payloads.approved(task=5), "gate", "the gate is open"),
     ],
 )
@@ -74,6 +92,7 @@ def test_the_first_no_and_what_it_takes(
     late = payloads.HAPPENED.replace(day=23)
     cluster.store.load(WORKFLOWS, waiting_workflow(4, created=late))
     cluster.store.load(WORKFLOWS, waiting_workflow(5, "wait-pr-merged"))
+    cluster.store.load(WORKFLOWS, waiting_workflow(9, repository="5dlabs-other"))
     result = explain(payload)
     assert result.exit_code == 3, result.output
     marks = checks(result.output)
@@ -83,6 +102,68 @@ def test_the_first_no_and_what_it_takes(
     assert set(before) <= set(marks)
     (what,) = [line for line in result.output.splitlines() if line.startswith("What it takes: ")]
     assert needed in what
+
+
+RULES = """
+workflows: {namespace: agent-platform, selector: workflow-type=play-orchestration, labels: {task: task-id}}
+repositories: [5dlabs/cto]
+task: {title: 'feat: task ([0-9]+)'}
+people: {reviewers: [{login: '5DLabs-Tess[bot]', id: 7}], others: [octocat]}
+gates:
+  wait-pr-approved: {event: pull_request_review.submitted, base: 'release-*', draft: true, by: [reviewers, others]}
+  wait-pr-merged: {event: pull_request.closed, merged: true, by: anyone, early: refuse}
+  deployed: {event: com.example.deployed, by: anyone, task: job.id}
+"""
+
+
+@pytest.mark.parametrize(
+    ("payload", "check", "needed"),
+    [
+        (payloads.approved(), "rule", "base is release-* and not main"),
+        (payloads.approved(), "rule", "draft is true and not false"),
+        (payloads.approved(base="release-1", draft=True), "person", "its id in gates.yaml is 7, the one of this acc"),
+        (payloads.closed(repository="a/b"), "repository", "or add a/b to `repositories` in gates.yaml"),
+        (payloads.closed(title="none"), "task", "It has a title that fits feat: task ([0-9]+); now it has title none."),
+        (payloads.closed(), "gate", "comes when the Workflow stands at the gate; or take `early: refuse` away"),
+        (payloads.closed(merged=False, task=8), "workflow", ""),
+    ],
+)
+def test_what_it_takes_by_rules_of_another_kind(
+    cluster: EmbeddedCluster,
+    explain: Callable[..., Any],
+    tmp_path: Path,
+    payload: dict[str, Any],
+    check: str,
+    needed: str,
+) -> None:
+    rules = written(None, tmp_path / "gates.yaml")
+    rules.write_text(RULES)
+    cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    result = explain(payload, "--config", rules)
+    assert (result.exit_code, checks(result.output)[check]) == (3, "NO"), result.output
+    assert needed in result.output
+    assert bool(needed) == ("What it takes: " in result.output)
+
+
+def test_what_it_takes_when_something_is_remembered(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+    noon = "2026-11-22T12:00:00Z"
+    event = {"name": "pull_request_review.submitted", "event": "d-0", "pull_request": "5dlabs/cto#123"}
+    gone = {**event, "state": "withdrawn", "why": "taken back", "happened": noon, "written": noon}
+    for state, what in (
+        ({"keys": {"wait-pr-approved": gone}}, "newer than what stands against it"),
+        ({"keys": {"wait-pr-approved": gone | {"state": "claimed", "node": "n"}}}, "Nothing, the gate is open."),
+        ({"closed": {"pull_request": "5dlabs/cto#123", "happened": noon}}, "reopen 5dlabs/cto#123"),
+        ({"pull_request": "5dlabs/cto#7"}, "close it unmerged, which frees the Workflow"),
+    ):
+        workflow = waiting_workflow(3)
+        text = json.dumps({"uid": workflow["metadata"]["uid"], **state})
+        workflow["metadata"]["annotations"]["taskgate.dev/state"] = text
+        cluster.store.load(WORKFLOWS, workflow)
+        assert what in explain(payloads.approved()).output
+    failed = waiting_workflow(3)
+    gate_node(failed, "wait-pr-approved")["phase"] = "Failed"
+    cluster.store.load(WORKFLOWS, failed)
+    assert "argo retry" in explain(payloads.approved()).output
 
 
 def test_the_same_event_again_and_another_pull_request(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
@@ -214,6 +295,9 @@ def test_wrong_input_is_one_sentence(tmp_path: Path) -> None:
     field = taskgate("explain", "-", typed=json.dumps(cloudevent(payloads.approved() | {"action": 7})))
     assert field.exit_code == 3
     assert "NO   cloudevent" in field.output
+    assert "What it takes: That field is as GitHub sends it." in field.output
+    own = taskgate("explain", "-", typed=json.dumps(cloudevent(payloads.approved()) | {"type": "dev.taskgate.opened"}))
+    assert "What it takes: Nothing: it is no event from outside." in own.output
     rules = taskgate("explain", "-", "--config", tmp_path / "none.yaml", typed=json.dumps(cloudevent(payloads.push())))
     assert rules.exit_code == 1
     assert rules.output.startswith("Error: TASKGATE_CONFIG is ")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from func.commands.waiting import age
+from func.commands.key_words import age
 from func.embedded import WORKFLOWS, EmbeddedCluster
 from tests.commands.running import taskgate
 from tests.fleet import Workflow, compressed, fleet, like, recorded, waiting_workflow
