@@ -21,7 +21,7 @@ from tests.fleet import Workflow, gate_node, like, recorded, waiting_workflow
 
 NAME = "play-task-3-workflow"
 NOW = datetime.now(UTC).replace(microsecond=0)
-EARLIER = NOW - timedelta(days=2, hours=3)
+EARLIER = NOW - timedelta(days=2, hours=3, minutes=30)
 Told = Callable[..., dict[str, Any]]
 
 
@@ -64,7 +64,7 @@ def test_where_it_waits_since_when_and_for_what(cluster: EmbeddedCluster, told: 
     cluster.store.load(WORKFLOWS, waiting_workflow(3, created=EARLIER))
     story = told()
     assert story["summary"].startswith("It waits at wait-pr-approved since ")
-    assert story["summary"].endswith("(2d2h). No key has come for it.")
+    assert story["summary"].endswith("(2d3h). No key has come for it.")
     assert [(one["gate"], one["stands"]) for one in story["gates"]] == [
         ("wait-pr-created", "open"),
         ("wait-ready-for-qa", "open"),
