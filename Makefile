@@ -38,8 +38,8 @@ experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real compo
 	$(BIN)/python -m tests.experiments
 
 lock: ## pin anew what the container and the tests install
-	uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
-	uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header --extra test pyproject.toml -o $(LOCK)
+	uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header --extra otlp pyproject.toml -o requirements.lock
+	uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header --extra otlp --extra test pyproject.toml -o $(LOCK)
 
 $(VENV)/.ready: pyproject.toml $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit("Taskgate needs Python 3.11 or later: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'

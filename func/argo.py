@@ -14,8 +14,9 @@ from typing import Any
 
 from func.core.patches import Opening
 from func.core.workflows import Workflow
-from func.kube import Budget, Forbidden, LostRace, Unavailable, cause_of, read_within, sentence
+from func.kube import Budget, Forbidden, LostRace, Unavailable, cause_of, kind_of, read_within, sentence
 
+_WORKFLOW = "/api/v1/workflows/{namespace}/{name}"
 _NOT_WAITING = "no suspend nodes matching"
 
 
@@ -72,10 +73,12 @@ class ArgoServer:
         timeout = budget.take(self.call_timeout)
         deadline = time.monotonic() + timeout
         # Namespace and name were given by the Kubernetes API, so they need no escaping.
-        url = f"{self.url}/api/v1/workflows/{workflow.ref.namespace}/{workflow.ref.name}{rest}"
+        path = _WORKFLOW.format(namespace=workflow.ref.namespace, name=workflow.ref.name)
+        url = f"{self.url}{path}{rest}"
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self.token_file:
             headers["Authorization"] = f"Bearer {self._token()}"
+        started, result = time.perf_counter(), "no-answer"
         try:
             response = self.pool.request(
                 method,
@@ -87,8 +90,12 @@ class ArgoServer:
                 preload_content=False,
             )
             content = read_within(deadline, response)
+            result = str(response.status)
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            result = kind_of(error)
             raise Unavailable(f"Argo Server does not answer: {cause_of(error)}.") from None
+        finally:
+            budget.note("argo", method, f"{_WORKFLOW}{rest.partition('?')[0]}", started, result)
         return _checked(response.status, content)
 
     def _token(self) -> str:

@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse, Response
 from func.core.cloudevents import OWN_TYPES, read_cloudevent, write_reply
 from func.core.outcomes import Answer, No
 from func.kube import Budget
-from func.log import log_answer, log_error
+from func.log import log_line
 from func.pipeline import EVENT_SECONDS, Case, Pipeline
+from func.telemetry import PROCESS, Telemetry
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -32,6 +33,7 @@ BODY_SECONDS = 10.0
 RETRY_AFTER = 2  # seconds, where nobody knows better
 T = TypeVar("T")
 _PROBES = ("/healthz", "/readyz")
+_METRICS = "/metrics"
 
 
 class Function:
@@ -40,21 +42,28 @@ class Function:
     Args:
         pipeline: carries an event out.
         gatekeeper: says who may send.
+        telemetry: is told of each event.
     """
 
-    def __init__(self, pipeline: Pipeline, gatekeeper: Gatekeeper) -> None:
+    def __init__(self, pipeline: Pipeline, gatekeeper: Gatekeeper, telemetry: Telemetry) -> None:
         self._pipeline = pipeline
         self._gatekeeper = gatekeeper
+        self._telemetry = telemetry
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="event")
         self._events = 0
         self._bytes = 0
-        self._is_cold = True
+
+    def ready(self) -> None:
+        """All is loaded."""
+        self._telemetry.ready()
 
     async def __call__(self, request: Request) -> Response:
         """Probes, and CloudEvents posted to `/`."""
         path, method = request.url.path, request.method
         if path in _PROBES and method in ("GET", "HEAD"):
             return JSONResponse({"status": "ok"})
+        if path == _METRICS and method in ("GET", "HEAD"):
+            return await self._scraped(request)
         if path != "/":
             return JSONResponse({"reason": f"There is nothing at {path[:100]}: post CloudEvents to /."}, 404)
         if method != "POST":
@@ -64,22 +73,24 @@ class Function:
 
     async def _limited(self, request: Request) -> Response:
         """A CloudEvent, unless too many are in work."""
-        if self._events >= MAX_EVENTS:
-            return _reply(Answer("unavailable", f"{MAX_EVENTS} events are in work; try again."))
         started = time.perf_counter()
         budget = Budget.of(EVENT_SECONDS)
-        self._events += 1
-        try:
-            answer = await self._answer(request, budget)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
-        finally:
-            self._events -= 1
+        answer: Answer | None
+        if self._events >= MAX_EVENTS:
+            answer = Answer("unavailable", f"{MAX_EVENTS} events are in work; try again.")
+        else:
+            self._events += 1
+            self._telemetry.begin()
+            try:
+                answer = await self._answer(request, budget)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is there to read it
+            finally:
+                self._events -= 1
+                self._telemetry.end()
         if answer is None:
             return Response(status_code=204)
-        cold_start, self._is_cold = self._is_cold, False
-        milliseconds = (time.perf_counter() - started) * 1000
-        log_answer(answer, milliseconds=milliseconds, api_calls=budget.calls, cold_start=cold_start)
+        self._telemetry.answered(answer, started, budget, request.headers.get("traceparent"))
         return _reply(answer)
 
     async def _answer(self, request: Request, budget: Budget) -> Answer | None:
@@ -99,7 +110,7 @@ class Function:
             raise
         except Exception:
             # A defect of ours: the sender tries again or keeps a dead letter, and the log has the traceback.
-            log_error(traceback.format_exc())
+            log_line("ERROR", "The function failed on an event.", {"exception.stacktrace": traceback.format_exc()})
             return Answer("unavailable", "The function failed on this event; its log says how.")
 
     async def _read_body(self, request: Request, budget: Budget) -> bytes:
@@ -139,6 +150,12 @@ class Function:
         if self._bytes > MAX_BODIES:
             return No("unavailable", f"Bodies of {MAX_BODIES >> 20} MiB are in work; try again.")
         return None
+
+    async def _scraped(self, request: Request) -> Response:
+        from func.scrape import scrape  # with prometheus_client, which only a scrape needs
+
+        headers, body = await self._in_thread(lambda: scrape(PROCESS, request.headers.get("accept", "")))
+        return Response(body, 200, headers)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

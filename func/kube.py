@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from func.core.outcomes import No
 from func.core.patches import Operation, encode
@@ -58,16 +58,35 @@ class Forbidden(No):
         super().__init__("forbidden", reason)
 
 
+class ApiCall(NamedTuple):
+    """One call, for those who watch.
+
+    Args:
+        route: the path with names in braces, never a name.
+        started: on `time.perf_counter`, in seconds.
+        result: the HTTP status; or `timeout`, or `no-answer`.
+    """
+
+    api: Literal["kubernetes", "argo"]
+    method: str
+    route: str
+    started: float
+    seconds: float
+    result: str
+
+
 @dataclass(slots=True)
 class Budget:
     """The time that one event may take, and the calls that it took.
 
     Args:
         deadline: on the monotonic clock, in seconds.
+        made: the calls that have come to their end.
     """
 
     deadline: float
     calls: int = 0
+    made: list[ApiCall] = field(default_factory=list)
 
     @classmethod
     def of(cls, seconds: float) -> Budget:
@@ -89,6 +108,13 @@ class Budget:
             raise Unavailable("The time for this event is used up.")
         self.calls += 1
         return timeout
+
+    def note(self, api: Literal["kubernetes", "argo"], method: str, route: str, started: float, result: str) -> None:
+        """A call has come to its end.
+
+        Args: as in ApiCall.
+        """
+        self.made.append(ApiCall(api, method, route, started, time.perf_counter() - started, result))
 
 
 @dataclass(slots=True)
@@ -127,6 +153,7 @@ class Api:
 
         timeout = budget.take(seconds or self.call_timeout)
         deadline = time.monotonic() + timeout
+        started, result = time.perf_counter(), "no-answer"
         # param_serialize escapes names and values, and refreshes the service account's token.
         _, url, sent_headers, _, _ = self.client.param_serialize(
             method,
@@ -146,9 +173,14 @@ class Api:
                 timeout=urllib3.Timeout(total=timeout),
                 preload_content=False,
             )
-            return response.status, read_within(deadline, response), response.headers
+            content = read_within(deadline, response)
+            result = str(response.status)
         except (urllib3.exceptions.HTTPError, OSError) as error:
+            result = kind_of(error)
             raise _NoAnswer(cause_of(error)) from None
+        finally:
+            budget.note("kubernetes", method, path, started, result)
+        return response.status, content, response.headers
 
 
 @dataclass(slots=True)
@@ -300,6 +332,12 @@ def cause_of(error: Exception) -> str:
     """The cause of a network error, without the object addresses that urllib3 puts into it."""
     cause = getattr(error, "reason", None) or error
     return f"{type(cause).__name__}: {' '.join(str(cause).split(': ', 1)[-1].split())[:200]}"
+
+
+def kind_of(error: Exception) -> str:
+    """A network error -> the result of its call."""
+    # Of urllib3's, those that are no TimeoutError have the word in their name.
+    return "timeout" if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ else "no-answer"
 
 
 def _parse(status: int, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:

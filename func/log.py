@@ -1,55 +1,76 @@
-"""One JSON line for each event: what came of it, never a body or a secret."""
+"""One JSON line for each event: what came of it, never a body or a secret.
+
+The fields are those of OpenTelemetry's log data model, the attributes those of its conventions where there are any.
+Source: https://opentelemetry.io/docs/specs/otel/logs/data-model/ and https://opentelemetry.io/docs/specs/semconv/
+"""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
-from func.core.outcomes import Answer
+if TYPE_CHECKING:
+    from func.seen import Seen, Trace
 
 _PROBLEMS = frozenset({"unavailable", "forbidden"})
+Severity = Literal["INFO", "WARN", "ERROR"]
 
 
-def log_answer(
-    answer: Answer, *, milliseconds: float, api_calls: int, cold_start: bool, to: TextIO | None = None
-) -> None:
+def log_event(seen: Seen, trace: Trace | None, to: TextIO | None = None) -> None:
     """Write the line for one event.
 
     Args:
-        milliseconds: from the first byte of the request to the answer.
-        api_calls: to Kubernetes and Argo Server.
-        cold_start: it was the first event of this process.
+        trace: the span that it was handled in, or the one that it came from.
         to: standard error where None.
     """
+    answer = seen.answer
     event, task, workflow = answer.event, answer.task, answer.workflow
-    line = {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "level": "error" if answer.outcome in _PROBLEMS else "info",
-        "outcome": answer.outcome,
-        "reason": answer.sentence,
-        "status": answer.status,
-        "event": event.id if event else None,
-        "type": event.type if event else None,
-        "task": task.id if task else None,
-        "repository": task.repository if task else None,
-        "workflow": f"{workflow.namespace}/{workflow.name}" if workflow else None,
-        "gate": answer.gate,
-        "node": answer.node,
-        "would": answer.would,
-        "milliseconds": round(milliseconds, 1),
-        "api_calls": api_calls,
-        "cold_start": cold_start,
+    attributes = {
+        "taskgate.outcome": answer.outcome,
+        "taskgate.would": answer.would,
+        "http.response.status_code": answer.status,
+        "cloudevents.event_id": event.id if event else None,
+        "cloudevents.event_type": event.type if event else None,
+        "cloudevents.event_source": event.source if event else None,
+        "taskgate.task.id": task.id if task else None,
+        "taskgate.task.repository": task.repository if task else None,
+        "k8s.namespace.name": workflow.namespace if workflow else None,
+        "taskgate.workflow.name": workflow.name if workflow else None,
+        "taskgate.gate": answer.gate,
+        "taskgate.node": answer.node,
+        "taskgate.duration": round(seen.seconds, 4),
+        "taskgate.api_calls": len(seen.calls),
+        "faas.coldstart": seen.cold_start,
     }
-    stream = to or sys.stderr
-    stream.write(json.dumps({name: value for name, value in line.items() if value is not None}) + "\n")
-    stream.flush()
+    log_line("ERROR" if answer.outcome in _PROBLEMS else "INFO", answer.sentence, attributes, trace, to)
 
 
-def log_error(message: str, to: TextIO | None = None) -> None:
-    """Write a line about something that is no event, for instance a defect of ours with its traceback."""
-    line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": "error", "message": message}
+def log_line(
+    severity: Severity,
+    body: str,
+    attributes: Mapping[str, object],
+    trace: Trace | None = None,
+    to: TextIO | None = None,
+) -> None:
+    """Write one line.
+
+    Args:
+        body: a sentence for a person.
+        attributes: those that are None are left out.
+        trace: the span that it is about.
+        to: standard error where None.
+    """
+    line: dict[str, object] = {
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "severity_text": severity,
+        "body": body,
+        "attributes": {name: value for name, value in attributes.items() if value is not None},
+    }
+    if trace:
+        line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
     stream = to or sys.stderr
     stream.write(json.dumps(line) + "\n")
     stream.flush()

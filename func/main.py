@@ -11,6 +11,7 @@ from starlette.responses import Response
 from func.start import start
 
 _function = start(os.environ)
+_function.ready()
 
 
 @functions_framework.aio.http

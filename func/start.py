@@ -9,6 +9,7 @@ from func.http import THREADS, Function
 from func.kube import Api, KubernetesError, TokenReviews, Workflows, connect
 from func.pipeline import Pipeline
 from func.settings import SettingError, Settings, read_settings
+from func.telemetry import Telemetry
 
 
 def start(environment: Mapping[str, str]) -> Function:
@@ -20,7 +21,7 @@ def start(environment: Mapping[str, str]) -> Function:
         settings = read_settings(environment)
         api = connect(settings.kubeconfig, THREADS)
         pipeline = build_pipeline(settings, api, writes=settings.mode == "open")
-        return Function(pipeline, _gatekeeper(settings, api))
+        return Function(pipeline, _gatekeeper(settings, api), Telemetry(settings.rules.gates))
     except (SettingError, KubernetesError) as error:
         raise SystemExit(f"taskgate: {error}") from None
 

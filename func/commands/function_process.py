@@ -15,7 +15,7 @@ from typing import Self
 import func
 from func.commands.output import Problem
 
-_LISTENS = re.compile(r"Taskgate listens on (http://\S+)")
+_LISTENS = re.compile(r'Taskgate listens on (http://[^\s"]+)')
 _STOP_SECONDS = 15  # a little more than the function takes to finish what it has begun
 # What would make it another function than the one that was asked for, or lead it past loopback.
 _NOT_INHERITED = re.compile(
@@ -93,7 +93,7 @@ class FunctionProcess:
     def _read(self) -> None:
         assert self._process.stderr  # noqa: S101 - a pipe, as asked for above
         for line in self._process.stderr:
-            match = _LISTENS.match(line)
+            match = _LISTENS.search(line)
             if match and not self.url:
                 self.url = match[1]
                 self._listens.set()

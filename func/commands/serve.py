@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
 from func.listening import listen
+from func.log import log_line
 
 _GRACE_SECONDS = 10  # for events in work after SIGTERM; each takes 5 s at most
 
@@ -48,5 +50,14 @@ def serve(port: int, host: str, config: Path | None) -> None:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
-    click.echo(f"Taskgate listens on http://{host}:{listener.getsockname()[1]}", err=True)
+    _say(host, listener.getsockname()[1])
     server.run(sockets=[listener])
+
+
+def _say(host: str, port: int) -> None:
+    """A sentence for people, and a line of the log like all others for those who collect it."""
+    said = f"Taskgate listens on http://{host}:{port}"
+    if sys.stderr.isatty():
+        click.echo(said, err=True)
+    else:
+        log_line("INFO", said, {"server.address": host, "server.port": port})

@@ -108,7 +108,14 @@ def _check(attributes: Mapping[str, Any], data: object) -> Incoming:
                 "invalid",
                 f"The attribute {name} is missing, empty, no text, longer than {_MAX_ATTRIBUTE} or not printable.",
             )
-    ref = EventRef(attributes["id"], attributes["type"], attributes["source"])
+    # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md
+    traceparent = attributes.get("traceparent")
+    ref = EventRef(
+        attributes["id"],
+        attributes["type"],
+        attributes["source"],
+        traceparent if isinstance(traceparent, str) else None,
+    )
     subject = attributes.get("subject")
     if subject is not None and not isinstance(subject, str):
         raise No("invalid", "The attribute subject is no text.", event=ref)

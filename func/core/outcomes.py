@@ -69,11 +69,16 @@ def _one_line(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EventRef:
-    """The CloudEvent that an answer is about."""
+    """The CloudEvent that an answer is about.
+
+    Args:
+        traceparent: as it came, valid or not.
+    """
 
     id: str
     type: str
     source: str
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

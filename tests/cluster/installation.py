@@ -95,8 +95,8 @@ class Installation:
         """The outcomes that the function gave to these deliveries, in order."""
         said: dict[str, list[str]] = {delivery: [] for delivery in deliveries}
         for answer in self.function.answers():
-            if answer.get("event") in said:
-                said[answer["event"]].append(answer["outcome"])
+            if answer.get("cloudevents.event_id") in said:
+                said[answer["cloudevents.event_id"]].append(answer["taskgate.outcome"])
         return said
 
     def dead_letters(self) -> list[Object]:

@@ -102,9 +102,10 @@ class Pod:
         return answer.status, json.loads(answer.data)
 
     def answers(self) -> list[dict[str, Any]]:
-        """What it has logged of each event, since it was first started."""
+        """What it has logged of each event, since it was first started: the attributes, and `timestamp`."""
         lines = (line for line in self.process.log.read_text().splitlines() if line.startswith("{"))
-        return [answer for answer in map(json.loads, lines) if "outcome" in answer]
+        told = ({"timestamp": line["timestamp"], **line["attributes"]} for line in map(json.loads, lines))
+        return [answer for answer in told if "taskgate.outcome" in answer]
 
     def _ready(self) -> bool | None:
         try:

@@ -102,7 +102,9 @@ def test_without_the_functions_token_events_are_dead_letters(sensor_with: Instal
     installation.deliver(payloads.approved(**of(3)), "unknown-sender")
     assert [letter["id"] for letter in letters_of(installation)] == ["unknown-sender"]
     said = installation.function.answers()[asked:]
-    assert [(answer["status"], answer["outcome"]) for answer in said] == [(401, "invalid")] * TRIES
+    assert [(answer["http.response.status_code"], answer["taskgate.outcome"]) for answer in said] == [
+        (401, "invalid")
+    ] * TRIES
     assert installation.open_gates() == before
     installation.wait_until_done()
 

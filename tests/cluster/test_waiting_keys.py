@@ -88,7 +88,7 @@ def park_and_release(installation: Installation, task: int, nodes: int) -> tuple
 
     def opened() -> datetime | None:
         answers = installation.function.answers()[said:]
-        times = [answer["time"] for answer in answers if answer["outcome"] == "opened"]
+        times = [answer["timestamp"] for answer in answers if answer["taskgate.outcome"] == "opened"]
         return datetime.fromisoformat(times[0]) if times else None
 
     took = (wait_for("the gate to be open", opened) - reached).total_seconds()

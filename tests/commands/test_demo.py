@@ -91,7 +91,7 @@ def test_stays_up_for_curl_and_ends_all_it_started(tmp_path: Path) -> None:
         for address in (url, f"{cluster}/version"):
             with pytest.raises(urllib3.exceptions.MaxRetryError):
                 pool.request("GET", address, retries=urllib3.Retry(0))
-    assert any('"outcome": "opened"' in line for line in demo.errors)
+    assert any('"taskgate.outcome": "opened"' in line for line in demo.errors)
 
 
 def test_anything_else_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ def test_a_dead_letter_opens_its_gate_once(
     assert "1 of 1 delivered: 1 duplicate." in again.output
     document = cluster.store.get(WORKFLOWS, *stored.key).document
     assert gate_node(document, "wait-pr-approved")["phase"] == "Succeeded"
-    assert [json.loads(line)["event"] for line in said] == ["d-3", "d-3"]
+    assert [json.loads(line)["attributes"]["cloudevents.event_id"] for line in said] == ["d-3", "d-3"]
 
 
 def test_ctrl_c_loses_nothing(function: Function, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

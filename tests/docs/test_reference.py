@@ -29,12 +29,6 @@ def test_all_settings() -> None:
     assert named | {"PORT"} == rows
 
 
-def test_all_fields_of_the_log() -> None:
-    fields = set(re.findall(r'^        "(\w+)": ', (ROOT / "func/log.py").read_text(), re.MULTILINE))
-    named = {word for row in table(REFERENCE, "field") for word in re.findall(r"`(\w+)`", row[0])}
-    assert fields == named
-
-
 def test_the_start_page_counts_the_outcomes() -> None:
     assert f"one of {len(OUTCOMES)} words" in (DOCS / "README.md").read_text()
 

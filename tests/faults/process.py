@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -105,8 +106,8 @@ class Served:
         assert self._process.stderr
         for line in self._process.stderr:
             self.log.append(line)
-            if line.startswith("Taskgate listens on "):
-                self.port = int(line.rsplit(":", 1)[1])
+            if "Taskgate listens on " in line:
+                self.port = json.loads(line)["attributes"]["server.port"]
                 self._listens.set()
             elif "Traceback" in line:
                 self.tracebacks.append(line)

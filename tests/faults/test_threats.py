@@ -109,12 +109,12 @@ def test_a_repository_whose_label_is_the_same_is_ignored_where_the_rules_name_ou
 
 
 def test_what_comes_from_outside_makes_no_line_of_the_log(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    lies = '\n{"level": "info", "outcome": "opened", "gate": "wait-pr-approved"}\n\x1b[2J'
+    lies = '\n{"severity_text": "INFO", "attributes": {"taskgate.outcome": "opened"}}\n\x1b[2J'
     site.send(cloudevent_structured(approved(by=f"x{lies}", labels=[f"task-3{lies}"], branch=f"task-3{lies}")))
     site.send(cloudevent_structured(approved(), delivery=f"id{lies}"))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert {json.loads(line)["outcome"] for line in lines} <= {"ignored", "refused", "invalid"}
+    assert {json.loads(line)["attributes"]["taskgate.outcome"] for line in lines} <= {"ignored", "refused", "invalid"}
     assert "\x1b" not in "".join(lines)
 
 

@@ -116,9 +116,9 @@ def test_the_log_line_tells_the_calls(site: Site, capsys: pytest.CaptureFixture[
     site.send(cloudevent_structured(approved(title="$(rm -rf /) secret-title")))
     (line,) = capsys.readouterr().err.splitlines()
     told = json.loads(line)
-    assert told["outcome"] == "opened"
-    assert told["api_calls"] == 2
-    assert told["cold_start"] is True
-    assert told["task"] == "3"
-    assert told["workflow"] == "agent-platform/play-task-3-workflow"
+    assert told["attributes"]["taskgate.outcome"] == "opened"
+    assert told["attributes"]["taskgate.api_calls"] == 2
+    assert told["attributes"]["faas.coldstart"] is True
+    assert told["attributes"]["taskgate.task.id"] == "3"
+    assert told["attributes"]["taskgate.workflow.name"] == "play-task-3-workflow"
     assert "secret-title" not in line

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -38,9 +37,8 @@ def serving(kubeconfig: Path, **settings: str) -> Iterator[tuple[str, subprocess
         try:
             assert process.stderr
             line = process.stderr.readline()
-            listening = re.search(r"http://\S+", line)
-            assert listening, line
-            yield listening[0], process
+            said = json.loads(line)
+            yield said["body"].removeprefix("Taskgate listens on "), process
         finally:
             process.kill()
 
@@ -75,8 +73,13 @@ def test_the_process_opens_one_gate_among_many(cluster: EmbeddedCluster, tmp_pat
         assert process.wait(20) is not None
         assert process.stderr
         lines = [json.loads(line) for line in process.stderr.read().splitlines()]
-    assert [line["outcome"] for line in lines] == ["opened", "duplicate", "already-open", "invalid"]
-    assert [line["cold_start"] for line in lines] == [True, False, False, False]
+    assert [line["attributes"]["taskgate.outcome"] for line in lines] == [
+        "opened",
+        "duplicate",
+        "already-open",
+        "invalid",
+    ]
+    assert [line["attributes"]["faas.coldstart"] for line in lines] == [True, False, False, False]
     changed = {name for name, workflow in site.everything().items() if workflow != before[name]}
     assert changed == {"agent-platform/play-task-3-workflow"}
 
