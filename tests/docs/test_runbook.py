@@ -1,0 +1,243 @@
+"""Every command of the runbook runs after its incident has happened, and answers what the runbook shows.
+
+Incidents are real: the function's pod with the rights of the manifests, a real API server. `kubectl logs` needs a
+kubelet; the function's own log stands for it. Times and ages are compared as such.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import payloads
+from tests.cluster.api_client import JSON_PATCH
+from tests.cluster.api_server import RealApiServer
+from tests.cluster.argo_events import Object
+from tests.cluster.fixtures import CRDS, running_api_server
+from tests.cluster.installation import OURS, SECRETS_PATH, TOKEN, install
+from tests.cluster.pod import Pod
+from tests.cluster.processes import Processes, free_port, wait_for
+from tests.commands.events import cloudevent, dead_letter
+from tests.docs.markdown import DOCS, ROOT, blocks, sections
+from tests.fleet import NAMESPACE, recorded, waiting_workflow
+
+TEXT = (DOCS / "runbook.md").read_text()
+END = "--- end of answer ---"
+KUBECTL = """#!/bin/bash
+case " $* " in *" logs "*) cat "$FUNCTION_LOG" ;; *) exec {kubectl} "$@" ;; esac
+"""
+# Headings that alerts link to.
+ANCHORS = [
+    "a-gate-does-not-open", "a-wrong-person", "dead-letters-grow", "401", "403", "503", "argo-waits-10-seconds"
+]  # fmt: skip
+BINDING = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings/taskgate"
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "workflow-controller"},
+    "spec": {
+        "selector": {"matchLabels": {"app": "workflow-controller"}},
+        "template": {
+            "metadata": {"labels": {"app": "workflow-controller"}},
+            "spec": {"containers": [{"name": "workflow-controller", "image": "argo"}]},
+        },
+    },
+}
+
+
+class Incidents:
+    """What went wrong before somebody opens the runbook."""
+
+    def __init__(self, api: RealApiServer, pod: Pod) -> None:
+        self.api = api
+        self.pod = pod
+        self.now = datetime.now(UTC).replace(microsecond=0)
+
+    def create(self, *workflows: dict[str, Any]) -> None:
+        for workflow in workflows:
+            metadata = {name: workflow["metadata"].get(name, {}) for name in ("name", "labels", "annotations")}
+            self.api.admin.must("POST", OURS, {**workflow, "metadata": metadata})
+
+    def send(self, delivery: str, payload: dict[str, Any], token: str = TOKEN) -> str:
+        event = payloads.cloudevent_structured(payload, delivery=delivery)
+        _, answer = self.pod.post(event, token)
+        return str(answer["outcome"])
+
+    def facts(self, task: int, late: int = 0) -> Any:  # noqa: ANN401 - arguments
+        return {"task": task, "number": 120 + task, "happened": self.now + timedelta(seconds=late)}
+
+    def gate(self) -> None:
+        """Task 7: by somebody who may not, and of an old commit. Task 8: a push took the key before the gate came."""
+        self.create(waiting_workflow(7), waiting_workflow(8, "wait-ready-for-qa"))
+        assert self.send("delivery-1", payloads.approved(**self.facts(7), by="mallory")) == "refused"
+        assert self.send("delivery-2", payloads.approved(**self.facts(7), reviewed="0" * 40)) == "refused"
+        assert self.send("delivery-3", payloads.approved(**self.facts(8))) == "parked"
+        assert self.send("delivery-4", payloads.synchronize(**self.facts(8, 1))) == "withdrawn"
+        status = waiting_workflow(8)["status"]
+        patch = [{"op": "replace", "path": "/status/nodes", "value": status["nodes"]}]
+        assert (
+            self.api.admin.request("PATCH", f"{OURS}/play-task-8-workflow", patch, content_type=JSON_PATCH).status
+            == 200
+        )
+
+    def person(self) -> None:
+        """Task 11 was opened."""
+        self.create(waiting_workflow(11))
+        assert self.send("delivery-5", payloads.approved(**self.facts(11))) == "opened"
+
+    def dead_letters(self) -> None:
+        """Task 12's Workflow is offloaded, and the event of task 13 was not taken."""
+        offloaded = recorded("offloaded-nodes")
+        offloaded["metadata"]["labels"] |= {"task-id": "12", "repository": "5dlabs-cto"}
+        offloaded["metadata"]["name"] = "play-task-12-workflow"
+        self.create(offloaded, waiting_workflow(13))
+        assert self.send("delivery-6", payloads.approved(**self.facts(12))) == "unavailable"
+        letter = dead_letter(cloudevent(payloads.approved(**self.facts(13)), delivery="delivery-7"))
+        self.api.admin.must("POST", "/api/v1/namespaces/taskgate/configmaps", letter)
+
+    def unknown(self) -> None:
+        """The Secret was changed in one half."""
+        self.api.admin.must("DELETE", f"{SECRETS_PATH}/taskgate-token")
+        secret = {"metadata": {"name": "taskgate-token"}, "stringData": {"token": TOKEN, "authorization": "Bearer old"}}
+        self.api.admin.must("POST", SECRETS_PATH, secret)
+        assert self.send("delivery-8", payloads.approved(**self.facts(7)), "old") == "invalid"
+
+    def rights(self) -> None:
+        """The RoleBinding is gone."""
+        self.api.admin.must("DELETE", BINDING)
+        forbidden = lambda: self.send("delivery-9", payloads.approved(**self.facts(7))) == "forbidden" or None  # noqa: E731
+        wait_for("the rights to be gone", forbidden)
+
+    def controller(self) -> None:
+        """As Argo is installed."""
+        self.api.create_namespace("argo")
+        self.api.admin.must("POST", "/apis/apps/v1/namespaces/argo/deployments", DEPLOYMENT)
+
+
+@pytest.fixture
+def api(
+    tools: Path, processes: Processes, tmp_path: Path, argo_events_manifests: list[Object]
+) -> Iterator[RealApiServer]:
+    with running_api_server(tools, processes, tmp_path / "api") as server:
+        crds = [*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml"))]
+        install(server, crds, argo_events_manifests)
+        yield server
+
+
+@pytest.fixture
+def pod(processes: Processes, api: RealApiServer, tmp_path: Path, argo_events_manifests: list[Object]) -> Iterator[Pod]:
+    running = Pod(processes, tmp_path / "pod", api, argo_events_manifests)
+    running.start()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def shell(api: RealApiServer, pod: Pod, tools: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    programs, checkout = tmp_path / "programs", tmp_path / "checkout"
+    programs.mkdir()
+    for name, text in (
+        ("kubectl", KUBECTL.format(kubectl=tools / "kubectl")),
+        ("taskgate", f'#!/bin/bash\nPYTHONPATH={ROOT} exec {sys.executable} -m func "$@"\n'),
+    ):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    shutil.copytree(DOCS, checkout / "docs")
+    started = subprocess.Popen(
+        ["bash"],
+        cwd=checkout,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "KUBECONFIG": str(api.kubeconfig),
+            "FUNCTION_LOG": str(pod.process.log),
+            "LC_ALL": "C",
+        },
+        start_new_session=True,
+    )
+    yield started
+    os.killpg(started.pid, signal.SIGTERM)
+    started.communicate()
+
+
+def run(shell: subprocess.Popen[str], command: str) -> str:
+    """What a command says."""
+    assert shell.stdin
+    assert shell.stdout
+    shell.stdin.write(f"{command}\necho; echo {shlex.quote(END)}\n")
+    shell.stdin.flush()
+    lines = []
+    while (line := shell.stdout.readline()) != f"{END}\n":
+        assert line, f"the shell ended at: {command}"
+        lines.append(line)
+    return "".join(lines).strip()
+
+
+def examples(text: str) -> Iterator[tuple[str, str]]:
+    """(command, shown answer) in order; what is pasted into a shell has no answer."""
+    for language, block in blocks(text):
+        if language == "sh":
+            yield block.strip(), ""
+        elif language == "console":
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, _, answer = part.partition("\n")
+                yield command, answer.strip()
+
+
+def timeless(answer: str) -> str:
+    """Without what is another with each run: times, ages, and the name of the pod's port."""
+    answer = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", answer)
+    return re.sub(r"\((?:\d+[dhms])+\)", "(AGE)", answer)
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is needed")
+def test_the_runbook(shell: subprocess.Popen[str], api: RealApiServer, pod: Pod) -> None:
+    incidents = Incidents(api, pod)
+    happen: dict[str, Callable[[], None]] = {
+        "a-gate-does-not-open": incidents.gate,
+        "a-wrong-person": incidents.person,
+        "dead-letters-grow": incidents.dead_letters,
+        "401": incidents.unknown,
+        "403": incidents.rights,
+        "argo-waits-10-seconds": incidents.controller,
+    }
+    port = free_port()
+    different = []
+    for section in sections(TEXT):
+        happen.get(section.anchor, lambda: None)()
+        for command, shown in examples(section.text):
+            here = command.replace("--port 8080", f"--port {port}").replace(
+                "taskgate replay ", f"taskgate replay --to http://127.0.0.1:{port} "
+            )
+            answer = run(shell, here)
+            if "taskgate serve" in command:
+                run(shell, f"curl -s --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1:{port}/healthz")
+                continue
+            if timeless(answer) != timeless(shown):
+                different.append(f"$ {command}\n{answer}")
+    assert different == []
+
+
+def test_the_headings_that_alerts_link_to() -> None:
+    assert [section.anchor for section in sections(TEXT)][1:] == ANCHORS
+
+
+def test_each_section_says_what_answers_mean_and_what_to_do() -> None:
+    for section in sections(TEXT)[1:]:
+        assert "```console" in section.text
+        assert "| do |" in section.text
