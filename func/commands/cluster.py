@@ -26,6 +26,12 @@ def cluster(port: int, loads: tuple[str, ...], kubeconfig: Path, no_controller: 
     moves Workflows of suspend steps on as Argo's controller does. It asks nobody who they are.
 
     \b
+    Exit codes:
+      0  ended by Ctrl-C or SIGTERM
+      1  a file can't be loaded or written, or the port is taken
+      2  wrong usage
+
+    \b
     Examples:
       taskgate cluster --port 8090 --load workflows/ --kubeconfig kubeconfig
       kubectl --kubeconfig kubeconfig get workflows --all-namespaces

@@ -86,8 +86,8 @@ def _task_needed(verdict: Verdict, rules: Rules) -> str:
     has = " and ".join(f"{place} {places[place] or '(none)'}" for place in rules.task.patterns)
     if verdict.would == "ambiguous":
         return (
-            f"Labels and branch name the same task: take off the label that is wrong. Now it has {has}; "
-            "a branch that is wrong wants a new pull request."
+            f"Labels and branch name the same task; now it has {has}. Take off the label that is wrong, then "
+            f"{_again(event)}: a redelivery has the old labels. A branch that is wrong wants a new pull request."
         )
     fits = [f"{place} that fits {pattern.pattern}" for place, pattern in rules.task.patterns.items()]
     on = f" on {event.facts.pull_request}" if event.facts.pull_request else ""

@@ -22,7 +22,19 @@ def serve(port: int, host: str, config: Path | None) -> None:
     """Run the function: CloudEvents posted to / open gates.
 
     Settings come from the environment: KUBECONFIG, TASKGATE_CONFIG, TASKGATE_AUTH, TASKGATE_TOKEN_FILE,
-    TASKGATE_MODE, ARGO_SERVER, ARGO_SERVER_TOKEN_FILE.
+    TASKGATE_MODE, ARGO_SERVER, ARGO_SERVER_TOKEN_FILE. It ends by SIGTERM or Ctrl-C, after the events in work.
+
+    \b
+    Exit codes:
+      1    a setting is wrong (the one line names it), the port is taken, or Ctrl-C
+      2    wrong usage
+      143  ended by SIGTERM
+
+    \b
+    Examples:
+      KUBECONFIG=~/.kube/config taskgate serve
+      taskgate serve --port 8081 --config gates.yaml
+      TASKGATE_MODE=observe taskgate serve        # decides and logs, writes nothing
     """
     if config:
         os.environ["TASKGATE_CONFIG"] = str(config)

@@ -19,6 +19,10 @@ from func.core.values import parse_time, show_time
 from func.core.workflows import PARKED_LABEL, STATE_ANNOTATION, Node, Workflow
 
 _LOG = "kubectl -n taskgate logs -l serving.knative.dev/service=taskgate -c taskgate --tail=-1"
+# Fields of the log's lines, as jq names them.
+_TASK, _EVENT, _OUTCOME = (
+    f'.attributes."{name}"' for name in ("taskgate.task.id", "cloudevents.event_id", "taskgate.outcome")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +379,7 @@ def _steps(story: Story, workflow: Workflow, rules: Rules) -> Iterator[tuple[str
     if not waits:
         yield "What it is busy with", f"argo get {where}"
         return
-    task = shlex.quote(f'select(.task == "{story.task}")')
+    task = shlex.quote(f'select({_TASK} == "{story.task}") | [{_EVENT}, {_OUTCOME}, .body]')
     yield "What came for its task", f"{_LOG} | grep '^{{' | jq -c {task}"
     kinds = [event.partition(".")[0] for one in waits for way in rules.gates.get(one.gate, ()) for event in way.event]
     kind = kinds[0] if kinds else "pull_request"

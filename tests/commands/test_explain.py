@@ -60,7 +60,11 @@ def test_what_waits_and_what_is_taken_back_is_a_yes_too(cluster: EmbeddedCluster
         (payloads.dismissed() | {"action": "edited"}, "rule", "review approved opens wait-pr-approved"),
         (payloads.push("refs/heads/task-9-fix"), "rule", "one of the events that the rules know: pull_request.opened"),
         (payloads.approved(task=None), "task", "Put the label of its task on 5dlabs/cto#123"),
-        (payloads.approved(labels=["task-1", "task-2"]), "task", "take off the label that is wrong"),
+        (
+            payloads.approved(labels=["task-1", "task-2"]),
+            "task",
+            "Take off the label that is wrong, then 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again",
+        ),
         (payloads.approved(head_repository="octocat/cto"), "fork", "`forks: true`"),
         (
             payloads.approved(by="octocat"),

@@ -78,6 +78,7 @@ def test_where_it_waits_since_when_and_for_what(cluster: EmbeddedCluster, told: 
     assert "names task 3" in second
     runs = [step["run"] for step in story["next"]]
     assert "taskgate explain payload.json --github-event pull_request_review" in runs
+    assert any("""'select(.attributes."taskgate.task.id" == "3") | [""" in run for run in runs)
     assert f"argo resume -n agent-platform {NAME} --node-field-selector id={node}" in runs
     assert {request.method for request in cluster.requests} == {"GET"}
 
