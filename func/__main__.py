@@ -32,7 +32,14 @@ _CONTEXT = {
     "color": False if os.environ.get("NO_COLOR") else None,
 }
 _EPILOG = """\b
-Completion of commands and options, for bash (or zsh_source, fish_source):
+Examples:
+  taskgate demo                                    # what it does, on this machine alone
+  taskgate waiting                                 # which tasks stand at which gates
+  taskgate explain --workflow play-task-7-workflow # why does this one stand?
+  taskgate explain payload.json                    # why did this event do nothing?
+
+\b
+Completion, for bash (or zsh_source, fish_source):
   eval "$(_TASKGATE_COMPLETE=bash_source taskgate)"
 """
 

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from func.commands.deciding import Verdict, decide_offline
-from func.commands.output import Problem, Row, clean, output_option, print_json, print_table
-from func.commands.recorded import read_recorded
+from func.commands.output import Problem, Row, clean, output_option, print_json, print_table, progress
+from func.commands.recorded import Recorded, read_recorded
 from func.commands.wording import demands_in_words, event_in_words, person_in_words
 from func.core.rules import ConfigError, Rules, parse_rules
 
@@ -18,7 +18,8 @@ from func.core.rules import ConfigError, Rules, parse_rules
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--events",
-    metavar="FILE|DIR",
+    metavar="FILE|DIR|-",
+    type=click.Path(allow_dash=True),
     help="Recorded events: CloudEvents, GitHub's payloads, lines of them, dead letters; - for standard input.",
 )
 @output_option
@@ -40,7 +41,7 @@ def check(file: Path, events: str | None, output: str) -> None:
       taskgate check gates.yaml --events recorded/ --output json
     """
     rules = _read(file)
-    verdicts = [decide_offline(recorded, rules) for recorded in read_recorded(events)] if events else None
+    verdicts = _decide(read_recorded(events), rules) if events else None
     if output == "json":
         shown: dict[str, Any] = {"file": str(file), "rules": rules.model_dump(mode="json", by_alias=True)}
         if verdicts is not None:
@@ -54,6 +55,11 @@ def check(file: Path, events: str | None, output: str) -> None:
     if verdicts is not None:
         click.echo()
         print_table(("EVENT", "WHAT", "TASK", "GATE", "DECISION"), [_decision(verdict) for verdict in verdicts])
+
+
+def _decide(events: list[Recorded], rules: Rules) -> list[Verdict]:
+    with progress(events, len(events), "Deciding") as shown:
+        return [decide_offline(recorded, rules) for recorded in shown]
 
 
 def _read(file: Path) -> Rules:

@@ -12,13 +12,18 @@ from func.commands.output import Problem
 @click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="On loopback; by default a free one.")
 @click.option(
-    "--load", "loads", multiple=True, metavar="PATH...", help="Files or folders to fill it with, JSON or YAML."
+    "--load",
+    "loads",
+    multiple=True,
+    metavar="PATH...",
+    type=click.Path(),
+    help="Files or folders to fill it with, JSON or YAML.",
 )
 @click.option(
     "--kubeconfig", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write, for clients."
 )
 @click.option("--no-controller", is_flag=True, help="Leave Workflows as they are until somebody writes to them.")
-@click.argument("paths", nargs=-1, metavar="")
+@click.argument("paths", nargs=-1, metavar="", type=click.Path())
 def cluster(port: int, loads: tuple[str, ...], kubeconfig: Path, no_controller: bool, paths: tuple[str, ...]) -> None:  # noqa: FBT001 - click's way
     """Run a Kubernetes API on loopback, for trying out.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ import click
 
 from func.commands.approval import EVENTS, GATE, TASK, approved
 from func.commands.function_process import FunctionProcess
-from func.commands.output import Problem, clean, is_quiet, output_option, print_json, print_table, wrap
+from func.commands.output import Problem, clean, output_option, print_json, print_table, progress, wrap
 from func.commands.releases import Releases
 from func.commands.sending import NoReplyError, Reply, Sender
 from func.commands.signals import ended_in_order
@@ -72,6 +71,7 @@ def demo(
     Exit codes:
       0  exactly one gate of exactly one Workflow opened
       1  anything else
+      2  wrong usage
 
     \b
     Examples:
@@ -142,7 +142,7 @@ def _filled_cluster(port: int, tasks: int) -> EmbeddedCluster:
     label = f"Filling the cluster with {tasks} Workflows"
     workflows = fleet(tasks, datetime.now(UTC))
     try:
-        with click.progressbar(workflows, tasks, label, hidden=is_quiet(), file=sys.stderr) as shown:
+        with progress(workflows, tasks, label) as shown:
             return EmbeddedCluster(port, objects=shown)
     except OSError as error:
         hint = "choose another one with --cluster-port, or 0 for a free one"

@@ -9,7 +9,7 @@ import click
 from func.commands import access
 from func.commands.access import config_option, connect_for_people, is_there_a_cluster, settings_for_people
 from func.commands.deciding import NoCluster, Verdict, decide
-from func.commands.explain_workflow import explain_workflow
+from func.commands.explain_workflow import complete_workflow, explain_workflow
 from func.commands.needed import needed
 from func.commands.output import Problem, Row, clean, output_option, print_json, print_table, wrap
 from func.commands.recorded import Recorded, read_recorded
@@ -25,7 +25,9 @@ _FAILURES = ("unavailable", "forbidden")
 
 @click.command()
 @click.argument("file", metavar="[FILE|-]", required=False, type=click.Path(allow_dash=True))
-@click.option("--workflow", metavar="NAME", help="Tell the story of this Workflow instead.")
+@click.option(
+    "--workflow", metavar="NAME", shell_complete=complete_workflow, help="Tell the story of this Workflow instead."
+)
 @click.option("--github-event", metavar="NAME", help="Of a GitHub payload, as in X-GitHub-Event; default: guessed.")
 @config_option
 @output_option
@@ -39,7 +41,7 @@ def explain(
     config: Path | None,
     output: str,
 ) -> None:
-    """What would happen to this event, or what holds this Workflow up, and why?
+    """What would this event do, or why does this Workflow stand?
 
     FILE is a CloudEvent, a payload of GitHub's or a dead letter. Shows each check in order, with its yes or no and what
     was found, and at the first no what would have to be different. Looks at the cluster of KUBECONFIG (or of this pod);

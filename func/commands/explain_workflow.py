@@ -13,10 +13,11 @@ from func.commands.story import GateStory, Story, tell
 from func.core.outcomes import No
 from func.core.rules import Rules
 from func.core.values import show_time
-from func.core.workflows import Workflow, is_finished, read_workflow
-from func.kube import Budget, KubernetesError, NotFound
+from func.core.workflows import UNDER_WAY, Workflow, is_finished, read_workflow
+from func.kube import Budget, KubernetesError, NotFound, Workflows
 from func.pipeline import Pipeline
 
+_COMPLETION_SECONDS = 2.0
 _SECONDS = 30.0  # for all calls; a person waits longer than a Sensor
 
 
@@ -45,6 +46,19 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> Story:
     else:
         _print(story)
     return story
+
+
+def complete_workflow(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names for the shell: Workflows under way, where a cluster answers soon."""
+    try:
+        settings = access.settings_for_people(ctx.params.get("config"))
+        rules = settings.rules.workflows
+        workflows = Workflows(access.connect_for_people(settings), rules.namespace)
+        found = workflows.list_metadata(f"{rules.selector},{UNDER_WAY}", Budget.of(_COMPLETION_SECONDS))
+    except (Problem, No):
+        return []
+    names = (str((item.get("metadata") or {}).get("name")) for item in found)
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 def _read(name: str, pipeline: Pipeline) -> tuple[Workflow, list[str]]:

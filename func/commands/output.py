@@ -6,14 +6,17 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 _GAP = "  "
 _NARROWEST = 8  # characters of a column that was made narrower
+_SEVERAL = 3  # items from which on a bar is shown
+Item = TypeVar("Item")
 
 output_option = click.option(
     "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="For people or scripts."
@@ -108,6 +111,7 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def is_quiet() -> bool:
-    """Nobody watches: no progress bars."""
-    return not sys.stderr.isatty()
+def progress(items: Iterable[Item], length: int, label: str) -> AbstractContextManager[Iterator[Item]]:
+    """The items, with a bar on standard error where somebody watches and there are several."""
+    is_hidden = length < _SEVERAL or not sys.stderr.isatty()
+    return click.progressbar(items, length, label, hidden=is_hidden, file=sys.stderr, show_pos=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from func.commands.output import Problem
+from func.commands.output import Problem, progress
 from func.core.cloudevents import Incoming, read_cloudevent
 from func.core.outcomes import No
 
@@ -70,12 +70,15 @@ def read_recorded(source: str, github_event: str | None = None) -> list[Recorded
 
     Raises: Problem, when it can't be read at all or holds nothing.
     """
-    found = [
-        recorded
-        for name, content in _contents(source)
-        for where, value in _values(name, content)
-        for recorded in _events(where, value, github_event)
-    ]
+    path = Path(source)
+    is_folder = source != "-" and path.is_dir()
+    files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES) if is_folder else [path]
+    found: list[Recorded] = []
+    with progress(files, len(files), "Reading") as shown:
+        for file in shown:
+            name = str(file.relative_to(path)) if is_folder else _named(source)
+            for where, value in _values(name, _content(source, file)):
+                found += _events(where, value, github_event)
     if not found:
         raise Problem(f"{_named(source)} holds no events")
     return found
@@ -85,18 +88,13 @@ def _named(source: str) -> str:
     return "standard input" if source == "-" else source
 
 
-def _contents(source: str) -> Iterator[tuple[str, bytes]]:
+def _content(source: str, file: Path) -> bytes:
     if source == "-":
-        yield _named(source), sys.stdin.buffer.read()
-        return
-    path = Path(source)
-    is_folder = path.is_dir()
-    files = sorted(file for file in path.rglob("*") if file.suffix in _SUFFIXES) if is_folder else [path]
-    for file in files:
-        try:
-            yield str(file.relative_to(path) if is_folder else file), file.read_bytes()
-        except OSError as error:
-            raise Problem(f"{file}: can't be read ({error.strerror})") from None
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Problem(f"{file}: can't be read ({error.strerror})") from None
 
 
 def _values(name: str, content: bytes) -> Iterator[tuple[str, object]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 import click
 
-from func.commands.output import Problem, Row, clean, is_quiet, output_option, print_json, print_table, wrap
+from func.commands.output import Problem, Row, clean, output_option, print_json, print_table, progress, wrap
 from func.commands.recorded import Recorded, read_recorded
 from func.commands.sending import NoReplyError, Reply, Sender
 from func.core.outcomes import No
@@ -23,7 +22,7 @@ _PAUSE, _LONGEST_PAUSE = 2.0, 30.0  # seconds, where a 503 does not say how long
 
 
 @click.command()
-@click.argument("file", metavar="FILE|-")
+@click.argument("file", metavar="FILE|-", type=click.Path(allow_dash=True))
 @click.option("--to", default="http://127.0.0.1:8080", show_default=True, metavar="URL", help="Of the function.")
 @click.option("--token-file", type=click.Path(dir_okay=False, path_type=Path), help="Its first token goes along.")
 @click.option(
@@ -159,9 +158,7 @@ def _check_writable(file: Path) -> None:
 
 def _send_all(events: list[Recorded], sender: Sender) -> list[_Result]:
     results: list[_Result] = []
-    with click.progressbar(
-        _results(events, sender), len(events), "Sending", hidden=is_quiet(), file=sys.stderr, show_pos=True
-    ) as shown:
+    with progress(_results(events, sender), len(events), "Sending") as shown:
         results.extend(shown)
     return results
 

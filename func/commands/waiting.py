@@ -17,10 +17,9 @@ from func.core.outcomes import No
 from func.core.rules import Rules
 from func.core.state import Key, State, read_state
 from func.core.values import parse_time, show_time
-from func.core.workflows import Workflow, read_workflow
+from func.core.workflows import UNDER_WAY, Workflow, read_workflow
 from func.kube import KubernetesError, NotFound, Workflows
 
-_UNDER_WAY = "workflows.argoproj.io/completed!=true"
 _SHOWN = ("waiting", "claimed", "withdrawn")  # a used key has done its work
 
 
@@ -48,7 +47,7 @@ def waiting(config: Path | None, output: str) -> None:
     rules = settings.rules
     workflows = Workflows(connect_for_people(settings), rules.workflows.namespace)
     try:
-        found = [_read(raw) for raw in workflows.list_all(f"{rules.workflows.selector},{_UNDER_WAY}")]
+        found = [_read(raw) for raw in workflows.list_all(f"{rules.workflows.selector},{UNDER_WAY}")]
     except NotFound as error:
         raise Problem(f"this cluster has no Workflows: {error}") from None
     except KubernetesError as error:

@@ -22,6 +22,7 @@ from func.core.values import parse_time
 STATE_ANNOTATION = "taskgate.dev/state"
 PARKED_LABEL = "taskgate.dev/parked"
 _COMPLETED_LABEL = "workflows.argoproj.io/completed"
+UNDER_WAY = f"{_COMPLETED_LABEL}!=true"  # a label selector
 _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 _MAX_NODES_BYTES = 64 * 1024 * 1024  # a Workflow is 1 MiB compressed at most; JSON of nodes packs about 20:1
 
