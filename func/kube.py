@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from func.core.outcomes import No
@@ -154,16 +153,16 @@ class Api:
         timeout = budget.take(seconds or self.call_timeout)
         deadline = time.monotonic() + timeout
         started, result = time.perf_counter(), "no-answer"
-        # param_serialize escapes names and values, and refreshes the service account's token.
-        _, url, sent_headers, _, _ = self.client.param_serialize(
-            method,
-            path,
-            dict(names),
-            query,
-            headers,
-            auth_settings=["BearerToken"],
-        )
         try:
+            # param_serialize escapes names and values, and reads the service account's token again when it changed.
+            _, url, sent_headers, _, _ = self.client.param_serialize(
+                method,
+                path,
+                dict(names),
+                query,
+                headers,
+                auth_settings=["BearerToken"],
+            )
             # The client's own connections, but not its call_api, which writes every body with json.dumps: see `encode`.
             response = self.client.rest_client.pool_manager.request(
                 method,
@@ -385,28 +384,3 @@ def _words(body: bytes) -> str:
         return ""
     message = status.get("message") if isinstance(status, dict) else None
     return " ".join(message.split())[:500] if isinstance(message, str) else ""
-
-
-def connect(kubeconfig: Path | None, connections: int) -> Api:
-    """A client for the cluster that a kubeconfig names, or that this pod runs in.
-
-    Args:
-        kubeconfig: None for the pod's service account.
-        connections: how many are kept open.
-
-    Raises: KubernetesError, one line.
-    """
-    from kubernetes import client, config
-
-    configuration = client.Configuration()
-    try:
-        if kubeconfig is None:
-            config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-        else:
-            config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except Exception as error:  # a kubeconfig can be wrong in ways that the client has no exception for
-        where = f"KUBECONFIG is {kubeconfig}" if kubeconfig else "KUBECONFIG is not set and this is no pod"
-        raise KubernetesError(f"{where}: expected the configuration of a cluster ({cause_of(error)})") from None
-    configuration.connection_pool_maxsize = connections
-    configuration.retries = False  # we know better which calls may be repeated
-    return Api(client.ApiClient(configuration))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from func.auth import Anyone, Gatekeeper, ServiceAccounts, TokenFile
+from func.connection import connect
 from func.http import THREADS, Function
-from func.kube import Api, KubernetesError, TokenReviews, Workflows, connect
+from func.kube import Api, KubernetesError, TokenReviews, Workflows
 from func.pipeline import Pipeline
 from func.settings import SettingError, Settings, read_settings
 from func.telemetry import Telemetry

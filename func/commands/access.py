@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from func.commands.output import Problem
-from func.kube import Api, KubernetesError, connect
+from func.connection import connect
+from func.kube import Api, KubernetesError
 from func.settings import SettingError, Settings, read_settings
 
 _CALL_SECONDS = 15.0  # large Workflows over a slow line; nobody's event waits for it

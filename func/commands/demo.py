@@ -21,9 +21,10 @@ from func.commands.releases import Releases
 from func.commands.sending import NoReplyError, Reply, Sender
 from func.commands.signals import ended_in_order
 from func.commands.standings import TITLES, Comparison
+from func.connection import connect
 from func.embedded import Change, EmbeddedCluster
 from func.embedded.fleet import NAMESPACE, fleet, gates_of
-from func.kube import Workflows, connect
+from func.kube import Workflows
 
 _FUNCTION_PORT, _CLUSTER_PORT = 8080, 8090  # with --stay, so that commands can be copied
 _MOVES_ON_SECONDS = 15.0  # the controller looks at a Workflow long before

@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from functools import cache
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # pydantic reads those of Python 3.12 and later only
+    TypeVar,
+)
 
 from pydantic import (
     BaseModel,
@@ -17,8 +23,10 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    TypeAdapter,
     ValidationError,
 )
+from typing_extensions import TypedDict
 
 from func.core.outcomes import EventRef, No
 from func.core.values import RepositoryName, Time, describe
@@ -102,86 +110,90 @@ class Event:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Read(BaseModel):
-    """Part of a payload: unknown fields are fine, a wrong kind of a known one is named."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
+# Parts of payloads, as far as they are read: other fields are fine, a wrong kind of one of these is named. They are
+# typed dicts, for which pydantic builds one validator in all; a model builds its own, and would delay every start.
 
 
-class _User(_Read):
+class _User(TypedDict):
     login: Name
-    id: Number | None = None
+    id: NotRequired[Number | None]
 
 
-class _Label(_Read):
+class _Label(TypedDict):
     name: StrictStr
 
 
-class _Repository(_Read):
+class _Repository(TypedDict):
     full_name: RepositoryName
 
 
-class _Head(_Read):
+class _Head(TypedDict):
     ref: StrictStr
     sha: Name
-    repo: _Repository | None = None  # null once a fork was deleted
+    repo: NotRequired[_Repository | None]  # null once a fork was deleted
 
 
-class _Base(_Read):
+class _Base(TypedDict):
     ref: Name
     repo: _Repository
 
 
-class _PullRequest(_Read):
+class _PullRequest(TypedDict):
     number: Number
-    title: StrictStr = ""
-    draft: StrictBool | None = None
-    merged: StrictBool | None = None
-    updated_at: Time | None = None
-    labels: tuple[_Label, ...] = ()
+    title: NotRequired[StrictStr]
+    draft: NotRequired[StrictBool | None]
+    merged: NotRequired[StrictBool | None]
+    updated_at: NotRequired[Time | None]
+    labels: NotRequired[tuple[_Label, ...]]
     head: _Head
     base: _Base
 
 
-class _Review(_Read):
+class _Review(TypedDict):
     id: Number
-    user: _User | None = None  # null for a deleted account
+    user: NotRequired[_User | None]  # null for a deleted account
     state: Name
-    commit_id: Name | None = None
-    submitted_at: Time | None = None
+    commit_id: NotRequired[Name | None]
+    submitted_at: NotRequired[Time | None]
 
 
-class _PullRequestPayload(_Read):
+class _PullRequestPayload(TypedDict):
     action: Name
     repository: _Repository
     pull_request: _PullRequest
-    sender: _User | None = None
-    label: _Label | None = None
+    sender: NotRequired[_User | None]
+    label: NotRequired[_Label | None]
 
 
 class _ReviewPayload(_PullRequestPayload):
     review: _Review
 
 
-class _PushPayload(_Read):
+class _PushPayload(TypedDict):
     ref: StrictStr
     repository: _Repository
-    sender: _User | None = None
+    sender: NotRequired[_User | None]
 
 
-class _AnyPayload(_Read):
-    action: Name | None = None
-    sender: _User | None = None
+class _AnyPayload(TypedDict):
+    action: NotRequired[Name | None]
+    sender: NotRequired[_User | None]
 
 
-_Payload = TypeVar("_Payload", bound=BaseModel)
+_Payload = TypeVar("_Payload")
 
 
-def _read(model: type[_Payload], data: Mapping[str, Any]) -> _Payload:
+@cache  # built for the kinds of event that come, when the first one comes
+def _reader(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - mypy takes no type for something hashable
+    return TypeAdapter(kind)
+
+
+def _read(kind: type[_Payload], data: Mapping[str, Any]) -> _Payload:
     try:
-        return model.model_validate(data)
+        payload: _Payload = _reader(kind).validate_python(data)  # type: ignore[arg-type]  # a class is hashable
     except ValidationError as error:
         raise No("invalid", f"The event's {describe(error)}.") from None
+    return payload
 
 
 def github_kind(event_type: str) -> str | None:
@@ -207,53 +219,58 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], no
             return _pull_request(ref, _read(_PullRequestPayload, data), None, happened, data)
         case "pull_request_review":
             payload = _read(_ReviewPayload, data)
-            return _pull_request(ref, payload, payload.review, happened, data)
+            return _pull_request(ref, payload, payload["review"], happened, data)
         case "push":
             return _push(ref, _read(_PushPayload, data), happened, data)
         case None:
             return Event(ref, Facts(name=ref.type, event=ref.id, happened=happened), data=data)
         case kind:
             other = _read(_AnyPayload, data)
-            name = f"{kind}.{other.action}" if other.action else kind
-            return Event(ref, Facts(name=name, event=ref.id, happened=happened, **_person(other.sender)), data=data)
+            action = other.get("action")
+            name = f"{kind}.{action}" if action else kind
+            return Event(
+                ref, Facts(name=name, event=ref.id, happened=happened, **_person(other.get("sender"))), data=data
+            )
 
 
 def _pull_request(
     ref: EventRef, payload: _PullRequestPayload, review: _Review | None, happened: datetime, data: Mapping[str, Any]
 ) -> Event:
-    pull = payload.pull_request
-    repository = payload.repository.full_name
-    origins = {repository.casefold(), pull.base.repo.full_name.casefold()}
-    head_origin = pull.head.repo.full_name.casefold() if pull.head.repo else None
-    labels = [label.name for label in pull.labels]
-    if payload.label and payload.action == "labeled":
-        labels.append(payload.label.name)
-    elif payload.label and payload.action == "unlabeled":
-        labels = [name for name in labels if name != payload.label.name]
+    pull, label = payload["pull_request"], payload.get("label")
+    repository, head = payload["repository"]["full_name"], pull["head"]
+    origins = {repository.casefold(), pull["base"]["repo"]["full_name"].casefold()}
+    head_repository = head.get("repo")
+    head_origin = head_repository["full_name"].casefold() if head_repository else None
+    labels = [each["name"] for each in pull.get("labels", ())]
+    if label and payload["action"] == "labeled":
+        labels.append(label["name"])
+    elif label and payload["action"] == "unlabeled":
+        labels = [name for name in labels if name != label["name"]]
     facts = Facts(
-        name=f"{github_kind(ref.type)}.{payload.action}",
+        name=f"{github_kind(ref.type)}.{payload['action']}",
         event=ref.id,
-        happened=(review.submitted_at if review else None) or pull.updated_at or happened,
-        pull_request=f"{repository}#{pull.number}",
-        **_person(review.user if review else payload.sender),
-        head=review.commit_id if review else pull.head.sha,
-        review=review.id if review else None,
-        verdict=review.state.casefold() if review else None,
-        label=payload.label.name[:_MAX_LABEL] if payload.label else None,
-        merged=pull.merged,
-        draft=pull.draft,
-        base=pull.base.ref,
+        happened=(review.get("submitted_at") if review else None) or pull.get("updated_at") or happened,
+        pull_request=f"{repository}#{pull['number']}",
+        **_person(review.get("user") if review else payload.get("sender")),
+        head=review.get("commit_id") if review else head["sha"],
+        review=review["id"] if review else None,
+        verdict=review["state"].casefold() if review else None,
+        label=label["name"][:_MAX_LABEL] if label else None,
+        merged=pull.get("merged"),
+        draft=pull.get("draft"),
+        base=pull["base"]["ref"],
         fork=origins != {head_origin},
-        fresh=(review.commit_id == pull.head.sha) if review else True,
+        fresh=(review.get("commit_id") == head["sha"]) if review else True,
     )
-    return Event(ref, facts, repository, tuple(labels), pull.head.ref, pull.title, data)
+    return Event(ref, facts, repository, tuple(labels), head["ref"], pull.get("title", ""), data)
 
 
 def _person(user: _User | None) -> dict[str, Any]:
-    return {"person": user.login, "person_id": user.id} if user else {}
+    return {"person": user["login"], "person_id": user.get("id")} if user else {}
 
 
 def _push(ref: EventRef, payload: _PushPayload, happened: datetime, data: Mapping[str, Any]) -> Event:
-    facts = Facts(name="push", event=ref.id, happened=happened, **_person(payload.sender))
-    branch = payload.ref.removeprefix("refs/heads/") if payload.ref.startswith("refs/heads/") else None
-    return Event(ref, facts, payload.repository.full_name, branch=branch, data=data)
+    facts = Facts(name="push", event=ref.id, happened=happened, **_person(payload.get("sender")))
+    where = payload["ref"]
+    branch = where.removeprefix("refs/heads/") if where.startswith("refs/heads/") else None
+    return Event(ref, facts, payload["repository"]["full_name"], branch=branch, data=data)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.cluster.sandboxed import Sandboxed
 from tests.payloads import Request
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-COMMAND = ("-m", "func", "serve")  # the image's, but for the address
+_COMMAND = ("-m", "func", "serve")  # the image's, but for the address
 Reply = tuple[int, dict[str, Any]]  # status, body
 
 
@@ -29,7 +28,6 @@ class Pod:
     Args:
         folder: a new one, for its files.
         manifests: the Service, and the ConfigMaps that it names; Secrets are read from the API server.
-        command: arguments of Python, by default the image's.
     """
 
     def __init__(
@@ -38,7 +36,6 @@ class Pod:
         folder: Path,
         api: RealApiServer,
         manifests: list[Object],
-        command: Sequence[str] = COMMAND,
     ) -> None:
         self._api = api
         self.port = free_port()
@@ -55,7 +52,7 @@ class Pod:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "1",
         }
-        self._sandbox = Sandboxed(processes, "function", folder / "sandbox", [sys.executable, *command], environment)
+        self._sandbox = Sandboxed(processes, "function", folder / "sandbox", [sys.executable, *_COMMAND], environment)
         self.process = self._sandbox.process
         self._show = {path: Path(path) for path in _python()}
         self._folders = {volume["name"]: folder / volume["name"] for volume in self._spec["volumes"]}

@@ -17,7 +17,7 @@ from tests.cluster.argo_events import Object
 from tests.cluster.events import name_of, of
 from tests.cluster.installation import OURS, TOKEN
 from tests.cluster.kubeconfig_function import FunctionWithKubeconfig
-from tests.cluster.pod import COMMAND, Pod, Reply
+from tests.cluster.pod import Pod, Reply
 from tests.cluster.processes import Processes, wait_for
 from tests.fleet import NAMESPACE, gate_node, waiting_workflow
 from tests.manifests.building import build, find
@@ -26,19 +26,6 @@ GATE = "wait-pr-approved"
 BINDINGS = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings"
 ROLE = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/taskgate"
 CLUSTER_ROLES = "/apis/rbac.authorization.k8s.io/v1/{}"
-# The pod's token is read again after a minute; here each time.
-READS_ITS_TOKEN_EACH_TIME = """
-from datetime import timedelta
-from kubernetes.config.incluster_config import InClusterConfigLoader
-from func.__main__ import main
-
-def read(loader, usual=InClusterConfigLoader._read_token_file):
-    loader._token_refresh_period = timedelta()
-    usual(loader)
-
-InClusterConfigLoader._read_token_file = read
-main()
-"""
 
 
 @pytest.fixture
@@ -122,9 +109,7 @@ def test_with_the_right_to_read_alone_it_names_the_one_to_patch(pod: Pod, cluste
 def test_a_token_of_the_api_server_that_expired_is_forbidden_until_a_new_one_is_there(
     processes: Processes, cluster: RealApiServer, tmp_path: Path, argo_events_manifests: list[Object]
 ) -> None:
-    pod = Pod(
-        processes, tmp_path / "pod", cluster, argo_events_manifests, ["-c", READS_ITS_TOKEN_EACH_TIME, *COMMAND[2:]]
-    )
+    pod = Pod(processes, tmp_path / "pod", cluster, argo_events_manifests)
     good = (pod.account / "token").read_text()
     (pod.account / "token").write_text(revoked(cluster, []))
     pod.start()

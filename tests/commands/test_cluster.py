@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from func.kube import Workflows, connect
+from func.connection import connect
+from func.kube import Workflows
 from tests.commands.running import running, taskgate
 from tests.fleet import fleet, write
 

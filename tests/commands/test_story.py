@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from func.connection import connect
 from func.core.cloudevents import read_cloudevent
 from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.kube import Workflows, connect
+from func.kube import Workflows
 from func.pipeline import Case, Pipeline
 from func.settings import read_rules
 from tests import payloads
