@@ -26,6 +26,12 @@ def log_event(seen: Seen, trace: Trace | None, to: TextIO | None = None) -> None
         trace: the span that it was handled in, or the one that it came from.
         to: standard error where None.
     """
+    severity: Severity = "ERROR" if seen.answer.outcome in _PROBLEMS else "INFO"
+    log_line(severity, seen.answer.sentence, attributes_of(seen), trace, to)
+
+
+def attributes_of(seen: Seen) -> dict[str, str | int | float | bool]:
+    """What is known of an event, by the names of OpenTelemetry."""
     answer = seen.answer
     event, task, workflow = answer.event, answer.task, answer.workflow
     attributes = {
@@ -45,7 +51,7 @@ def log_event(seen: Seen, trace: Trace | None, to: TextIO | None = None) -> None
         "taskgate.api_calls": len(seen.calls),
         "faas.coldstart": seen.cold_start,
     }
-    log_line("ERROR" if answer.outcome in _PROBLEMS else "INFO", answer.sentence, attributes, trace, to)
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def log_line(
@@ -59,7 +65,6 @@ def log_line(
 
     Args:
         body: a sentence for a person.
-        attributes: those that are None are left out.
         trace: the span that it is about.
         to: standard error where None.
     """
@@ -67,7 +72,7 @@ def log_line(
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "severity_text": severity,
         "body": body,
-        "attributes": {name: value for name, value in attributes.items() if value is not None},
+        "attributes": attributes,
     }
     if trace:
         line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}

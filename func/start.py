@@ -9,8 +9,8 @@ from func.connection import connect
 from func.http import THREADS, Function
 from func.kube import Api, KubernetesError, TokenReviews, Workflows
 from func.pipeline import Pipeline
-from func.settings import SettingError, Settings, read_settings
-from func.telemetry import Telemetry
+from func.settings import SettingError, Settings, read_pushed, read_settings
+from func.telemetry import Observer, Telemetry
 
 
 def start(environment: Mapping[str, str]) -> Function:
@@ -22,7 +22,8 @@ def start(environment: Mapping[str, str]) -> Function:
         settings = read_settings(environment)
         api = connect(settings.kubeconfig, THREADS)
         pipeline = build_pipeline(settings, api, writes=settings.mode == "open")
-        return Function(pipeline, _gatekeeper(settings, api), Telemetry(settings.rules.gates))
+        telemetry = Telemetry(settings.rules.gates, _observer(environment))
+        return Function(pipeline, _gatekeeper(settings, api), telemetry)
     except (SettingError, KubernetesError) as error:
         raise SystemExit(f"taskgate: {error}") from None
 
@@ -47,3 +48,16 @@ def _gatekeeper(settings: Settings, api: Api) -> Gatekeeper:
     if settings.auth == "kubernetes":
         return ServiceAccounts(TokenReviews(api), settings.pod_namespace)
     return Anyone()
+
+
+def _observer(environment: Mapping[str, str]) -> Observer | None:
+    pushed = read_pushed(environment)
+    if not pushed:
+        return None
+    try:
+        from func import otlp  # 0.1 s of loading: only who asks for it pays for it
+    except ImportError as error:
+        raise SettingError(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is not installed: pip install 'taskgate[otlp]'"
+        ) from None
+    return otlp.connect(pushed)

@@ -19,7 +19,7 @@ _LISTENS = re.compile(r'Taskgate listens on (http://[^\s"]+)')
 _STOP_SECONDS = 15  # a little more than the function takes to finish what it has begun
 # What would make it another function than the one that was asked for, or lead it past loopback.
 _NOT_INHERITED = re.compile(
-    r"(TASKGATE_|ARGO_|KUBE|FUNCTION_|PYTHONPATH$|PYTHONSAFEPATH$|PORT$|.*_PROXY$)", re.IGNORECASE
+    r"(TASKGATE_|ARGO_|KUBE|OTEL_|FUNCTION_|PYTHONPATH$|PYTHONSAFEPATH$|PORT$|.*_PROXY$)", re.IGNORECASE
 )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 from func.metrics import CATALOGUE
+from func.settings import Signal, read_pushed
 from tests.docs.markdown import DOCS, ROOT, table
 
 PAGE = (DOCS / "observe.md").read_text()
@@ -23,3 +25,14 @@ def test_all_fields_and_attributes_of_the_log() -> None:
     ):
         named = [word for row in table(PAGE, head) for word in re.findall(r"`([\w.]+)`", row[0])]
         assert named == fields, head
+
+
+def test_the_variables_of_opentelemetry_that_we_read() -> None:
+    source = (ROOT / "func/settings.py").read_text()
+    named = {word for row in table(PAGE, "variable") for word in re.findall(r"`(OTEL_\w+)`", row[0])}
+    for signal in get_args(Signal):
+        settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+        assert read_pushed(settings) == set(get_args(Signal))
+        assert {f"OTEL_{signal.upper()}_EXPORTER", f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"} <= named
+        assert signal not in read_pushed(settings | {f"OTEL_{signal.upper()}_EXPORTER": "none"})
+    assert set(re.findall(r'"(OTEL_\w+)"', source)) <= named

@@ -184,4 +184,6 @@ def test_nothing_that_only_watchers_need_is_loaded_before_somebody_watches(
     )
     loaded = set(ran.stdout.split())
     assert {"func.metrics", "func.telemetry"} <= loaded
-    assert not [name for name in loaded if name.startswith(("prometheus_client", "opentelemetry", "func.scrape"))]
+    assert not [
+        name for name in loaded if name.startswith(("prometheus_client", "opentelemetry", "func.scrape", "func.otlp"))
+    ]
