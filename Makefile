@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := tests/requirements.lock
 
-.PHONY: demo run test check lint soak mutants lock cluster-tools experiments clean
+.PHONY: demo run test check lint soak mutants bench lock cluster-tools experiments clean
 
 demo: $(VENV)/.ready  ## 100 waiting tasks, one event, one open gate
 	$(BIN)/taskgate demo
@@ -36,6 +36,9 @@ cluster-tools:  ## the real etcd, kube-apiserver, NATS and Argo Events, built fr
 
 experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real components, as a page of the report
 	$(BIN)/python -m tests.experiments
+
+bench: $(VENV)/.ready  ## the function beside its peers, and docs/benchmarks.md; on a quiet machine, 8 to 10 minutes
+	$(BIN)/python -m tests.bench
 
 lock: ## pin anew what the container and the tests install
 	uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header --extra otlp pyproject.toml -o requirements.lock

@@ -1,0 +1,79 @@
+"""Warm: how long one event takes on a kept connection, some at a time, beside what the API server itself takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+
+from tests.bench.api import Waiting
+from tests.bench.contenders import BARE, TASKGATE
+from tests.bench.lab import Lab, drive_all
+from tests.bench.wire import Job, Wire, connect
+
+WARM, LARGE = "warm", "warm, large Workflows"
+# at a time -> events a round
+_EVENTS = {1: 80, 8: 160, 32: 320}
+_WARM_UP = 40
+_KINDS = {"large": 4, "compressed": 4}
+_LARGE_CASES = {"large": "900 kB, 2,000 nodes", "compressed": "the same nodes, compressed"}
+Peer = tuple[Callable[[], Wire], Callable[[Waiting], Job]]
+"""How to connect to it, and what is sent for a Workflow."""
+
+
+def at_once(count: int) -> str:
+    """The name of the case."""
+    return f"{count} at a time"
+
+
+def large_case(kind: str) -> str:
+    """The name of the case."""
+    return _LARGE_CASES[kind]
+
+
+def measure(lab: Lab, rounds: int) -> None:
+    """Each contender in turn, each event for another Workflow; the functions run all the time."""
+    with ExitStack() as stack:
+        peers = _peers(lab, stack)
+        for _ in range(rounds):
+            for count, events in _EVENTS.items():
+                for name, peer in peers.items():
+                    lab.attempt(WARM, name, partial(_round, lab, WARM, at_once(count), name, peer, count, events))
+
+
+def measure_large(lab: Lab, rounds: int) -> None:
+    """The same, one at a time, with Workflows of 900 kB."""
+    with ExitStack() as stack:
+        peers = _peers(lab, stack)
+        for _ in range(rounds):
+            for kind, events in _KINDS.items():
+                for name, peer in peers.items():
+                    if kind == "compressed" and name not in (TASKGATE, BARE):
+                        continue  # it can't read them
+                    work = partial(_round, lab, LARGE, large_case(kind), name, peer, 1, events, kind)
+                    lab.attempt(LARGE, name, work)
+
+
+def _peers(lab: Lab, stack: ExitStack) -> Mapping[str, Peer]:
+    server = lab.server()
+    peers: dict[str, Peer] = {}
+    for contender in [lab.stage.taskgate(server.kubeconfig), *lab.stage.go_function(server.kubeconfig)]:
+        port = stack.enter_context(lab.started(contender)).port
+        peers[contender.name] = partial(connect, port), lab.approvals.job
+    peers[BARE] = server.connect, partial(lab.approvals.bare, server=server)
+    for name, (dial, job) in peers.items():
+        jobs = [job(waiting) for waiting in server.add(_WARM_UP)]
+        lab.attempt(WARM, name, partial(_warm_up, dial, jobs))
+    return peers
+
+
+def _warm_up(dial: Callable[[], Wire], jobs: Sequence[Job]) -> None:
+    drive_all(dial, 4, jobs)
+
+
+def _round(
+    lab: Lab, scenario: str, case: str, name: str, peer: Peer, count: int, events: int, kind: str = "small"
+) -> None:
+    dial, job = peer
+    jobs = [job(waiting) for waiting in lab.server().add(events, kind)]
+    lab.figures.add(scenario, case, name, *drive_all(dial, count, jobs))
