@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 # name -> the module of func.commands that has a click command of this name
-_COMMANDS = ("serve", "cluster", "demo", "check", "explain", "waiting", "replay")
+_COMMANDS = ("serve", "cluster", "demo", "check", "explain", "waiting", "replay", "board")
 
 
 class _Commands(click.Group):

@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +21,8 @@ from func.core.patches import Operation, encode
 _TEST_FAILED = "the server rejected our request due to an error in our request"
 _PIECE = 1 << 16  # bytes
 _LOOK_SECONDS = 1.0
+_WATCH_SECONDS = 300
+_SILENCE_SECONDS = 90.0  # a bookmark comes each minute; without one the connection may be dead
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
@@ -44,6 +47,10 @@ class LostRace(KubernetesError):
 
 class Unsure(KubernetesError):
     """A write got no answer: read the object to see whether it was done."""
+
+
+class Expired(KubernetesError):
+    """The API has forgotten what was asked for: list again."""
 
 
 class Unavailable(KubernetesError):
@@ -154,24 +161,7 @@ class Api:
         deadline = time.monotonic() + timeout
         started, result = time.perf_counter(), "no-answer"
         try:
-            # param_serialize escapes names and values, and reads the service account's token again when it changed.
-            _, url, sent_headers, _, _ = self.client.param_serialize(
-                method,
-                path,
-                dict(names),
-                query,
-                headers,
-                auth_settings=["BearerToken"],
-            )
-            # The client's own connections, but not its call_api, which writes every body with json.dumps: see `encode`.
-            response = self.client.rest_client.pool_manager.request(
-                method,
-                url,
-                body=body,
-                headers=sent_headers,
-                timeout=urllib3.Timeout(total=timeout),
-                preload_content=False,
-            )
+            response = self._send(method, path, names, query, headers, urllib3.Timeout(total=timeout), body)
             content = read_within(deadline, response)
             result = str(response.status)
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -180,6 +170,85 @@ class Api:
         finally:
             budget.note("kubernetes", method, path, started, result)
         return response.status, content, response.headers
+
+    def watch(self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], silence: float) -> Watch:
+        """A GET whose answer comes bit by bit: for people's commands, never for an event.
+
+        Args:
+            silence: seconds after which nothing more is expected.
+
+        Raises: NotFound, Expired, Forbidden, Unavailable.
+        """
+        import urllib3
+
+        deadline = time.monotonic() + self.call_timeout
+        timeout = urllib3.Timeout(connect=self.call_timeout, read=silence)
+        try:
+            response = self._send("GET", path, names, query, {"Accept": "application/json"}, timeout, None)
+            if response.status != 200:
+                _check(response.status, read_within(deadline, response), response.headers, writes=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unavailable(f"The Kubernetes API does not answer: {cause_of(error)}.") from None
+        return Watch(response)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        names: Mapping[str, str],
+        query: list[tuple[str, str]],
+        headers: dict[str, str],
+        timeout: Any,  # noqa: ANN401 - urllib3 is loaded late
+        body: bytes | None,
+    ) -> Any:  # noqa: ANN401
+        # param_serialize escapes names and values, and reads the service account's token again when it changed.
+        _, url, sent_headers, _, _ = self.client.param_serialize(
+            method,
+            path,
+            dict(names),
+            query,
+            headers,
+            auth_settings=["BearerToken"],
+        )
+        # The client's own connections, but not its call_api, which writes every body with json.dumps: see `encode`.
+        return self.client.rest_client.pool_manager.request(
+            method, url, body=body, headers=sent_headers, timeout=timeout, preload_content=False
+        )
+
+
+@dataclass(slots=True)
+class Watch:
+    """Changes as they come.
+
+    Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+    """
+
+    response: Any
+
+    def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Type and object of each event, until the API ends it, is silent, or `close` is called.
+
+        Raises: Expired, Forbidden, Unavailable.
+        """
+        import urllib3
+
+        rest = b""
+        try:
+            while piece := self.response.read1(_PIECE):
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield _event(line)
+        except urllib3.exceptions.ReadTimeoutError:
+            return
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unavailable(f"The connection to the Kubernetes API is lost: {cause_of(error)}.") from None
+        finally:
+            self.response.close()
+
+    def close(self) -> None:
+        """End it, from any thread."""
+        with suppress(OSError, RuntimeError, ValueError):  # it has ended already
+            self.response.shutdown()
 
 
 @dataclass(slots=True)
@@ -251,17 +320,40 @@ class Workflows:
             seconds: for each page.
             page: how many Workflows it has at most.
 
-        Raises: Forbidden, Unavailable.
+        Raises: Expired, Forbidden, Unavailable.
         """
+        for items, _ in self.list_pages(selector, seconds, page):
+            yield from items
+
+    def list_pages(
+        self, selector: str, seconds: float = 30.0, page: int = 100
+    ) -> Iterator[tuple[list[dict[str, Any]], str]]:
+        """The same, each page with the version of the whole list, from which a watch can go on."""
         more = ""
         while True:
             query = [("labelSelector", selector), ("limit", str(page)), *([("continue", more)] if more else [])]
             answer = self._read(_WORKFLOWS, {}, query, "application/json", Budget.of(seconds))
             items, metadata = answer.get("items"), answer.get("metadata")
-            yield from (item for item in (items if isinstance(items, list) else []) if isinstance(item, dict))
-            more = str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
+            metadata = metadata if isinstance(metadata, dict) else {}
+            found = [item for item in (items if isinstance(items, list) else []) if isinstance(item, dict)]
+            yield found, str(metadata.get("resourceVersion") or "")
+            more = str(metadata.get("continue") or "")
             if not more:
                 return
+
+    def watch(self, selector: str, version: str) -> Watch:
+        """What happens to the Workflows with these labels after a version of their list.
+
+        Raises: NotFound, Expired, Forbidden, Unavailable.
+        """
+        query = [
+            ("labelSelector", selector),
+            ("watch", "true"),
+            ("resourceVersion", version),
+            ("allowWatchBookmarks", "true"),  # so that the version does not grow old where nothing happens
+            ("timeoutSeconds", str(_WATCH_SECONDS)),
+        ]
+        return self.api.watch(_WORKFLOWS, {"namespace": self.namespace}, query, _SILENCE_SECONDS)
 
     def patch(self, name: str, operations: list[Operation], budget: Budget) -> None:
         """Write a JSON Patch; only metadata comes back, as a Workflow can be large.
@@ -339,6 +431,24 @@ def kind_of(error: Exception) -> str:
     return "timeout" if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ else "no-answer"
 
 
+def _event(line: bytes) -> tuple[str, dict[str, Any]]:
+    """One line of a watch.
+
+    Raises: Expired, Forbidden, Unavailable, when it says that something is wrong.
+    """
+    try:
+        event = _object(line)
+    except _NoAnswer:
+        raise Unavailable("The Kubernetes API sent something that is no event.") from None
+    kind, found = event.get("type"), event.get("object")
+    if not isinstance(kind, str) or not isinstance(found, dict):
+        raise Unavailable("The Kubernetes API sent something that is no event.")
+    if kind == "ERROR":
+        code = found.get("code")
+        _check(code if isinstance(code, int) and code >= 400 else 500, json.dumps(found).encode(), {}, writes=False)
+    return kind, found
+
+
 def _parse(status: int, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
     _check(status, body, headers, writes=False)
     return _object(body)
@@ -361,6 +471,8 @@ def _check(status: int, body: bytes, headers: Mapping[str, str], *, writes: bool
     words = sentence(_words(body) or f"status {status}")
     if status == 404:
         raise NotFound(words)
+    if status == 410 and not writes:
+        raise Expired(words)
     if writes and (status == 409 or (status == 422 and _TEST_FAILED in words)):
         raise LostRace(words)
     if status in _TRANSIENT:

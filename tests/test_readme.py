@@ -52,6 +52,7 @@ def shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     demo = subprocess.Popen(
         shlex.split(
             f"{sys.executable} -m func demo --stay --folder {folder} --port {function} --cluster-port {cluster}"
+            " --board-port 0"
         ),
         cwd=ROOT,
         stdout=subprocess.PIPE,

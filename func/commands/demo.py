@@ -26,7 +26,7 @@ from func.embedded import Change, EmbeddedCluster
 from func.embedded.fleet import NAMESPACE, fleet, gates_of
 from func.kube import Workflows
 
-_FUNCTION_PORT, _CLUSTER_PORT = 8080, 8090  # with --stay, so that commands can be copied
+_FUNCTION_PORT, _CLUSTER_PORT, _BOARD_PORT = 8080, 8090, 8070  # with --stay, so that commands can be copied
 _MOVES_ON_SECONDS = 15.0  # the controller looks at a Workflow long before
 _WORKFLOW = f"play-task-{TASK}-workflow"
 _HEADERS = ("content-type", "ce-type", "ce-source", "ce-subject", "retry-after")
@@ -46,6 +46,13 @@ _HEADERS = ("content-type", "ce-type", "ce-source", "ce-subject", "retry-after")
     help=f"Of the Kubernetes API, on loopback; by default a free one, {_CLUSTER_PORT} with --stay.",
 )
 @click.option(
+    "--board-port",
+    type=click.IntRange(0, 65535),
+    default=_BOARD_PORT,
+    show_default=True,
+    help="Of the board of --stay, on loopback.",
+)
+@click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     help="For the kubeconfig and the events of --stay; by default one that goes with the demo.",
@@ -59,6 +66,7 @@ def demo(
     stay: bool,
     port: int | None,
     cluster_port: int | None,
+    board_port: int,
     folder: Path | None,
     output: str,
 ) -> None:
@@ -93,7 +101,7 @@ def demo(
                 log=_to_stderr if stay else _nowhere,
             )
             if stay:
-                _stay(place, folder)
+                _stay(place, folder, _board(started, place, board_port))
             elif not _show(place, output):
                 ctx.exit(1)
     except KeyboardInterrupt:
@@ -156,6 +164,21 @@ def _to_stderr(line: str) -> None:
 
 def _nowhere(_line: str) -> None:
     """The table says it better."""
+
+
+def _board(started: ExitStack, place: _Place, port: int) -> str:
+    """Start a board of the cluster; its URL."""
+    from func.board.server import BoardServer
+    from func.board.view import Names
+    from func.settings import read_settings
+
+    rules = read_settings({"KUBECONFIG": str(place.kubeconfig)}).rules
+    try:
+        board = BoardServer(Workflows(connect(place.kubeconfig, 1), NAMESPACE), rules, Names(), port)
+    except OSError as error:
+        hint = "choose another one with --board-port, or 0 for a free one"
+        raise Problem(f"port {port} for the board is not to be had ({error.strerror}): {hint}") from None
+    return started.enter_context(board).url
 
 
 def _show(place: _Place, output: str) -> bool:
@@ -253,12 +276,13 @@ def _print(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) ->
     click.secho(wrap(verdict), fg="green" if good else "red", bold=True)
 
 
-def _stay(place: _Place, folder: Path) -> None:
+def _stay(place: _Place, folder: Path, board: str) -> None:
     """Until the function ends, or a signal comes."""
     now = datetime.now(UTC)
     url = place.function.url
     click.echo(f"Function:       {url}/  (the rules built in, no token)")
-    click.echo(f"Kubernetes API: {place.cluster.url}  (kubeconfig: {place.kubeconfig})\n")
+    click.echo(f"Kubernetes API: {place.cluster.url}  (kubeconfig: {place.kubeconfig})")
+    click.echo(f"Board:          {board}  (open it in a browser)\n")
     click.echo("Send events, in any order, and again:\n")
     for name, (what, make) in EVENTS.items():
         file = folder / name

@@ -67,7 +67,19 @@ def test_json_for_scripts_whatever_the_callers_settings_are(tmp_path: Path) -> N
 
 def test_stays_up_for_curl_and_ends_all_it_started(tmp_path: Path) -> None:
     (tmp_path / "func.py").write_text("raise SystemExit('not the one that was meant')\n", encoding="utf-8")
-    arguments = ("--stay", "--tasks", 3, "--port", 0, "--cluster-port", 0, "--folder", tmp_path / "demo")
+    arguments = (
+        "--stay",
+        "--tasks",
+        3,
+        "--port",
+        0,
+        "--cluster-port",
+        0,
+        "--board-port",
+        0,
+        "--folder",
+        tmp_path / "demo",
+    )
     with running("demo", *arguments, folder=tmp_path) as demo, urllib3.PoolManager() as pool:
         cluster = demo.line_with("Kubernetes API:").split()[2]
         command = demo.line_with("approved.json")

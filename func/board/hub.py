@@ -1,0 +1,133 @@
+"""What is known of the fleet, and the pages that are told of it. All of it belongs to one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from func.board.fleet import Changed, Gone, Heard, Listed, Lost, News
+from func.board.view import Card
+from func.core.values import show_time
+
+MAX_LISTENERS = 32
+_RETRY, _FULL_RETRY = 2_000, 10_000  # milliseconds until a page that lost us asks again
+_GATHER_SECONDS = 0.05  # a burst of changes is one message
+BEAT_SECONDS = 10.0  # a page that hears nothing for longer knows that the board is gone
+
+
+@dataclass(eq=False, slots=True)
+class _Listener:
+    """One page.
+
+    Args:
+        pending: What it has not been told yet, by id; None for a card that is gone. So a slow page costs a card at most
+            for each Workflow, however much happens.
+    """
+
+    pending: dict[str, Card | None] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Hub:
+    """Takes news of the fleet and tells the pages.
+
+    Args:
+        about: What a page has to know first: namespace, gates.
+        clock: UTC.
+    """
+
+    def __init__(
+        self, about: Mapping[str, Any], clock: Callable[[], datetime] = _now, beat: float = BEAT_SECONDS
+    ) -> None:
+        self._about = about
+        self._clock = clock
+        self._beat = beat
+        self._cards: dict[str, Card] = {}
+        self._lost: str | None = None
+        self._heard: datetime | None = None
+        self._listeners: set[_Listener] = set()
+        self._closed = False
+
+    def take(self, news: News) -> None:
+        """Something was heard of the fleet."""
+        match news:
+            case Listed(cards):
+                now = {card.id: card for card in cards}
+                gone = dict.fromkeys(self._cards.keys() - now.keys())
+                self._change(gone | {key: card for key, card in now.items() if self._cards.get(key) != card})
+            case Changed(card):
+                if self._cards.get(card.id) != card:
+                    self._change({card.id: card})
+            case Gone(key):
+                self._change({key: None})
+        lost = news.why if isinstance(news, Lost) else None
+        if not isinstance(news, Lost):
+            self._heard = self._clock()
+        if isinstance(news, Lost | Heard) and lost != self._lost:
+            self._lost = lost
+            self._wake()
+
+    def _change(self, changes: Mapping[str, Card | None]) -> None:
+        for key, card in changes.items():
+            if card is None:
+                self._cards.pop(key, None)
+            else:
+                self._cards[key] = card
+        for listener in self._listeners:
+            listener.pending.update(changes)
+        self._wake()
+
+    def _wake(self) -> None:
+        for listener in self._listeners:
+            listener.wake.set()
+
+    def close(self) -> None:
+        """Let all pages go."""
+        self._closed = True
+        self._wake()
+
+    async def listen(self) -> AsyncIterator[str]:
+        """Server-sent events for one page: all there is, then what changes, with a beat while nothing does.
+
+        Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+        """
+        if len(self._listeners) >= MAX_LISTENERS:
+            yield f"retry: {_FULL_RETRY}\n" + _event("full", {"pages": MAX_LISTENERS})
+            return
+        listener = _Listener()
+        self._listeners.add(listener)
+        try:
+            yield f"retry: {_RETRY}\n" + _event("all", {"about": self._about, **self._told(dict(self._cards))})
+            while not self._closed:
+                try:
+                    await asyncio.wait_for(listener.wake.wait(), self._beat)
+                    await asyncio.sleep(_GATHER_SECONDS)
+                except TimeoutError:
+                    pass
+                listener.wake.clear()
+                pending, listener.pending = listener.pending, {}
+                if not self._closed:
+                    yield _event("some", self._told(pending))
+        finally:
+            self._listeners.discard(listener)
+
+    def _told(self, cards: Mapping[str, Card | None]) -> dict[str, Any]:
+        return {
+            "now": show_time(self._clock()),
+            "lost": self._lost,
+            "heard": show_time(self._heard) if self._heard else None,
+            "cards": [asdict(card) for card in cards.values() if card],
+            "gone": [key for key, card in cards.items() if card is None],
+        }
+
+
+def _event(name: str, data: Mapping[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"

@@ -1,0 +1,84 @@
+// Values -> what a person reads. Nothing here touches the page.
+
+const SECONDS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+
+// The two largest units, seconds only while nothing larger is there: "3 d 4 h", "7 min", "12 s".
+export function age(milliseconds) {
+  let left = Math.max(0, Math.floor(milliseconds / 1000));
+  const parts = [];
+  for (const [unit, size] of SECONDS) {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    if (count && !(unit === "s" && parts.length)) parts.push(`${count} ${unit}`);
+    else if (parts.length) break;
+    if (parts.length === 2 || (parts.length && unit === "min")) break;
+  }
+  return parts.join(" ") || "0 s";
+}
+
+export function clock(iso) {
+  return iso ? new Date(iso).toLocaleTimeString() : "an unknown time";
+}
+
+export function absolute(iso) {
+  return `${new Date(iso).toLocaleString()} (${iso})`;
+}
+
+export function taskName(card) {
+  return card.task === null ? card.workflow : `Task ${card.task}`;
+}
+
+export function who(card) {
+  return [card.repository, card.agent].filter(Boolean).join(" · ");
+}
+
+const BECAME = { waiting: "waits", claimed: "is about to open it", withdrawn: "was withdrawn" };
+
+export function keyText(key) {
+  const from = key.person ? ` from ${key.person}` : "";
+  return `Key for ${key.gate}${from} ${BECAME[key.state] ?? key.state}${key.why ? `: ${key.why}` : ""}`;
+}
+
+const LEADS = {
+  opened: (person) => `opened${person && ` by ${person}`}`,
+  waits: (person) => `key${person && ` of ${person}`} waits`,
+  withdrawn: (person) => `key${person && ` of ${person}`} withdrawn`,
+  finished: () => "came to its end",
+};
+
+// What happened, as parts of a sentence; `link` stands for the pull request.
+export function story({ what, person, name, why }, link) {
+  const facts = [name, link].filter(Boolean).flatMap((fact) => [", ", fact]);
+  return [LEADS[what]?.(person ?? "") ?? what, ...facts, why ? `: ${why}` : ""];
+}
+
+// Where a card is, for those who do not see it move.
+export function whereabouts(card, columns) {
+  if (card.column === columns.finished) return `${taskName(card)} came to its end: ${card.phase}.`;
+  if (card.column === columns.underWay) return `${taskName(card)} is under way.`;
+  return `${taskName(card)} waits at ${card.gates.join(" and ")}.`;
+}
+
+// A whole number means that very task or pull request; other words may stand anywhere.
+export function matcher(text) {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  return (card) =>
+    words.every((word) => {
+      const number = /^(?:task[- ]?|#)?(\d+)$/.exec(word);
+      if (number) return card.task === number[1] || card.pull?.name.endsWith(`#${number[1]}`);
+      return [card.task, card.repository, card.agent, card.workflow, card.pull?.name].some((value) =>
+        value?.toLowerCase().includes(word),
+      );
+    });
+}
+
+// Who came first is first; among those that are done, who ended last.
+export function order(finished) {
+  return (a, b) => {
+    if (a.since !== b.since) {
+      if (a.since === null || b.since === null) return a.since === null ? 1 : -1;
+      return (a.since < b.since) !== finished ? -1 : 1;
+    }
+    return a.workflow.localeCompare(b.workflow, undefined, { numeric: true });
+  };
+}

@@ -1,0 +1,65 @@
+"""A cluster and a board that watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from func.board.server import BoardServer
+from func.board.view import Names
+from func.connection import connect
+from func.core.rules import Rules, parse_rules
+from func.embedded import EmbeddedCluster
+from func.kube import Workflows
+from func.settings import BUILT_IN_RULES
+from tests.board.listening import Page
+
+
+@pytest.fixture
+def rules() -> Rules:
+    """Those built in."""
+    return parse_rules(BUILT_IN_RULES.read_text(encoding="utf-8"), "gates.yaml")
+
+
+@pytest.fixture
+def cluster() -> Iterator[EmbeddedCluster]:
+    """A cluster without Workflows, in which they stay as they are."""
+    with EmbeddedCluster(controller=False) as running:
+        running.store.ensure_namespace("agent-platform")
+        yield running
+
+
+@pytest.fixture
+def kubeconfig(cluster: EmbeddedCluster, tmp_path: Path) -> Path:
+    """Of that cluster."""
+    return cluster.write_kubeconfig(tmp_path / "kubeconfig")
+
+
+@pytest.fixture
+def workflows(kubeconfig: Path) -> Workflows:
+    """The Workflows of that cluster."""
+    return Workflows(connect(kubeconfig, 2), "agent-platform")
+
+
+@contextmanager
+def serving(workflows: Workflows, rules: Rules, port: int = 0) -> Iterator[BoardServer]:
+    """A board, with a quick second try after a failure."""
+    with BoardServer(workflows, rules, Names(), port, pause=lambda _: 0.05) as server:
+        yield server
+
+
+@pytest.fixture
+def board(workflows: Workflows, rules: Rules) -> Iterator[BoardServer]:
+    """A board of that cluster as it is when the test asks for this."""
+    with serving(workflows, rules) as server:
+        yield server
+
+
+@pytest.fixture
+def page(board: BoardServer) -> Iterator[Page]:
+    """A page that listens to that board."""
+    with Page(board.url) as opened:
+        yield opened
