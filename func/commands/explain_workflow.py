@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from func.commands import access
+from func.commands.gate_story import GateStory
 from func.commands.output import Problem, Row, clean, print_json, print_table, wrap
-from func.commands.story import GateStory, Story, tell
+from func.commands.story import Story, tell
 from func.core.outcomes import No
 from func.core.rules import Rules
 from func.core.values import show_time
@@ -101,6 +102,8 @@ def _print(story: Story) -> None:
     for trouble in story.troubles:
         click.secho(f"\n{wrap(trouble.what)}", fg="red", bold=True)
         click.echo(wrap(f"What it takes: {trouble.remedy}"))
+        for command in trouble.commands:
+            click.echo(f"  {clean(command)}")  # never broken, so that it can be copied
     for gate, demands in story.opens.items():
         if demands and not story.troubles:
             click.secho(f"\nWhat opens {clean(gate)}:", bold=True)
@@ -110,7 +113,7 @@ def _print(story: Story) -> None:
         click.secho("\nRun next:", bold=True)
         for why, command in story.steps:
             click.echo(wrap(f"# {why}", "  "))
-            click.echo(f"  {clean(command)}")  # never broken, so that it can be copied
+            click.echo(f"  {clean(command)}")
 
 
 def _row(gate: GateStory) -> Row:

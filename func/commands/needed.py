@@ -12,6 +12,8 @@ from func.core.outcomes import Check
 from func.core.rules import ANYONE, Match, Person, Rules
 from func.core.values import look_up
 
+_REDELIVER = 'Then "Redeliver" on GitHub: a refused event was not used up'
+
 
 def needed(verdict: Verdict, rules: Rules) -> str:
     """Sentences for a person; empty where the reason itself says what to do, or where nobody can do anything."""
@@ -127,7 +129,8 @@ def _person_needed(verdict: Verdict, rules: Rules) -> str:
     if ids:
         return f"The login is right and the account is not: {ids[0]}. Somebody may have taken the login over."
     places = " or ".join(f"people.{group}" for group in groups)
-    return f"It is done by one of {people}; or, if {person} may too, add the login to {places} in gates.yaml."
+    add = f"add the login to {places} in gates.yaml. {_REDELIVER}"
+    return f"It is done by one of {people}; or, if {person} may too, {add}."
 
 
 def _groups(event: Event, rules: Rules) -> Iterable[str]:
@@ -147,10 +150,13 @@ def _fresh_needed(verdict: Verdict, _rules: Rules) -> str:
 
 def _workflow_needed(verdict: Verdict, rules: Rules) -> str:
     task = verdict.task
-    if task is None or verdict.would != "no-workflow":
+    if task is None or verdict.would not in ("no-workflow", "ambiguous"):
         return ""
+    if verdict.would == "ambiguous":
+        where = rules.workflows.namespace
+        return f"One of them alone is under way: argo stop -n {where} <name> of each other. {_REDELIVER}."
     if verdict.near:
-        return f"{verdict.near}: if it is the one, put its label right."
+        return f"{verdict.near}: if it is the one, put its label right. {_REDELIVER}."
     selector = rules.workflows.selector_of(task)
     return (
         f"A Workflow is under way in namespace {rules.workflows.namespace} with the labels {selector}. What is there: "

@@ -92,7 +92,7 @@ def wrap(text: str, indent: str = "") -> str:
     return (
         indent + clean(text)
         if width is None
-        else textwrap.fill(clean(text), width, initial_indent=indent, subsequent_indent=indent)
+        else textwrap.fill(clean(text), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
     )
 
 
