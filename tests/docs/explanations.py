@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from func.connection import connect
 from func.core.cloudevents import read_cloudevent
 from func.core.workflows import STATE_ANNOTATION
 from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.kube import Workflows, connect
+from func.kube import Workflows
 from func.pipeline import Case, Pipeline
 from func.settings import read_rules
 from tests import payloads
