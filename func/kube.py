@@ -468,7 +468,7 @@ def _check(status: int, body: bytes, headers: Mapping[str, str], *, writes: bool
     """Each status that is no success -> its exception."""
     if status < 300:
         return
-    words = sentence(_words(body) or f"status {status}")
+    words = sentence(words_of(body) or f"status {status}")
     if status == 404:
         raise NotFound(words)
     if status == 410 and not writes:
@@ -488,7 +488,7 @@ def sentence(words: str) -> str:
     return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
-def _words(body: bytes) -> str:
+def words_of(body: bytes) -> str:
     """The message of a Status object, in one line."""
     try:
         status = json.loads(body)

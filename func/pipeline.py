@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from func.argo import ArgoServer
 from func.core.aim import Aim, take_aim
@@ -20,6 +21,9 @@ from func.core.rules import Rules
 from func.core.workflows import Workflow, read_workflow
 from func.finding import find
 from func.kube import Budget, LostRace, NotFound, Unavailable, Unsure, Workflows
+
+if TYPE_CHECKING:
+    from func.notices import Notices
 
 MAX_WRITES = 3  # for one event, when others keep changing the Workflow
 EVENT_SECONDS = 4.5  # the Sensor delivers one event at a time, and wants its answer within 5 s
@@ -57,6 +61,7 @@ class Pipeline:
 
     Args:
         writes: False to decide only.
+        notices: where what was written is told to the cluster too.
         clock: UTC.
     """
 
@@ -64,6 +69,7 @@ class Pipeline:
     workflows: Workflows
     argo: ArgoServer | None = None
     writes: bool = True
+    notices: Notices | None = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def handle(self, case: Case) -> Answer:
@@ -77,7 +83,10 @@ class Pipeline:
             answer = self._release(case) if is_release else self._event(case)
         except No as no:
             answer = no.answer
-        return case.complete(answer)
+        answer = case.complete(answer)
+        if self.notices:
+            self.notices.tell(answer, case.budget)
+        return answer
 
     def _event(self, case: Case) -> Answer:
         incoming = case.incoming

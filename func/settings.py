@@ -12,6 +12,7 @@ from func.core.rules import ConfigError, Rules, parse_rules
 Auth = Literal["token", "kubernetes", "none"]
 Mode = Literal["open", "observe"]
 Signal = Literal["traces", "metrics"]
+Switch = Literal["true", "false"]
 # Source: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 BUILT_IN_RULES = Path(__file__).with_name("gates.yaml")
@@ -30,6 +31,7 @@ class Settings:
         kubeconfig: None for the service account of the pod.
         argo_server: URL; None where no nodes are offloaded.
         pod_namespace: None outside of a cluster.
+        kubernetes_events: what was written to a Workflow becomes an Event of it too.
     """
 
     rules: Rules
@@ -40,6 +42,7 @@ class Settings:
     argo_server: str | None
     argo_server_token_file: Path | None
     pod_namespace: str | None
+    kubernetes_events: bool
 
 
 def read_rules(path: Path | None) -> Rules:
@@ -73,6 +76,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     argo_server = environment.get("ARGO_SERVER") or None
     if argo_server and not argo_server.startswith(("http://", "https://")):
         raise SettingError(f"ARGO_SERVER is {argo_server!r}: expected a URL like https://argo-server.argo:2746")
+    told = environment.get("TASKGATE_KUBERNETES_EVENTS") or "false"
     settings = Settings(
         rules=read_rules(_path(environment, "TASKGATE_CONFIG")),
         auth=_choice("TASKGATE_AUTH", auth, Auth),
@@ -82,6 +86,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         argo_server=argo_server.rstrip("/") if argo_server else None,
         argo_server_token_file=_path(environment, "ARGO_SERVER_TOKEN_FILE"),
         pod_namespace=_POD_NAMESPACE.read_text(encoding="utf-8").strip() if _POD_NAMESPACE.is_file() else None,
+        kubernetes_events=_choice("TASKGATE_KUBERNETES_EVENTS", told, Switch) == "true",
     )
     if settings.auth == "token":
         _check_token_file(token_file)

@@ -22,6 +22,10 @@ def start(environment: Mapping[str, str]) -> Function:
         settings = read_settings(environment)
         api = connect(settings.kubeconfig, THREADS)
         pipeline = build_pipeline(settings, api, writes=settings.mode == "open")
+        if settings.kubernetes_events:
+            from func.notices import Notices
+
+            pipeline.notices = Notices(api)
         telemetry = Telemetry(settings.rules.gates, _observer(environment))
         return Function(pipeline, _gatekeeper(settings, api), telemetry)
     except (SettingError, KubernetesError) as error:

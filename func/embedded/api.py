@@ -15,6 +15,7 @@ from func.embedded import (
     discovery,
     documents,
     errors,
+    events,
     jsonpatch,
     mergepatch,
     negotiation,
@@ -210,6 +211,8 @@ class Api:
         target = target_of(call.path)
         if target is None:
             raise errors.no_such_path()
+        if target.resource is resources.NEW_EVENTS:
+            return _create_event(self._store, target, call)
         handler = _HANDLERS.get((call.method, bool(target.name)))
         if handler is None:
             raise errors.method_not_allowed()
@@ -225,7 +228,7 @@ class Api:
         initial = call.flag("sendInitialEvents")
         return streaming.Request(
             resource=target.resource,
-            view=View(target.namespace, _selector(call)),
+            view=View(target.namespace, _selector(call, target.resource)),
             form=call.form,
             since=None if version in ("", "0") or initial else call.number("resourceVersion"),
             seconds=float(call.number("timeoutSeconds")) or _WATCH_SECONDS,
@@ -269,7 +272,7 @@ def _list(store: Store, target: Target, call: Call) -> Answer:
     page = store.select(
         target.resource,
         target.namespace,
-        _selector(call),
+        _selector(call, target.resource),
         limit=call.number("limit"),
         after=after,
         version=version,
@@ -283,6 +286,15 @@ def _create(store: Store, target: Target, call: Call) -> Answer:
         raise errors.method_not_allowed()
     document = call.document()
     return _object(201, store.create(target.resource, target.namespace, document, dry_run=call.dry_run), form)
+
+
+def _create_event(store: Store, target: Target, call: Call) -> Answer:
+    """An Event by its newer name: kept, and read, by the older one."""
+    if call.method != "POST" or target.name or not target.namespace:
+        raise errors.method_not_allowed()
+    document = events.older(call.document(), target.namespace)
+    stored = store.create(resources.EVENTS, target.namespace, document, dry_run=call.dry_run)
+    return Answer(201, documents.encode(events.newer(stored.document)))
 
 
 def _replace(store: Store, target: Target, call: Call) -> Answer:
@@ -366,9 +378,11 @@ def _merge_patch(body: bytes) -> Callable[[Document], Document]:
     return change
 
 
-def _selector(call: Call) -> selectors.Selector:
+def _selector(call: Call, resource: Resource) -> selectors.Selector:
     try:
-        return selectors.parse(call.query.get("labelSelector", ""), call.query.get("fieldSelector", ""))
+        return selectors.parse(
+            call.query.get("labelSelector", ""), call.query.get("fieldSelector", ""), resource.selectable
+        )
     except ValueError as problem:
         raise errors.bad_request(str(problem)) from None
 

@@ -10,7 +10,6 @@ from typing import Any
 from func.embedded.documents import Document
 from func.embedded.resources import RESOURCES, Resource
 
-_VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 VERSION = {"major": "1", "minor": "35", "gitVersion": "v1.35.4", "platform": "embedded"}
 
 
@@ -75,6 +74,6 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "singularName": resource.kind.lower(),
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": _VERBS,
+        "verbs": list(resource.verbs),
         "shortNames": list(resource.short_names),
     }

@@ -14,6 +14,8 @@ class Resource:
         objects: Fields that must be JSON objects where they are present.
         required: Fields without which the object is refused.
         fields: All that is kept beside apiVersion, kind and metadata; empty keeps everything.
+        selectable: The paths that field selectors may name.
+        verbs: What is served of it.
 
     """
 
@@ -27,6 +29,8 @@ class Resource:
     objects: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    selectable: tuple[str, ...] = ("metadata.name", "metadata.namespace")
+    verbs: tuple[str, ...] = ("create", "delete", "get", "list", "patch", "update", "watch")
 
     @property
     def api_version(self) -> str:
@@ -56,9 +60,29 @@ WORKFLOWS = Resource(
 )
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",))
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",), objects=("data",))
-EVENTS = Resource("", "v1", "events", "Event", short_names=("ev",))
+# https://github.com/kubernetes/kubernetes/blob/v1.35.4/pkg/registry/core/event/strategy.go (ToSelectableFields)
+EVENTS = Resource(
+    "",
+    "v1",
+    "events",
+    "Event",
+    short_names=("ev",),
+    selectable=(
+        "metadata.name",
+        "metadata.namespace",
+        "involvedObject.apiVersion",
+        "involvedObject.kind",
+        "involvedObject.name",
+        "involvedObject.namespace",
+        "involvedObject.uid",
+        "reason",
+        "type",
+    ),
+)
+# The same objects by their newer name. Only creating them is served: they are read as EVENTS.
+NEW_EVENTS = Resource("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 
-RESOURCES = (WORKFLOWS, NAMESPACES, CONFIG_MAPS, EVENTS)
+RESOURCES = (WORKFLOWS, NAMESPACES, CONFIG_MAPS, EVENTS, NEW_EVENTS)
 _BY_PATH = {(each.group, each.version, each.plural): each for each in RESOURCES}
 _BY_KIND = {(each.api_version, each.kind): each for each in RESOURCES}
 

@@ -7,17 +7,18 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selector
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from func.embedded import names
+from func.embedded.documents import Document
 
 _SET = re.compile(r"\s*(\S+?)\s+(in|notin)\s*\(([^()]*)\)\s*")
 _COMPARISON = re.compile(r"\s*([^\s=!<>(),]+)\s*(==|!=|=|>|<)\s*([^\s=!<>(),]*)\s*")
 _PRESENCE = re.compile(r"\s*(!?)\s*([^\s=!<>(),]+)\s*")
 _COMMA = re.compile(r",(?![^()]*\))")
+NAMES = ("metadata.name", "metadata.namespace")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
-_FIELDS = ("metadata.name", "metadata.namespace")
 
 
 @dataclass(frozen=True)
@@ -68,28 +69,45 @@ class Selector:
     def empty(self) -> bool:
         return not self.labels and not self.fields
 
-    def matches(self, namespace: str, name: str, labels: Mapping[str, str]) -> bool:
-        """Whether an object is selected."""
+    def matches(self, namespace: str, name: str, labels: Mapping[str, str], rest: Document | None = None) -> bool:
+        """Whether an object is selected.
+
+        Args:
+            namespace, name, labels: Of the object.
+            rest: All of it, where fields other than these can be selected by.
+
+        """
         for requirement in self.labels:
             if not requirement.matches(labels):
                 return False
         if not self.fields:
             return True
-        here = {"metadata.name": name, "metadata.namespace": namespace}
-        return all((here[field] == value) == wanted for field, value, wanted in self.fields)
+        here = {**(rest or {}), "metadata": {"name": name, "namespace": namespace}}
+        return all((_field(here, field) == value) == wanted for field, value, wanted in self.fields)
+
+
+def _field(document: Document, path: str) -> object:
+    """A text in an object; empty where there is none."""
+    found: object = document
+    for part in path.split("."):
+        found = found.get(part, "") if isinstance(found, dict) else ""
+    return found
 
 
 EVERYTHING = Selector()
 
 
-def parse(labels: str = "", fields: str = "") -> Selector:
+def parse(labels: str = "", fields: str = "", selectable: Container[str] = NAMES) -> Selector:
     """Read the query parameters `labelSelector` and `fieldSelector`.
+
+    Args:
+        selectable: The paths that the latter may name.
 
     Raises:
         ValueError: One of them is no selector; the message is worded for the caller.
 
     """
-    return Selector(parse_labels(labels), parse_fields(fields))
+    return Selector(parse_labels(labels), parse_fields(fields, selectable))
 
 
 def parse_labels(text: str) -> tuple[Requirement, ...]:
@@ -104,8 +122,8 @@ def parse_labels(text: str) -> tuple[Requirement, ...]:
     return tuple(_requirement(part) for part in _COMMA.split(text))
 
 
-def parse_fields(text: str) -> tuple[tuple[str, str, bool], ...]:
-    """Read a field selector on name or namespace as (field, value, equal).
+def parse_fields(text: str, selectable: Container[str] = NAMES) -> tuple[tuple[str, str, bool], ...]:
+    """Read a field selector as (field, value, equal).
 
     Raises:
         ValueError: It is no field selector, or names a field that cannot be selected by.
@@ -117,7 +135,7 @@ def parse_fields(text: str) -> tuple[tuple[str, str, bool], ...]:
         if not match:
             raise ValueError(f"invalid selector: '{part}'; can't understand '{part}'")
         field, operator, value = match.groups()
-        if field not in _FIELDS:
+        if field not in selectable:
             raise ValueError(f"field label not supported: {field}")
         conditions.append((field, value, operator != "!="))
     return tuple(conditions)

@@ -69,7 +69,7 @@ class Stored:
         return documents.encode({**kind, "metadata": self.metadata})
 
     def selected(self, selector: Selector) -> bool:
-        return selector.matches(self.namespace, self.name, self.labels)
+        return selector.matches(self.namespace, self.name, self.labels, self.document)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,3 +36,8 @@ def test_the_variables_of_opentelemetry_that_we_read() -> None:
         assert {f"OTEL_{signal.upper()}_EXPORTER", f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"} <= named
         assert signal not in read_pushed(settings | {f"OTEL_{signal.upper()}_EXPORTER": "none"})
     assert set(re.findall(r'"(OTEL_\w+)"', source)) <= named
+
+
+def test_the_reasons_of_kubernetes_events() -> None:
+    named = [row[0].strip("`") for row in table(PAGE, "reason")]
+    assert named == re.findall(r'\("(\w+)", "\w+"\),', (ROOT / "func/notices.py").read_text())

@@ -41,6 +41,20 @@ def build(folder: str | Path) -> list[Manifest]:
     return [manifest for manifest in yaml.safe_load_all(_built(KNATIVE / folder)) if manifest]
 
 
+def with_component(component: str, overlay: str, folder: Path) -> list[Manifest]:
+    """The objects of an overlay of somebody's own, which adds a component to one of ours.
+
+    Args:
+        component, overlay: relative to `knative/`.
+        folder: for a copy of `knative/`, as kustomize reads no files from outside.
+    """
+    shutil.copytree(KNATIVE, folder / "knative")
+    mine = folder / "knative/overlays/mine"
+    mine.mkdir()
+    (mine / "kustomization.yaml").write_text(f"resources: [../../{overlay}]\ncomponents: [../../{component}]\n")
+    return build(mine)
+
+
 def find(manifests: list[Manifest], kind: str, name: str) -> Manifest:
     """The one object of this kind and name."""
     found = [m for m in manifests if m["kind"] == kind and m["metadata"]["name"] == name]

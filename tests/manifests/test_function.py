@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.manifests.building import CONFIGURATIONS, KNATIVE, ROOT, Manifest, build, find, function, of_kind
+from tests.manifests.building import (
+    CONFIGURATIONS,
+    KNATIVE,
+    ROOT,
+    Manifest,
+    build,
+    find,
+    function,
+    of_kind,
+    with_component,
+)
 
 
 @pytest.fixture(params=CONFIGURATIONS)
@@ -131,13 +141,18 @@ def test_shadow_mode_cannot_write() -> None:
 
 
 def test_shadow_mode_goes_with_the_broker_too(tmp_path: Path) -> None:
-    shutil.copytree(KNATIVE, tmp_path / "knative")
-    mine = tmp_path / "knative/overlays/mine"
-    mine.mkdir()
-    (mine / "kustomization.yaml").write_text("resources: [../broker]\ncomponents: [../../components/observe]\n")
-    settings = environment(function(build(mine))["spec"]["template"]["spec"]["containers"][0])
+    manifests = with_component("components/observe", "overlays/broker", tmp_path)
+    settings = environment(function(manifests)["spec"]["template"]["spec"]["containers"][0])
     assert settings["TASKGATE_MODE"] == "observe"
     assert settings["TASKGATE_AUTH"] == "kubernetes"
+
+
+@pytest.mark.parametrize("overlay", ["overlays/argo-events", "overlays/broker", "overlays/example"])
+def test_events_are_asked_for_by_a_setting_and_a_right(overlay: str, tmp_path: Path) -> None:
+    before, after = build(overlay), with_component("components/kubernetes-events", overlay, tmp_path)
+    settings = environment(function(after)["spec"]["template"]["spec"]["containers"][0])
+    assert settings["TASKGATE_KUBERNETES_EVENTS"] == "true"
+    assert [m["kind"] for m in after if m not in before] == ["Role", "RoleBinding", "Service"]
 
 
 def test_an_overlay_moves_the_workflows_namespace_and_the_image_everywhere() -> None:

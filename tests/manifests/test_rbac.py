@@ -1,10 +1,15 @@
 """What each account may do, asked of the real API server with its token."""
 
+from pathlib import Path
+
 import pytest
 
+from func.core.outcomes import WorkflowRef
+from func.kube import Api
+from func.notices import Notices
 from tests.cluster.api_client import APPLY, JSON_PATCH, WORKFLOWS, ApiClient
 from tests.cluster.api_server import RealApiServer
-from tests.manifests.building import build
+from tests.manifests.building import build, with_component
 from tests.manifests.conftest import WORKFLOW_NAMESPACE, apply
 from tests.manifests.test_admission import STATE, MakeWorkflow, path_of
 
@@ -108,3 +113,27 @@ def test_the_sensor_can_put_down_dead_letters_and_nothing_else(installed: RealAp
         assert answer.status == 403, (method, path, answer)
     elsewhere = sensor.request("POST", f"/api/v1/namespaces/{WORKFLOW_NAMESPACE}/configmaps", letter)
     assert elsewhere.status == 403, elsewhere
+
+
+def test_with_events_the_function_may_tell_of_workflows_and_read_nothing(
+    installed: RealApiServer, workflow: MakeWorkflow, tmp_path: Path
+) -> None:
+    apply(installed, with_component("components/kubernetes-events", "overlays/argo-events", tmp_path))
+    function, waiting = account(installed, "taskgate"), workflow()["metadata"]
+    here = f"/apis/events.k8s.io/v1/namespaces/{WORKFLOW_NAMESPACE}/events"
+    about = WorkflowRef(WORKFLOW_NAMESPACE, waiting["name"], waiting["uid"])
+    event = Notices(Api(None))._event(about, "It is open.", "GateOpened", "Open")  # what the function sends
+    made = function.request("POST", here, event)
+    assert made.status == 201, made
+    elsewhere = here.replace(WORKFLOW_NAMESPACE, "elsewhere")
+    for method, path in (
+        ("GET", here),
+        ("GET", f"{here}/{made.body['metadata']['name']}"),
+        ("DELETE", f"{here}/{made.body['metadata']['name']}"),
+        ("POST", elsewhere),
+        ("POST", f"/api/v1/namespaces/{WORKFLOW_NAMESPACE}/events"),
+    ):
+        answer = function.request(method, path, event if method == "POST" else None)
+        assert answer.status == 403, (method, path, answer)
+    described = installed.kubectl("-n", WORKFLOW_NAMESPACE, "describe", "workflow", waiting["name"])
+    assert "GateOpened" in described.stdout, described

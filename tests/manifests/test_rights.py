@@ -1,13 +1,16 @@
 """Least rights: every rule of every Role, written down once more. What the API server makes of them: test_rbac.py."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.manifests.building import CONFIGURATIONS, Manifest, build, of_kind
+from tests.manifests.building import CONFIGURATIONS, Manifest, build, of_kind, with_component
 
 FUNCTION = ("taskgate", "agent-platform", "workflows", ("get", "list", "patch"))
 WAITING = ("taskgate-waiting", "agent-platform", "workflows", ("get", "list", "watch"))
 DEAD_LETTERS = ("taskgate-sensor", "taskgate", "configmaps", ("create",))
 TOKEN_REVIEW = ("taskgate", None, "tokenreviews", ("create",))
+EVENTS = ("taskgate", "agent-platform", "events", ("create",))
 SHADOW = ("taskgate", "agent-platform", "workflows", ("get", "list"))
 
 Right = tuple[str, str | None, str, tuple[str, ...]]
@@ -45,6 +48,11 @@ def rights(manifests: list[Manifest]) -> set[Right]:
 @pytest.mark.parametrize("folder", CONFIGURATIONS)
 def test_nobody_may_more_than_this(folder: str) -> None:
     assert rights(build(folder)) == RIGHTS[folder]
+
+
+def test_events_want_one_right_more(tmp_path: Path) -> None:
+    manifests = with_component("components/kubernetes-events", "overlays/argo-events", tmp_path)
+    assert rights(manifests) == RIGHTS["overlays/argo-events"] | {EVENTS}
 
 
 @pytest.mark.parametrize("folder", CONFIGURATIONS)
