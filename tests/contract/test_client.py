@@ -9,6 +9,8 @@ from typing import Any, cast
 import kubernetes
 import pytest
 
+from func.connection import connect
+from func.kube import Expired, Workflows
 from tests.contract.api import Api
 
 PLACE = ("argoproj.io", "v1alpha1")
@@ -54,3 +56,21 @@ def test_watch(kubernetes_api: Api, custom: kubernetes.client.CustomObjectsApi) 
     event = next(events)
     events.close()
     assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "waiting")
+
+
+def test_our_own_list_and_watch(kubernetes_api: Api, kubeconfig: Path) -> None:
+    workflows = Workflows(connect(kubeconfig, 1), kubernetes_api.namespace)
+    kubernetes_api.create("before")
+    ((items, version),) = workflows.list_pages("task-id=3")
+    assert [item["metadata"]["name"] for item in items] == ["before"]
+    watch = workflows.watch("task-id=3", version)
+    kubernetes_api.create("after")
+    kind, found = next(iter(watch))
+    assert (kind, found["metadata"]["name"]) == ("ADDED", "after")
+    watch.close()
+
+
+def test_our_own_watch_of_what_is_forgotten(kubernetes_api: Api, kubeconfig: Path) -> None:
+    kubernetes_api.create()
+    with pytest.raises(Expired, match="too old resource version"):
+        list(Workflows(connect(kubeconfig, 1), kubernetes_api.namespace).watch("task-id=3", "1"))
