@@ -296,7 +296,9 @@ export class Page {
   tick() {
     const now = Date.now() + this.skew;
     for (const time of document.querySelectorAll("time.age:not([hidden])")) {
-      setText(time, age(now - Date.parse(time.dateTime)));
+      const whole = age(now - Date.parse(time.dateTime));
+      // What happened needs the larger unit only, and the room for other words.
+      setText(time, time.closest("#last") ? whole.split(" ", 2).join(" ") : whole);
     }
   }
 }
