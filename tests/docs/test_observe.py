@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import get_args
 
+import yaml
+
 from func.metrics import CATALOGUE
 from func.settings import Signal, read_pushed
-from tests.docs.markdown import DOCS, ROOT, table
+from tests.docs.markdown import DOCS, ROOT, links, table
 
 PAGE = (DOCS / "observe.md").read_text()
 
@@ -41,3 +43,11 @@ def test_the_variables_of_opentelemetry_that_we_read() -> None:
 def test_the_reasons_of_kubernetes_events() -> None:
     named = [row[0].strip("`") for row in table(PAGE, "reason")]
     assert named == re.findall(r'\("(\w+)", "\w+"\),', (ROOT / "func/notices.py").read_text())
+
+
+def test_all_alerts_and_their_pages() -> None:
+    rules = yaml.safe_load((ROOT / "knative/components/monitoring/alerts.yaml").read_text())["spec"]["groups"][0][
+        "rules"
+    ]
+    wanted = [(rule["alert"], rule["annotations"]["runbook"].removeprefix("docs/")) for rule in rules]
+    assert sorted((row[0].strip("`"), links(row[2])[0]) for row in table(PAGE, "alert")) == sorted(wanted)
