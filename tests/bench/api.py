@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tests.bench.pod import View, kubeconfig_view, pod_view
 from tests.bench.wire import Wire, WireError, request
 from tests.cluster.api_server import ADMIN_TOKEN
 from tests.cluster.built import BUILD
@@ -44,6 +45,8 @@ class ApiServer:
     Args:
         name: for the reader.
         context: for TLS; None without.
+        kubeconfig: for programs that are in no pod.
+        view: of the functions.
     """
 
     name: str
@@ -51,6 +54,7 @@ class ApiServer:
     context: ssl.SSLContext | None
     token: str | None
     kubeconfig: Path
+    view: View
     _tasks: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def connect(self) -> Wire:
@@ -170,7 +174,9 @@ def api_server(folder: Path, tools: Path | None) -> Iterator[ApiServer]:
             with running_api_server(tools, processes, folder / "real") as real:
                 real.create_namespace(NAMESPACE)
                 context = ssl.create_default_context(cafile=str(real.ca_file))
-                yield ApiServer("kube-apiserver", real.port, context, ADMIN_TOKEN, real.kubeconfig)
+                with pod_view(folder / "pod", real.port, real.ca_file, ADMIN_TOKEN) as pod:
+                    view = pod or kubeconfig_view(folder / "pod", real.kubeconfig)
+                    yield ApiServer("kube-apiserver", real.port, context, ADMIN_TOKEN, real.kubeconfig, view)
         else:
             kubeconfig = folder / "kubeconfig"
             command = [sys.executable, "-m", "func", "cluster", "--no-controller", "--kubeconfig", str(kubeconfig)]
@@ -178,7 +184,9 @@ def api_server(folder: Path, tools: Path | None) -> Iterator[ApiServer]:
             process.start()
             wait_for("the embedded API", lambda: True if "ready" in process.tail() else None, process)
             url = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"]
-            server = ApiServer("embedded API", urlsplit(url).port or 0, None, None, kubeconfig)
+            server = ApiServer(
+                "embedded API", urlsplit(url).port or 0, None, None, kubeconfig, kubeconfig_view(folder, kubeconfig)
+            )
             namespace = _encode({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
             with server.connect() as wire:
                 headers = server.headers(content_type="application/json")

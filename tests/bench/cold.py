@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import defaultdict
@@ -11,6 +10,7 @@ from functools import partial
 
 from tests.bench.contenders import HELLOS, TASKGATE, Contender
 from tests.bench.half_core import Limit, half_a_core
+from tests.bench.importtime import imports
 from tests.bench.lab import Lab
 from tests.bench.wire import Job, connect, request
 
@@ -21,14 +21,13 @@ OURS, STANDARD = "Taskgate itself", "standard library"
 _HALF_CORE_ROUNDS = 0.6  # of the rounds; each takes three times as long
 _PROBE = Job([request("GET", "/healthz", {})], b"ok")
 _HELLO = Job([request("GET", "/", {})], b"Hello")
-_IMPORT = re.compile(r"^import time:\s+(\d+) \|\s+\d+ \|\s+([\w.]+)$", re.MULTILINE)
 
 
 def measure(lab: Lab, rounds: int) -> None:
     """Each contender once a round."""
     server = lab.server()
-    contenders = [lab.stage.taskgate(server.kubeconfig), *lab.stage.go_function(server.kubeconfig)]
-    contenders += [lab.stage.hello(name) for name in HELLOS]
+    contenders = [lab.stage.taskgate(server.view), *lab.stage.go_function(server.view)]
+    contenders += [lab.stage.hello(name, lab.server().view) for name in HELLOS]
     with half_a_core() as limit:
         lab.figures.run["half a core"] = limit.how
         _in_turn(lab, ALL_CORES, contenders, None, rounds)
@@ -57,7 +56,7 @@ def _start(lab: Lab, case: str, contender: Contender, limit: Limit | None) -> No
 def _parts(lab: Lab) -> None:
     server = lab.server()
     event = lab.approvals.job(server.add(1)[0])
-    with lab.started(lab.stage.taskgate(server.kubeconfig)) as started, connect(started.port) as wire:
+    with lab.started(lab.stage.taskgate(server.view)) as started, connect(started.port) as wire:
         listens = time.perf_counter() - started.child.began
         answers = _PROBE.run(wire)
         lab.figures.add(PARTS, "seconds", LISTENS, listens)
@@ -68,7 +67,7 @@ def _parts(lab: Lab) -> None:
 def _imports(lab: Lab) -> None:
     server = lab.server()
     event = lab.approvals.job(server.add(1)[0])
-    contender = lab.stage.taskgate(server.kubeconfig, "-X", "importtime")
+    contender = lab.stage.taskgate(server.view, "-X", "importtime")
     with lab.started(contender) as started:
         with connect(started.port) as wire:
             event.run(wire)
@@ -84,8 +83,8 @@ def by_package(log: str) -> Mapping[str, float]:
         log: what `python -X importtime` has written, among other lines.
     """
     found: defaultdict[str, float] = defaultdict(float)
-    for microseconds, module in _IMPORT.findall(log):
+    for module, seconds in imports(log):
         package = module.partition(".")[0]
         name = OURS if package == "func" else STANDARD if package in sys.stdlib_module_names else package
-        found[name] += int(microseconds) / 1e6
+        found[name] += seconds
     return found

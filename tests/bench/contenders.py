@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.bench.half_core import Limit
 from tests.bench.installation import Installation
+from tests.bench.pod import View
 from tests.bench.processes import Child
 from tests.cluster.processes import free_port
 from tests.fleet import NAMESPACE
@@ -32,6 +33,7 @@ class Contender:
     """A program that serves HTTP on PORT.
 
     Args:
+        view: what it sees of the API server.
         opens: it opens gates; else it only answers.
     """
 
@@ -39,12 +41,13 @@ class Contender:
     command: Sequence[str | Path]
     environment: Mapping[str, str]
     folder: Path
+    view: View
     opens: bool = True
 
     def start(self, log: Path, limit: Limit | None = None) -> Started:
         """Start it on a free port."""
         port = free_port()
-        command = [*(limit.prefix if limit else ()), *self.command]
+        command = [*(limit.prefix if limit else ()), *self.view.enter(self.folder), *self.command]
         environment = {**self.environment, "PORT": str(port)}
         return Started(Child(command, environment, self.folder, log, limit.cgroup if limit else None), port)
 
@@ -68,31 +71,28 @@ class Stage:
     installation: Installation
     go: Path | None = field(default=None)
 
-    def taskgate(self, kubeconfig: Path, *flags: str, config: Path | None = None) -> Contender:
+    def taskgate(self, view: View, *flags: str, config: Path | None = None) -> Contender:
         """The container's command, on loopback.
 
         Args:
             flags: of Python.
             config: gates.yaml; None for the rules built in.
         """
-        settings = {"KUBECONFIG": str(kubeconfig)} | ({"TASKGATE_CONFIG": str(config)} if config else {})
+        settings = view.settings | ({"TASKGATE_CONFIG": str(config)} if config else {})
         command: list[str | Path] = [self.installation.python, *flags, "-m", "func", "serve", "--host", "127.0.0.1"]
-        return Contender(TASKGATE, command, self.installation.environment | settings, self.installation.app)
+        return Contender(TASKGATE, command, self.installation.environment | settings, self.installation.app, view)
 
-    def hello(self, name: str) -> Contender:
+    def hello(self, name: str, view: View) -> Contender:
         """One of the hello worlds, as `functions-framework` runs it in production."""
         source, *flags = HELLOS[name]
         framework = self.installation.venv / "bin" / "functions-framework"
         command: list[str | Path] = [framework, "--source", source, "--target", "hello", "--host", "127.0.0.1", *flags]
-        return Contender(name, command, self.installation.environment, self.installation.hello, opens=False)
+        environment, folder = self.installation.environment, self.installation.hello
+        return Contender(name, command, environment, folder, view, opens=False)
 
-    def go_function(self, kubeconfig: Path) -> list[Contender]:
+    def go_function(self, view: View) -> list[Contender]:
         """The function in Go; none where it could not be built."""
         if not self.go:
             return []
-        environment = {
-            "KUBECONFIG": str(kubeconfig),
-            "NAMESPACE": NAMESPACE,
-            "PATH": self.installation.environment["PATH"],
-        }
-        return [Contender(GO, [self.go], environment, self.installation.app)]
+        environment = view.settings | {"NAMESPACE": NAMESPACE, "PATH": self.installation.environment["PATH"]}
+        return [Contender(GO, [self.go], environment, self.installation.app, view)]

@@ -29,7 +29,7 @@ def measure(lab: Lab, rounds: int) -> None:
     server = lab.server()
     commands = _commands(lab)
     with ExitStack() as stack:
-        contenders = [lab.stage.taskgate(server.kubeconfig), *lab.stage.go_function(server.kubeconfig)]
+        contenders = [lab.stage.taskgate(server.view), *lab.stage.go_function(server.view)]
         functions = [(each.name, stack.enter_context(lab.started(each))) for each in contenders]
         for name, started in functions:
             lab.attempt(COST, name, partial(_send, lab, started, 20))

@@ -11,6 +11,7 @@ from func.core.patches import encode
 from func.core.workflows import read_workflow
 from func.settings import BUILT_IN_RULES
 from tests.bench.api import WORKFLOWS, ApiServer, Waiting
+from tests.bench.pod import AUTHORIZATION
 from tests.bench.wire import Job, request
 from tests.core.bench import aim_of, built_in, patch_of
 from tests.payloads import Request, approved, cloudevent_structured
@@ -39,7 +40,8 @@ class Approvals:
         if datetime.now(UTC) - self._now > _FRESH:
             self._make()
         body = self._body.replace(str(_TASK).encode(), str(task).encode())
-        return self._headers, body.replace(_DELIVERY.encode(), f"delivery-{task}".encode())
+        headers = self._headers | {"authorization": AUTHORIZATION}
+        return headers, body.replace(_DELIVERY.encode(), f"delivery-{task}".encode())
 
     def job(self, waiting: Waiting, *, expected: bytes = _OPENED) -> Job:
         """The event of this Workflow's approval, sent to a function."""

@@ -32,7 +32,8 @@ class Child:
         log: Path,
         cgroup: Path | None = None,
     ) -> None:
-        words = [str(word) for word in command]
+        # It ends with us, however we end. Started from the main thread: the kernel watches the thread.
+        words = ["setpriv", "--pdeathsig", "KILL", "--", *(str(word) for word in command)]
         if cgroup:
             words = ["sh", "-c", _JOIN, str(cgroup / "cgroup.procs"), *words]
         self._log = log

@@ -29,7 +29,7 @@ def measure(lab: Lab, rounds: int) -> None:
         for size in SIZES:
             server, _ = lab.fleet(size)
             for way, rules in ways.items():
-                contender = lab.stage.taskgate(server.kubeconfig, config=rules)
+                contender = lab.stage.taskgate(server.view, config=rules)
                 ports[size, way] = stack.enter_context(lab.started(contender)).port
         for number in range(rounds + 1):
             for (size, way), port in ports.items():

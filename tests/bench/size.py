@@ -36,10 +36,10 @@ def measure(lab: Lab, rounds: int) -> None:
     events = EVENTS if rounds > 1 else EVENTS // 10
     lab.attempt(MEMORY, TASKGATE, partial(_opens, lab, events))
     for name in (WSGI, ASGI):
-        hello = lab.stage.hello(name)
+        hello = lab.stage.hello(name, lab.server().view)
         lab.attempt(MEMORY, name, partial(_memory, lab, hello, lambda count: [_HELLO] * count, events))
     server = lab.server()
-    for contender in lab.stage.go_function(server.kubeconfig):
+    for contender in lab.stage.go_function(server.view):
         jobs = partial(_opening, lab, server.add)
         lab.attempt(MEMORY, contender.name, partial(_memory, lab, contender, jobs, min(events, _GO_EVENTS)))
 
@@ -47,7 +47,7 @@ def measure(lab: Lab, rounds: int) -> None:
 def _opens(lab: Lab, events: int) -> None:
     server, fleet = lab.fleet(events)
     jobs = partial(_opening, lab, lambda count: [fleet.pop() for _ in range(count)])
-    _memory(lab, lab.stage.taskgate(server.kubeconfig), jobs, events)
+    _memory(lab, lab.stage.taskgate(server.view), jobs, events)
 
 
 def _opening(lab: Lab, take: Callable[[int], list[Waiting]], count: int) -> list[Job]:

@@ -21,6 +21,7 @@ from tests.bench.contenders import TASKGATE, WSGI, Contender, Stage
 from tests.bench.figures import Figures
 from tests.bench.installation import ROOT, Installation, image_environment
 from tests.bench.lab import Lab, drive_all
+from tests.bench.pod import View, pod_view
 from tests.bench.processes import cpu_ticks, kilobytes, session_of
 from tests.bench.wire import Job, Wire, WireError, connect, request
 from tests.fleet import gate_node
@@ -48,7 +49,7 @@ def node(lab: Lab, waiting: Waiting) -> dict[str, object]:
 def test_the_two_bare_calls_do_what_the_function_does(lab: Lab) -> None:
     server = lab.server()
     one, other = server.add(2)
-    with lab.started(lab.stage.taskgate(server.kubeconfig)) as started:
+    with lab.started(lab.stage.taskgate(server.view)) as started:
         drive_all(partial(connect, started.port), 1, [lab.approvals.job(one)])
         assert started.child.cpu() > 0
         assert 20 < started.child.memory("VmRSS") <= started.child.memory("VmHWM") < 500
@@ -63,8 +64,8 @@ def test_the_two_bare_calls_do_what_the_function_does(lab: Lab) -> None:
 
 
 def test_a_cold_start_ends_with_an_open_gate_or_an_answer(lab: Lab) -> None:
-    hello = lab.stage.hello(WSGI)
-    for contender in (lab.stage.taskgate(lab.server().kubeconfig), hello):
+    hello = lab.stage.hello(WSGI, lab.server().view)
+    for contender in (lab.stage.taskgate(lab.server().view), hello):
         cold._start(lab, cold.ALL_CORES, contender, None)
     cold._imports(lab)
     seconds = {who: lab.figures.median(cold.ALL_CORES, "seconds", who) for who in (TASKGATE, WSGI)}
@@ -72,8 +73,20 @@ def test_a_cold_start_ends_with_an_open_gate_or_an_answer(lab: Lab) -> None:
     assert {cold.OURS, cold.STANDARD, "uvicorn"} <= set(lab.figures.who(cold.IMPORTS, "seconds"))
 
 
+def test_a_function_in_a_pod_sees_its_service_account(lab: Lab, tmp_path: Path) -> None:
+    """It starts without a kubeconfig: only the files of the service account say where the API is."""
+    authority = tmp_path / "ca"
+    authority.write_text("nobody reads it before the first call", encoding="utf-8")
+    with pod_view(tmp_path / "pod", 1, authority, "a token") as view:
+        if view is None:
+            pytest.skip("user namespaces are not allowed here")
+        assert "KUBECONFIG" not in view.settings
+        with lab.started(lab.stage.taskgate(view)) as started, connect(started.port) as wire:
+            assert Job([request("GET", "/healthz", {})], b"ok").run(wire) > 0
+
+
 def test_who_fails_is_noted_with_its_log_and_left_out(lab: Lab) -> None:
-    broken = Contender("Broken", [sys.executable, "-c", "raise SystemExit('no such thing')"], {}, lab.folder)
+    broken = Contender("Broken", [sys.executable, "-c", "raise SystemExit('no such thing')"], {}, lab.folder, View({}))
 
     def work() -> None:
         with lab.started(broken) as started, connect(started.port, seconds=0.3):

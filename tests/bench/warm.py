@@ -57,7 +57,7 @@ def measure_large(lab: Lab, rounds: int) -> None:
 def _peers(lab: Lab, stack: ExitStack) -> Mapping[str, Peer]:
     server = lab.server()
     peers: dict[str, Peer] = {}
-    for contender in [lab.stage.taskgate(server.kubeconfig), *lab.stage.go_function(server.kubeconfig)]:
+    for contender in [lab.stage.taskgate(server.view), *lab.stage.go_function(server.view)]:
         port = stack.enter_context(lab.started(contender)).port
         peers[contender.name] = partial(connect, port), lab.approvals.job
     peers[BARE] = server.connect, partial(lab.approvals.bare, server=server)
