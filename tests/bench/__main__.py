@@ -51,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     if told.rounds is not None and told.rounds < 1:
         parser.error(f"--rounds is {told.rounds}: expected at least 1")
     if not told.render:
-        figures = measure(told.scenario or list(SCENARIOS), told.rounds)
+        command = f"python -m tests.bench {' '.join(arguments)}" if arguments else "make bench"
+        figures = measure(told.scenario or list(SCENARIOS), told.rounds, command)
         _say(page.tables(figures))
         if told.scenario:
             return int(bool(figures.run["failures"]))
@@ -63,12 +64,12 @@ def main(arguments: Sequence[str]) -> int:
     return int(bool(figures.run["failures"]))
 
 
-def measure(names: Sequence[str], rounds: int | None) -> Figures:
+def measure(names: Sequence[str], rounds: int | None, command: str) -> Figures:
     """Run these scenarios, one after the other; one that fails is noted, and the next begins.
 
     Raises: SystemExit, when nothing can be measured at all.
     """
-    figures = Figures(machine.describe() | {"command": "make bench"})
+    figures = Figures(machine.describe() | {"command": command})
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="taskgate-bench-"))
     failures = 0
@@ -101,6 +102,7 @@ def _lab(figures: Figures, folder: Path, owner: ExitStack) -> Lab:
         figures.note("The API was the embedded one: `make cluster-tools` builds the real one.")
     app = folder / "app"
     app.mkdir()
+    _say("the packages of requirements.lock and the function in Go; the first time that takes a minute or two ...")
     try:
         installation = install(app)
     except NotThere as error:

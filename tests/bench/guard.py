@@ -9,18 +9,24 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from func.embedded import WORKFLOWS, EmbeddedCluster
+from func.embedded.reviews import Identity
 from tests.bench.importtime import imports
-from tests.bench.installation import ROOT
+from tests.bench.installation import ROOT, NotThere
+from tests.bench.pod import AUTHORIZATION, pod_view
 from tests.bench.processes import Child
-from tests.bench.wire import Job, connect, request
+from tests.bench.wire import Job, WireError, connect, request
 from tests.cluster.processes import free_port
 from tests.fleet import waiting_workflow
 from tests.payloads import approved, cloudevent_structured
 
 LIST = Path(__file__).with_name("guard.txt")
+_TOKEN = "of the pod"
+_CERTIFICATE = Path(__file__).with_name("loopback.pem")  # with its key; for 127.0.0.1 and these tests alone
 COMMAND = "python -m tests.bench.guard"
 _HEAD = f"""\
 # What is imported from the start of `serve` until the gate of the first event is open, and which calls are made.
@@ -34,35 +40,50 @@ def python() -> str:
 
 
 def see(app: Path, *more: Path) -> list[str]:
-    """Start the function, send it one event, and look.
+    """Start the function as a pod does, send it one event, and look.
 
     Args:
         app: the folder with func/.
         more: where else modules are looked for.
 
     Returns: the lines of the list.
-    Raises: WireError, with the end of its log, when it does not open the gate.
+    Raises: NotThere, where there can be no pod; WireError, when it does not open the gate.
     """
     path = os.pathsep.join(str(each) for each in more)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path}
     flags = [sys.executable, "-X", "importtime"]
     bare = subprocess.run([*flags, "-c", "pass"], env=environment, capture_output=True, text=True, check=True).stderr
-    with tempfile.TemporaryDirectory() as name, EmbeddedCluster(controller=False) as cluster:
-        folder = Path(name)
-        cluster.store.load(WORKFLOWS, waiting_workflow(3))
-        cluster.requests.clear()
-        port = free_port()
-        environment |= {"KUBECONFIG": str(cluster.write_kubeconfig(folder / "kubeconfig"))}
-        command = [*flags, "-m", "func", "serve", "--port", str(port)]
-        with Child(command, environment, app, folder / "log") as child:
-            headers, body = cloudevent_structured(approved())
+    with tempfile.TemporaryDirectory() as name, _cluster() as cluster, ExitStack() as stack:
+        folder, port = Path(name), free_port()
+        view = stack.enter_context(pod_view(folder / "pod", cluster.port, _CERTIFICATE, _TOKEN))
+        if view is None:
+            raise NotThere("user namespaces are not allowed here, so there can be no pod")
+        command = [*view.enter(app), *flags, "-m", "func", "serve", "--port", str(port)]
+        child = stack.enter_context(Child(command, environment | view.settings, app, folder / "log"))
+        headers, body = cloudevent_structured(approved())
+        try:
             with connect(port) as wire:
-                Job([request("POST", "/", headers, body)], b'"opened"').run(wire)
-            child.end()
-            log = child.log()
+                sent = request("POST", "/", headers | {"authorization": AUTHORIZATION}, body)
+                Job([sent], b'"opened"').run(wire)
+        except (WireError, OSError) as error:
+            raise WireError(f"{error} Its log ends: {child.said()}") from error
+        child.end()
+        log = child.log()
         calls = [f"call {method}" for method, _ in cluster.requests]
     before = {module for module, _ in imports(bare)}
     return [python(), *calls, *lines({module for module, _ in imports(log)} - before)]
+
+
+@contextmanager
+def _cluster() -> Iterator[EmbeddedCluster]:
+    """The embedded API as a pod reaches the real one: with TLS, and for those with a token."""
+    cluster = EmbeddedCluster(controller=False)
+    config = cluster._server.config
+    config.ssl_certfile = config.ssl_keyfile = str(_CERTIFICATE)
+    cluster.tokens[_TOKEN] = Identity("system:serviceaccount:taskgate:taskgate")
+    cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    with cluster:
+        yield cluster
 
 
 def lines(modules: set[str]) -> list[str]:

@@ -117,7 +117,7 @@ def megabytes(folder: Path) -> float:
 def _packages() -> Path:
     venv = cache() / f"packages-{sys.version_info.major}.{sys.version_info.minor}-{_fingerprint(_LOCK)}"
     done = venv / "complete"
-    with _locked(venv.with_suffix(".lock")):
+    with _locked(venv.with_name(f"{venv.name}.lock")):
         if done.exists():
             return venv
         shutil.rmtree(venv, ignore_errors=True)
