@@ -20,7 +20,7 @@ Kind = Literal["counter", "updown", "gauge", "histogram"]
 BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)  # there is one of each, and it is looked up fast
+@dataclass(eq=False, repr=False)  # no more than is needed: making a frozen one takes the start 0.5 ms
 class Metric:
     """One metric.
 
@@ -108,7 +108,7 @@ def resource_of(call: ApiCall) -> str:
     return last
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class Spread:
     """The values of a histogram.
 

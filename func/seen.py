@@ -39,7 +39,7 @@ def read_traceparent(text: str | None) -> Trace | None:
     return Trace(match[2], match[3], bool(int(match[4], 16) & 1))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False)  # as in metrics.py
 class Seen:
     """One event that was answered.
 
