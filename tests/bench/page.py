@@ -206,8 +206,8 @@ def document(figures: Figures) -> str:
             "`make bench` measures and writes this; `python -m tests.bench --render` writes it again from\n"
             "[the raw figures](benchmarks/figures.json). Read the figures against each other: all of them are of one "
             "machine that\nran function, API server and client at once. Contenders took turns, round by round. "
-            "The function starts as in its pod:\nthe image's command and variables, the service account's files where the "
-            "kubelet puts them, a token of the sender."
+            "The function starts as in its pod:\nthe image's command and variables, the service account's "
+            "files where the kubelet puts them, a token of the sender."
         ),
         _table(
             ["measured", "on"],
