@@ -32,6 +32,8 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> Story:
     """
     rules = pipeline.rules
     namespace, _, short = name.rpartition("/")
+    if not short:  # a variable of a shell that is not set; asked for, it would be the list of all
+        raise Problem("--workflow has no name; taskgate waiting lists those under way")
     if namespace not in ("", rules.workflows.namespace):
         raise Problem(f"namespace {namespace} is not {rules.workflows.namespace}, the one of the rules")
     try:

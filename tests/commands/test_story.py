@@ -266,6 +266,7 @@ def test_wrong_names_are_one_sentence(cluster: EmbeddedCluster, environment: dic
         1,
         "Error: there is no Workflow none in namespace agent-platform; taskgate waiting lists those under way\n",
     )
+    assert said("--workflow", "") == (1, "Error: --workflow has no name; taskgate waiting lists those under way\n")
     assert said("--workflow", "other/none")[1].startswith("Error: namespace other is not agent-platform")
     assert said("event.json", "--workflow", NAME)[0] == 2
     cluster.stop()
