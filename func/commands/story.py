@@ -154,7 +154,7 @@ def _waits(gate: GateStory, now: datetime) -> str:
 
 def _facts(workflow: Workflow, rules: Rules, state: State, *, is_readable: bool) -> Iterator[str]:
     if workflow.state is None:
-        yield "Nothing is remembered on it: no event was ever for it, or somebody took the annotation away."
+        yield "Nothing is remembered on it: no key came (refused events are in the log alone), or it was taken away."
     elif is_readable and json.loads(workflow.state)["uid"] != workflow.ref.uid:
         yield "It is a copy: what its original remembered counts only for used events and withdrawals."
     if state.pull_request and rules.workflows.one_pull_request:
