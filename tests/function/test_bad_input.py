@@ -152,6 +152,14 @@ def test_a_field_of_the_wrong_kind_is_named_and_opens_nothing(site: Site, path: 
     assert site.phase("wait-ready-for-qa") == "Running"
 
 
+@pytest.mark.parametrize(("value", "spelled"), [(None, "null"), (True, "true"), (False, "false")])
+def test_a_wrong_value_is_told_as_the_payload_spells_it(site: Site, value: object, spelled: str) -> None:
+    reply = site.send(changed("pull_request.number", value))
+    assert reply.reason == f"The event's pull_request.number is {spelled}: expected a whole number."
+    time = site.send(changed("review.submitted_at", False))
+    assert time.reason.startswith("The event's review.submitted_at is false: expected a time like ")
+
+
 @pytest.mark.parametrize("ref", [None, 3, [], {}, "", "refs/heads/", "refs/tags/task-3", "\x00", "x" * 100_000])
 def test_a_push_of_anything_opens_nothing(site: Site, ref: object) -> None:
     site.load(waiting_workflow(3))
