@@ -130,7 +130,7 @@ def card_of(raw: Mapping[str, Any], rules: Rules, names: Names) -> Card:
     """An object of the Kubernetes API -> its card."""
     standing = read_standing(raw)
     places = sorted(standing.places, key=lambda place: _order(place, rules))
-    kept = [_kept(gate, key, names) for gate, key in standing.kept_keys() if key.was_kept]
+    kept = [_kept(gate, key, names) for gate, key in standing.kept_keys()]
     # At the same second, the later gate of the pipeline comes later, and the end of the Workflow last.
     gates = {gate: number for number, gate in enumerate(rules.gates)}
     happened = sorted(

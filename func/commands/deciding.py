@@ -7,14 +7,16 @@ from typing import Any, NoReturn
 
 from func.commands.recorded import Recorded
 from func.core.cloudevents import OWN_TYPES, Incoming
-from func.core.events import Event, read_event
-from func.core.outcomes import Answer, Check, No, Task, Trail
+from func.core.events import Event, Facts, read_event
+from func.core.outcomes import Answer, Check, No, Task, Trail, WorkflowRef
 from func.core.rules import Rules
+from func.core.state import Key, State, read_state
 from func.core.workflows import read_workflow
 from func.kube import Api, Budget, Workflows
 from func.pipeline import Case, Pipeline
 
 SECONDS = 20.0  # for one event; a person waits longer than a Sensor
+_TELLING = ("name", "happened", "pull_request", "person", "head", "review")  # facts that tell events apart
 
 
 class NeedsWorkflow(Exception):
@@ -48,6 +50,7 @@ class Verdict:
         answer: What the function would answer; None where that depends on a Workflow that could not be looked at.
         task: As far as it is known, as is the gate.
         near: A Workflow that has the task's name, and why it is not the one.
+        state: What its Workflow remembers, which may be why.
     """
 
     recorded: Recorded
@@ -59,6 +62,7 @@ class Verdict:
     task: Task | None = None
     gate: str | None = None
     near: str | None = None
+    state: State | None = None
 
     @property
     def would(self) -> str | None:
@@ -125,7 +129,29 @@ def decide(recorded: Recorded, pipeline: Pipeline) -> Verdict:
     if verdict.is_yes:
         return verdict
     near = _near(answer.task, pipeline) if answer.outcome == "no-workflow" and answer.task else None
-    return replace(verdict, stopped_at=trail.at, near=near)
+    state = _state(answer.workflow, pipeline) if answer.workflow else None
+    if not recorded.has_id and event and state and answer.workflow:
+        key = _key_of(event.facts, state)
+        if key:
+            return decide(recorded.known_as(key.event, f"Workflow {answer.workflow.name}"), pipeline)
+    return replace(verdict, stopped_at=trail.at, near=near, state=state)
+
+
+def _state(ref: WorkflowRef, pipeline: Pipeline) -> State | None:
+    try:
+        return read_state(read_workflow(pipeline.workflows.get(ref.name, Budget.of(SECONDS))))
+    except No:
+        return None
+
+
+def _key_of(facts: Facts, state: State) -> Key | None:
+    """The key that this event brought, told by all but its id."""
+    for key in state.keys.values():
+        # Labels that were put on together differ in nothing but the label, and a key may have one from its rule.
+        is_same_label = facts.label in (None, key.label)
+        if is_same_label and all(getattr(key, name) == getattr(facts, name) for name in _TELLING):
+            return key
+    return None
 
 
 def _near(task: Task, pipeline: Pipeline) -> str | None:

@@ -119,7 +119,8 @@ def _exit_code(verdict: Verdict) -> int:
 
 def _print(verdict: Verdict, rules: Rules) -> None:
     ref = verdict.recorded.event
-    click.secho(wrap(f"{verdict.name}, event {ref.get('id')} from {ref.get('source')}"), bold=True)
+    title = f"{verdict.name or '(no type)'}, event {ref.get('id', '(no id)')} from {ref.get('source', '(no source)')}"
+    click.secho(wrap(title), bold=True)
     if verdict.recorded.guessed:
         click.echo(wrap(f"Note: {verdict.recorded.guessed}."))
     click.echo()

@@ -44,12 +44,20 @@ def key_in_words(key: Key, now: datetime) -> Iterator[str]:
         yield f"It is about to open node {key.node}."
     elif key.was_kept:
         yield f"Withdrawn: {key.why or 'a withdrawal came first'}."
-    elif key.why:
-        yield f"Nothing of its own: {key.why}."
+    else:
+        yield f"Nothing of its own: {key.why}." if key.why else "No key has come; a late one will find this:"
     for note in key.notes:
         yield f"Withdrawal by event {note.event}{_kind(note)}, {show_time(note.happened)}."
     if key.rounds:
         yield f"Used before by {', '.join(key.rounds)}."
+
+
+def opened_in_words(key: Key) -> str:
+    """Who opened the gate, or is about to, of a key that is used or claimed."""
+    if key.state == "claimed":
+        return f"Event {key.event} is about to open it: {_what(key)}."
+    at = f" at {show_time(key.written)}" if key.written else ""
+    return f"Not by a key: {key.why}{at}." if key.why else f"Event {key.event} opened it{at}: {_what(key)}."
 
 
 def against_in_words(key: Key) -> Iterator[str]:

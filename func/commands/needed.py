@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from func.commands.deciding import Verdict
+from func.commands.key_words import against_in_words, opened_in_words
 from func.commands.wording import event_in_words, people_in_words
 from func.core.cloudevents import OWN_TYPES
 from func.core.events import Event
 from func.core.outcomes import Check
 from func.core.rules import ANYONE, Match, Person, Rules
-from func.core.values import look_up
+from func.core.state import Key, slot_of
+from func.core.values import look_up, show_time
 
 _REDELIVER = 'Then "Redeliver" on GitHub: a refused event was not used up'
 
@@ -169,9 +171,34 @@ def _age_needed(verdict: Verdict, _rules: Rules) -> str:
 
 
 def _duplicate_needed(verdict: Verdict, _rules: Rules) -> str:
-    if verdict.would == "duplicate":
-        return f"Nothing, this event has done its work. For another gate or round: {_again(verdict.event)}."
-    return ""  # the annotation can't be read, and the reason says what to run
+    if verdict.would != "duplicate":
+        return ""  # the annotation can't be read, and the reason says what to run
+    return f"Nothing, {_done(verdict)}. {_other_task(verdict) or f'For another round: {_again(verdict.event)}.'}"
+
+
+def _done(verdict: Verdict) -> str:
+    """What this very event did, where and when."""
+    event, workflow = verdict.event, verdict.answer.workflow if verdict.answer else None
+    used = verdict.state.used_by(event.ref.id) if verdict.state and event else None
+    if used is None or workflow is None or event is None:
+        return "this event has done its work"
+    slot, key = used
+    where = f"{slot} of Workflow {workflow.name}"
+    if key.event != event.ref.id or key.written is None:
+        return f"it has opened {where} in an earlier round"
+    if key.why:
+        return f"it was used up on {where}: {key.why}, seen at {show_time(key.written)}"
+    return f"it is this very event that opened {where}, at {show_time(key.written)}"
+
+
+def _other_task(verdict: Verdict) -> str:
+    task, event = verdict.task, verdict.event
+    if task is None or task.found_by not in ("label", "branch", "title") or event is None:
+        return ""
+    return (
+        f"It is for task {task.id} by its {task.found_by}; if another was meant, put that right on "
+        f"{event.facts.pull_request}, then {_again(event)}: a redelivery has the old one."
+    )
 
 
 def _pull_request_needed(verdict: Verdict, _rules: Rules) -> str:
@@ -184,20 +211,40 @@ def _pull_request_needed(verdict: Verdict, _rules: Rules) -> str:
     )
 
 
-def _key_needed(verdict: Verdict, _rules: Rules) -> str:
-    if verdict.would == "already-open":
-        return "Nothing, the gate is open. If it can come again, say `rounds: true` at it in gates.yaml."
+def _key_needed(verdict: Verdict, rules: Rules) -> str:
+    event = verdict.event
+    if event is None or rules.way_of(event.facts, event.labels) is None:  # it takes keys back
+        return "Nothing: it takes back keys of before it alone, and those while their gate is not open."
     if verdict.would == "unavailable":
         return "Send it again in a minute: another event is about to open this gate."
-    return f"It is newer than what stands against it, so what it says has to be said again: {_again(verdict.event)}."
+    if verdict.would == "already-open":
+        return _open_needed(verdict, rules)
+    key = _key_at_gate(verdict, rules)
+    demands = " ".join(against_in_words(key)) if key else ""
+    return f"A new event: {_again(event)}. {demands}".rstrip()
 
 
-def _gate_needed(verdict: Verdict, _rules: Rules) -> str:
+def _key_at_gate(verdict: Verdict, rules: Rules) -> Key | None:
+    """What its Workflow remembers for the gate that it would open."""
+    event = verdict.event
+    found = rules.way_of(event.facts, event.labels) if event else None
+    return verdict.state.keys.get(slot_of(found[0], found[1].inputs)) if found and verdict.state else None
+
+
+def _open_needed(verdict: Verdict, rules: Rules) -> str:
+    key = _key_at_gate(verdict, rules)
+    by = f"{opened_in_words(key)} " if key and key.state in ("used", "claimed") else ""
+    again = "If it can come again, say `rounds: true` at it in gates.yaml."
+    return f"Nothing, the gate is open. {by}{_other_task(verdict)} {again}"
+
+
+def _gate_needed(verdict: Verdict, rules: Rules) -> str:
     reason = verdict.reason or ""
     if verdict.would == "refused" and "has not reached" in reason:
         return "It comes when the Workflow stands at the gate; or take `early: refuse` away in gates.yaml."
+    if verdict.would == "already-open":
+        return _open_needed(verdict, rules)
     words = {
-        "already-open": "Nothing, the gate is open. If it can come again, say `rounds: true` at it in gates.yaml.",
         "incomplete": "`outputs` in gates.yaml gives the value; or the Workflow's gate has a default for it.",
         "ambiguous": "Only one node waits at this gate; or the rules tell them apart by `inputs`. "
         "Now, by hand: argo resume <workflow> --node-field-selector id=<node>.",

@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from func.core.outcomes import No
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".yaml", ".yml")
 _SPACE = re.compile(r"\s*")
+_NO_ID = "it has no delivery id, so that duplicates can't be told"
 # Fields that only this event's payload has -> GitHub's name of the event; the first that fits.
 _GUESSES: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"review", "pull_request"}), "pull_request_review"),
@@ -45,12 +46,23 @@ class Recorded:
         event: A CloudEvent in structured mode; empty where there is a problem.
         problem: Why it is none.
         guessed: What it does not say itself; where something is guessed, it is another event than the one recorded.
+        has_id: False where the id is made up here, as GitHub shows payloads without their delivery.
     """
 
     where: str
     event: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
     guessed: str | None = None
+    has_id: bool = True
+
+    def known_as(self, event: str, where: str) -> Recorded:
+        """The same event with the id that it came with.
+
+        Args:
+            where: Who remembers it.
+        """
+        note = (self.guessed or "").replace(_NO_ID, f"it has no delivery id; {where} remembers it as event {event}")
+        return replace(self, event={**self.event, "id": event}, guessed=note, has_id=True)
 
     def incoming(self) -> Incoming:
         """Its attributes and data, checked.
@@ -211,11 +223,11 @@ def _payload(where: str, payload: dict[str, Any], github_event: str | None) -> R
         if name is None:
             problem = "It is neither a CloudEvent nor a payload whose event can be told: name it with --github-event."
             return Recorded(where, problem=problem)
-        guesses.append(f"from its fields it is a {name} (--github-event says otherwise)")
+        guesses.append(f"from its fields it is a {name} (if not, name it with --github-event)")
     delivery = payload.get("X-GitHub-Delivery")
     if not isinstance(delivery, str) or not delivery:
         delivery = "recorded-" + hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:12]
-        guesses.append("it has no delivery id, so that duplicates can't be told")
+        guesses.append(_NO_ID)
     repository = payload.get("repository")
     source = repository.get("html_url") if isinstance(repository, dict) else None
     event = {
@@ -225,4 +237,4 @@ def _payload(where: str, payload: dict[str, Any], github_event: str | None) -> R
         "source": source if isinstance(source, str) and source else "https://github.com",
         "data": payload,
     }
-    return Recorded(where, event, guessed="; ".join(guesses) or None)
+    return Recorded(where, event, guessed="; ".join(guesses) or None, has_id=_NO_ID not in guesses)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from func.commands.access import config_option, connect_for_people, settings_for_people
-from func.commands.key_words import age
+from func.commands.key_words import age, kind_of
 from func.commands.output import Problem, Row, output_option, print_json, print_table
 from func.core.outcomes import No
 from func.core.rules import Rules
@@ -93,7 +93,7 @@ def _sorted(standings: list[Standing], rules: Rules) -> list[Standing]:
 
 def _rows(standing: Standing, rules: Rules, now: datetime) -> list[Row]:
     task, repository = standing.task(rules), standing.repository(rules)
-    about = [_key_in_words(gate, key) for gate, key in standing.kept_keys()]
+    about = [_key_in_words(gate, key, now) for gate, key in standing.kept_keys()]
     if standing.problem:
         about.append(standing.problem)
     style = {"fg": "red"} if standing.problem else {}
@@ -106,10 +106,11 @@ def _rows(standing: Standing, rules: Rules, now: datetime) -> list[Row]:
     return rows
 
 
-def _key_in_words(gate: str, key: Key) -> str:
-    """`waiting for wait-pr-merged: 5dlabs/cto#3 by octocat at ...`"""
-    words = {"waiting": "waits for", "claimed": "is about to open", "withdrawn": "withdrawn for"}
+def _key_in_words(gate: str, key: Key, now: datetime) -> str:
+    """`waits for wait-pr-merged: 5dlabs/cto#3 by octocat, ...`"""
+    kind = kind_of(key, now)
+    words = {"waits": "waits for", "claimed": "is about to open"}
     by = f" by {key.person}" if key.person else ""
     what = f"{key.pull_request or key.event}{by}, {show_time(key.happened)}"
     why = f" ({key.why})" if key.why else ""
-    return f"{words[key.state]} {gate}: {what}{why}"
+    return f"{words.get(kind, f'{kind} for')} {gate}: {what}{why}"

@@ -144,12 +144,12 @@ def _take_back(aim: Aim, state: State) -> Decision:
 
 def _use_or_keep(aim: Aim, rules: Rules, workflow: Workflow, state: State, now: datetime, trail: Trail) -> Decision:
     bring, facts = aim.bring, aim.event.facts
+    trail.ask("key")
     if not isinstance(bring, Bring):
         raise bring or No("ignored", "It brings no key.")
     for slot, old in state.keys.items():  # whichever gate the rules give this event today
         if old.state == "claimed" and old.event == facts.event:
             return _finish_claim(slot, old, rules, workflow, state, now)
-    trail.ask("key")
     key = _check_key(_new_key(aim.task, bring, now), state.keys.get(bring.slot), bring)
     trail.found("no other key and no withdrawal stands against it")
     trail.ask("gate")

@@ -48,9 +48,9 @@ class Standing:
         return self.workflow is not None and self.workflow.finished
 
     def kept_keys(self) -> list[tuple[str, Key]]:
-        """Those that did not open a gate, by the gate that they are for."""
+        """Those that came and did not open a gate, by the gate that they are for."""
         found = self.state.keys if self.state else {}
-        return [(gate, key) for gate, key in found.items() if key.state in _SHOWN]
+        return [(gate, key) for gate, key in found.items() if key.state in _SHOWN and key.was_kept]
 
     def task(self, rules: Rules) -> str | None:
         """The task's id."""

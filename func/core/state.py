@@ -261,13 +261,20 @@ def withdraw(state: State, slot: str, facts: Facts, *, rounds: bool) -> tuple[St
         return state, "already-open", f"{slot} was opened before, so there is nothing to take back."
     noted = key.with_(**_noted(key, note))
     if key.state == "waiting" and note.is_against(key):
-        why = f"taken back by event {note.event} ({facts.name})"
-        taken = noted.withdrawn(why)
+        taken = noted.withdrawn(f"taken back by event {note.event} ({_cause(facts)})")
         return state.with_key(slot, taken), "withdrawn", f"The key of event {key.event} for {slot} is taken back."
     if key.state == "waiting" and key.pull_request == note.pull_request and key.happened > note.happened:
         reason = f"Overtaken by event {key.event}, whose key for {slot} is newer and stays."
         return state.with_key(slot, noted), "refused", reason
     return state.with_key(slot, noted), "withdrawn", f"A late key for {slot} will find this withdrawal."
+
+
+def _cause(facts: Facts) -> str:
+    """`pull_request.synchronize by octocat, commit 6113728`"""
+    verdict = facts.verdict if facts.verdict and not facts.name.endswith(facts.verdict) else None
+    by = f"by {facts.person}" if facts.person else None
+    commit = f", commit {facts.head[:7]}" if facts.head else ""
+    return " ".join(filter(None, (facts.name, verdict, facts.label, by))) + commit
 
 
 def _noted(key: Key, note: Note) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A cluster and a board that watches it."""
+"""A board that watches the cluster."""
 
 from __future__ import annotations
 
@@ -22,14 +22,6 @@ from tests.board.listening import Page
 def rules() -> Rules:
     """Those built in."""
     return parse_rules(BUILT_IN_RULES.read_text(encoding="utf-8"), "gates.yaml")
-
-
-@pytest.fixture
-def cluster() -> Iterator[EmbeddedCluster]:
-    """A cluster without Workflows, in which they stay as they are."""
-    with EmbeddedCluster(controller=False) as running:
-        running.store.ensure_namespace("agent-platform")
-        yield running
 
 
 @pytest.fixture

@@ -1,21 +1,33 @@
-"""A cluster for the commands that look at one."""
+"""What the commands look at, and what they send to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
+from func.connection import connect
+from func.core.cloudevents import read_cloudevent
 from func.embedded import EmbeddedCluster
+from func.kube import Workflows
+from func.pipeline import Case, Pipeline
+from func.settings import read_rules
+from tests import payloads
 from tests.commands.stand_in import Function
 
 
 @pytest.fixture
-def cluster() -> Iterator[EmbeddedCluster]:
-    """A cluster without Workflows, in which they stay as they are."""
-    with EmbeddedCluster(controller=False) as running:
-        running.store.ensure_namespace("agent-platform")
-        yield running
+def send(environment: dict[str, str]) -> Callable[..., str]:
+    """An event goes its whole way; returns what came of it."""
+
+    def run(payload: dict[str, Any], delivery: str, config: Path | None = None) -> str:
+        api = connect(Path(environment["KUBECONFIG"]), 1)
+        pipeline = Pipeline(read_rules(config), Workflows(api, "agent-platform"))
+        incoming = read_cloudevent(*payloads.cloudevent_structured(payload, delivery=delivery))
+        return pipeline.handle(Case(incoming)).outcome
+
+    return run
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """`taskgate explain`: what would happen to this event, and why?"""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +156,11 @@ def test_what_it_takes_when_something_is_remembered(cluster: EmbeddedCluster, ex
     event = {"name": "pull_request_review.submitted", "event": "d-0", "pull_request": "5dlabs/cto#123"}
     gone = {**event, "state": "withdrawn", "why": "taken back", "happened": noon, "written": noon}
     for state, what in (
-        ({"keys": {"wait-pr-approved": gone}}, "newer than what stands against it"),
-        ({"keys": {"wait-pr-approved": gone | {"state": "claimed", "node": "n"}}}, "Nothing, the gate is open."),
+        (
+            {"keys": {"wait-pr-approved": gone}},
+            f"A new event: 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again. It happened after {noon}",
+        ),
+        ({"keys": {"wait-pr-approved": gone | {"state": "claimed", "node": "n"}}}, "Event d-0 is about to open it"),
         ({"closed": {"pull_request": "5dlabs/cto#123", "happened": noon}}, "reopen 5dlabs/cto#123"),
         ({"pull_request": "5dlabs/cto#7"}, "close it unmerged, which frees the Workflow"),
     ):
@@ -171,7 +176,8 @@ def test_what_it_takes_when_something_is_remembered(cluster: EmbeddedCluster, ex
 
 
 def test_the_same_event_again_and_another_pull_request(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
-    key = {"state": "used", "name": "pull_request.opened", "event": "d-1", "happened": "2026-11-22T11:00:00Z"}
+    noon = "2026-11-22T12:00:00Z"
+    key = {"state": "used", "name": "pull_request.opened", "event": "d-1", "happened": noon, "written": noon}
     workflow = waiting_workflow(3)
     uid = workflow["metadata"]["uid"]
 
@@ -182,7 +188,7 @@ def test_the_same_event_again_and_another_pull_request(cluster: EmbeddedCluster,
     remember(keys={"wait-pr-created": key})
     again = explain(payloads.approved())
     assert (again.exit_code, checks(again.output)["duplicate"]) == (3, "NO")
-    assert "Nothing, this event has done its work." in again.output
+    assert "it is this very event that opened wait-pr-created of Workflow play-task-3-workflow, at" in again.output
 
     remember(pull_request="5dlabs/cto#7", keys={})
     other = explain(payloads.approved())
@@ -199,6 +205,110 @@ def test_the_same_event_again_and_another_pull_request(cluster: EmbeddedCluster,
     assert odd.exit_code == 3
     assert "can't be read, it is not JSON" in odd.output
     assert "What it takes" not in odd.output
+
+
+@pytest.fixture
+def explain_saved(tmp_path: Path, environment: dict[str, str]) -> Callable[[dict[str, Any]], str]:
+    """What is said about a payload as GitHub shows it, without the id of its delivery."""
+
+    def run(payload: dict[str, Any]) -> str:
+        result = taskgate("explain", written(payload, tmp_path / "payload.json"), environment=environment)
+        return str(result.output)
+
+    return run
+
+
+def test_a_saved_payload_whose_key_a_push_took_back(
+    cluster: EmbeddedCluster, send: Callable[..., str], explain_saved: Callable[..., str]
+) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, "wait-ready-for-qa"))
+    assert send(payloads.approved(), "d-1") == "parked"
+    waits = explain_saved(payloads.approved())
+    assert "it has no delivery id; Workflow play-task-3-workflow remembers it as event d-1" in waits
+    assert "It would be parked" in waits
+    minute = timedelta(minutes=1)
+    assert send(payloads.synchronize(happened=payloads.HAPPENED + minute), "d-2") == "withdrawn"
+    gone = explain_saved(payloads.approved())
+    assert checks(gone)["key"] == "NO"
+    assert "Overtaken" not in gone
+    assert "was withdrawn: taken back by event d-2 (pull_request.synchronize by 5DLabs-Rex[bot], commit 6113" in gone
+    assert "it is about commit 6113728, or happened after 2026-11-22T11:01:00Z" in gone
+    again = explain_saved(payloads.approved(happened=payloads.HAPPENED + minute / 2, review_id=7))
+    assert "so that duplicates can't be told" in again  # another review
+    assert "A new event: 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again." in again
+
+
+def test_a_saved_payload_that_opened_the_gate_of_another_task(
+    cluster: EmbeddedCluster, send: Callable[..., str], explain_saved: Callable[..., str]
+) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(7))
+    cluster.store.load(WORKFLOWS, waiting_workflow(8))
+    meant_for_8 = payloads.approved(labels=["task-7"], branch="fix-typo")
+    assert send(meant_for_8, "d-1") == "opened"
+    said = explain_saved(meant_for_8)
+    assert checks(said)["duplicate"] == "NO"
+    assert re.search(
+        r"it is this very event that opened wait-pr-approved of Workflow play-task-7-workflow, at 2\S+Z\. "
+        r"It is for task 7 by its label; if another was meant, put that right on 5dlabs/cto#123, "
+        r"then 5DLabs-Tess\[bot\] reviews 5dlabs/cto#123 again: a redelivery has the old one\.",
+        said,
+    )
+    late = explain_saved(payloads.approved(happened=payloads.HAPPENED.replace(hour=12), review_id=7))
+    assert "There is no Workflow for it" in late
+    other = payloads.approved(labels=["task-7"], branch="fix-typo", review_id=7)
+    assert re.search(
+        r"Nothing, the gate is open\. Event d-1 opened it at 2\S+Z: pull_request_rev", explain_saved(other)
+    )
+
+
+def test_labels_that_were_put_on_together_are_told_apart(
+    cluster: EmbeddedCluster, send: Callable[..., str], explain_saved: Callable[..., str]
+) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, "wait-pr-created"))
+    ready, task = payloads.labeled(), payloads.labeled("task-3", by=payloads.CLEO)
+    assert send(ready, "d-1") == "parked"
+    assert send(task, "d-2") == "opened"
+    assert "remembers it as event d-1" in explain_saved(ready)
+    assert "remembers it as event d-2" in explain_saved(task)
+
+
+def test_a_saved_payload_of_an_event_that_was_used_up(
+    cluster: EmbeddedCluster, explain_saved: Callable[..., str]
+) -> None:
+    def remember(**facts: object) -> None:
+        payload = payloads.approved()
+        key = {
+            "state": "used", "name": "pull_request_review.submitted", "event": "d-1", "pull_request": "5dlabs/cto#123",
+            "person": payloads.TESS, "head": payloads.HEAD, "review": payload["review"]["id"],
+            "happened": payload["review"]["submitted_at"], **facts,
+        }  # fmt: skip
+        workflow = waiting_workflow(3, "wait-pr-merged")
+        state = {"uid": workflow["metadata"]["uid"], "keys": {"wait-pr-approved": key}}
+        workflow["metadata"]["annotations"]["taskgate.dev/state"] = json.dumps(state)
+        cluster.store.load(WORKFLOWS, workflow)
+
+    noon = "2026-11-22T12:00:00Z"
+    remember(written=noon, why="the gate was opened by hand or by its own duration")
+    said = explain_saved(payloads.approved())
+    assert f"play-task-3-workflow: the gate was opened by hand or by its own duration, seen at {noon}." in said
+    assert f"Not by a key: the gate was opened by hand or by its own duration at {noon}." in explain_saved(
+        payloads.approved(review_id=7)
+    )
+
+
+def test_what_comes_too_late_to_take_a_key_back(
+    cluster: EmbeddedCluster, explain: Callable[..., Any], send: Callable[..., str]
+) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    cluster.store.load(WORKFLOWS, waiting_workflow(7, "wait-ready-for-qa"))
+    hour = timedelta(hours=1)
+    assert send(payloads.approved(), "d-0") == "opened"
+    assert send(payloads.approved(task=7, happened=payloads.HAPPENED + hour), "d-3") == "parked"
+    for push in (payloads.synchronize(happened=payloads.HAPPENED + hour), payloads.synchronize(task=7)):
+        said = explain(push)
+        assert checks(said.output)["key"] == "NO"
+        assert "Nothing: it takes back keys of before it alone" in said.output
+        assert "close it unmerged" not in said.output
 
 
 def test_a_workflow_that_has_come_to_its_end(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
@@ -270,7 +380,7 @@ def test_a_payload_from_standard_input_is_guessed_with_a_note() -> None:
     payload = payloads.approved(by="octocat")
     result = taskgate("explain", "-", typed=json.dumps(payload))
     assert result.exit_code == 3
-    assert "Note: from its fields it is a pull_request_review (--github-event says otherwise)" in result.output
+    assert "Note: from its fields it is a pull_request_review (if not, name it with --github-event)" in result.output
     named = taskgate("explain", "-", "--github-event", "issues", "--output", "json", typed=json.dumps(payload))
     assert json.loads(named.stdout)["name"] == "issues.submitted"
 
@@ -300,6 +410,8 @@ def test_wrong_input_is_one_sentence(tmp_path: Path) -> None:
     assert field.exit_code == 3
     assert "NO   cloudevent" in field.output
     assert "What it takes: That field is as GitHub sends it." in field.output
+    empty = taskgate("explain", "-", typed='{"specversion": "1.0"}')
+    assert empty.output.startswith("(no type), event (no id) from (no source)\n")
     own = taskgate("explain", "-", typed=json.dumps(cloudevent(payloads.approved()) | {"type": "dev.taskgate.opened"}))
     assert "What it takes: Nothing: it is no event from outside." in own.output
     rules = taskgate("explain", "-", "--config", tmp_path / "none.yaml", typed=json.dumps(cloudevent(payloads.push())))

@@ -9,12 +9,7 @@ from typing import Any
 
 import pytest
 
-from func.connection import connect
-from func.core.cloudevents import read_cloudevent
 from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.kube import Workflows
-from func.pipeline import Case, Pipeline
-from func.settings import read_rules
 from tests import payloads
 from tests.commands.running import taskgate
 from tests.commands.test_waiting import key, with_keys
@@ -24,19 +19,6 @@ NAME = "play-task-3-workflow"
 NOW = datetime.now(UTC).replace(microsecond=0)
 EARLIER = NOW - timedelta(days=2, hours=3, minutes=30)
 Told = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture
-def send(environment: dict[str, str]) -> Callable[..., str]:
-    """An event goes its whole way; returns what came of it."""
-
-    def run(payload: dict[str, Any], delivery: str, config: Path | None = None, at: datetime = NOW) -> str:
-        api = connect(Path(environment["KUBECONFIG"]), 1)
-        pipeline = Pipeline(read_rules(config), Workflows(api, "agent-platform"), clock=lambda: at)
-        incoming = read_cloudevent(*payloads.cloudevent_structured(payload, delivery=delivery))
-        return pipeline.handle(Case(incoming)).outcome
-
-    return run
 
 
 @pytest.fixture
@@ -100,8 +82,15 @@ def test_a_key_that_was_withdrawn_by_a_push(cluster: EmbeddedCluster, told: Told
     assert (story["pull_request"], gate(story, "wait-ready-for-qa")["key"]) == ("5dlabs/cto#123", "used")
     gone = gate(story, "wait-pr-approved")
     assert gone["key"] == "withdrawn"
-    assert "taken back by event push (pull_request.synchronize)" in gone["about"]
+    assert "taken back by event push (pull_request.synchronize by 5DLabs-Rex[bot], commit 6113728)" in gone["about"]
     assert any("belongs to 5dlabs/cto#123" in fact for fact in story["facts"])
+
+
+def test_a_push_before_any_key(cluster: EmbeddedCluster, told: Told, send: Callable[..., str]) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, "wait-ready-for-qa", created=EARLIER))
+    assert send(payloads.synchronize(happened=NOW), "push") == "withdrawn"
+    about = gate(told(), "wait-pr-approved")["about"]
+    assert about.startswith("No key has come; a late one will find this: Withdrawal by event push (a push of 6113728),")
 
 
 def test_what_a_new_approval_must_be_like(cluster: EmbeddedCluster, told: Told) -> None:

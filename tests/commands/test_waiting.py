@@ -60,16 +60,19 @@ def test_many_are_read_a_page_at_a_time(cluster: EmbeddedCluster, environment: d
 
 
 def test_the_keys_that_wait_and_those_taken_back(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     keys = {
         "wait-pr-created": key("used"),
-        "wait-pr-approved": key("withdrawn", why="it expired after 7 days"),
-        "wait-pr-merged": key("waiting"),
+        "wait-ready-for-qa": key("withdrawn", person="pusher"),  # no key came, only this
+        "wait-pr-approved": key("withdrawn", written=now, why="taken back by event d-2"),
+        "wait-pr-merged": key("waiting", written=now),
     }
     cluster.store.load(WORKFLOWS, with_keys(waiting_workflow(3), keys, pull_request="5dlabs/cto#123"))
     table = taskgate("waiting", environment=environment).output
     assert "waits for wait-pr-merged: 5dlabs/cto#123 by octocat, 2026-11-22T11:00:00Z" in table
-    assert "withdrawn for wait-pr-approved: 5dlabs/cto#123 by octocat, 2026-11-22T11:00:00Z (it expired" in table
+    assert "withdrawn for wait-pr-approved: 5dlabs/cto#123 by octocat, 2026-11-22T11:00:00Z (taken back" in table
     assert "wait-pr-created" not in table
+    assert "pusher" not in table
 
     (shown,) = json.loads(taskgate("waiting", "--output", "json", environment=environment).stdout)
     assert shown["pull_request"] == "5dlabs/cto#123"
@@ -79,6 +82,12 @@ def test_the_keys_that_wait_and_those_taken_back(cluster: EmbeddedCluster, envir
         "wait-pr-approved": "withdrawn",
         "wait-pr-merged": "waiting",
     }
+
+
+def test_a_key_that_waited_too_long_does_not_wait(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
+    keys = {"wait-pr-merged": key("waiting", written="2026-01-01T11:00:00Z")}
+    cluster.store.load(WORKFLOWS, with_keys(waiting_workflow(3), keys))
+    assert "expired for wait-pr-merged: 5dlabs/cto#123" in taskgate("waiting", environment=environment).output
 
 
 def test_odd_workflows_are_told_as_they_are(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:

@@ -156,7 +156,7 @@ def test_a_field_of_the_wrong_kind_is_named_and_opens_nothing(site: Site, path: 
 def test_a_wrong_value_is_told_as_the_payload_spells_it(site: Site, value: object, spelled: str) -> None:
     reply = site.send(changed("pull_request.number", value))
     assert reply.reason == f"The event's pull_request.number is {spelled}: expected a whole number."
-    time = site.send(changed("review.submitted_at", False))
+    time = site.send(changed("review.submitted_at", value=False))
     assert time.reason.startswith("The event's review.submitted_at is false: expected a time like ")
 
 
