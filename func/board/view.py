@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from func.core.rules import Rules
 from func.core.standing import Place, Standing, read_standing, time_of
-from func.core.state import Key
+from func.core.state import EXPIRY, Key
 from func.core.values import show_time
 from func.core.workflows import Workflow, parameters
 
@@ -21,7 +21,7 @@ _PULL_REQUEST = re.compile(r"([A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100})#([0-9]
 _MAX_HAPPENED = 20  # of one Workflow
 _MAX_TEXT = 500  # characters of a text from outside
 
-What: TypeAlias = Literal["opened", "waits", "withdrawn", "finished"]
+What: TypeAlias = Literal["opened", "waits", "withdrawn", "closed", "finished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Kept:
 
     Args:
         happened: When its event happened, RFC 3339, as all times here.
+        until: When it expires, while it waits.
         why: What became of it, where that needs a word.
     """
 
@@ -65,6 +66,7 @@ class Kept:
     person: str | None
     pull: Pull | None
     happened: str
+    until: str | None
     why: str | None
 
 
@@ -73,7 +75,7 @@ class Happened:
     """Something that came to a Workflow.
 
     Args:
-        gate: None for the end of the Workflow.
+        gate: None for the end of the Workflow or of its pull request.
         person: Who caused it, where that is known.
         name: Of the event, e.g. `pull_request.closed`.
         event: Its id, for GitHub the delivery.
@@ -195,6 +197,7 @@ def _kept(gate: str, key: Key, names: Names) -> Kept:
         person=key.person,
         pull=_pull(key.pull_request, names),
         happened=show_time(key.happened),
+        until=show_time(key.written + EXPIRY) if key.state == "waiting" and key.written else None,
         why=key.why,
     )
 
@@ -212,6 +215,8 @@ def _happened(standing: Standing, names: Names) -> Iterator[Happened]:
         yield Happened(show_time(at), "opened", str(node.get("displayName")), **by)
     for gate, key in keys.items():
         yield from _of_key(gate, key, names)
+    if standing.state and (closed := standing.state.closed):
+        yield Happened(show_time(closed.happened), "closed", None, pull=_pull(closed.pull_request, names))
     if workflow.finished and (end := time_of(_object(workflow.raw.get("status")).get("finishedAt"))):
         yield Happened(show_time(end), "finished", None, why=_text(_object(workflow.raw.get("status")).get("phase")))
 
@@ -231,8 +236,11 @@ def _of_key(gate: str, key: Key, names: Names) -> Iterator[Happened]:
     if key.state == "used":  # its node is offloaded, or was opened anew since
         yield Happened(show_time(key.written), "opened", gate, **by, why=key.why)
         return
+    if key.state == "withdrawn" and not key.notes:  # when, is not remembered
+        yield Happened(show_time(key.written), "waits", gate, **by, why=f"withdrawn since, {key.why}")
+        return
     yield Happened(show_time(key.written), "waits", gate, **by)
-    if key.state == "withdrawn" and key.notes:
+    if key.state == "withdrawn":
         last = max(note.happened for note in key.notes)
         yield Happened(show_time(max(last, key.written)), "withdrawn", gate, **by, why=key.why)
 

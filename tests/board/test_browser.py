@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -121,16 +122,26 @@ def test_a_card_moves_without_a_reload_and_keeps_the_focus(browser: Browser, rul
         assert browser.complaints() == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
-def test_axe_finds_nothing(shown: Browser, axe: str, width: int, scheme: str) -> None:
-    shown.size(width, 900, scheme)
+@pytest.mark.parametrize(
+    ("tasks", "schemes"),
+    [(12, ("light", "dark")), (300, ("light",))],  # no colour comes with the number, and each takes its time
+)
+def test_axe_finds_nothing_wide_or_narrow_light_or_dark(
+    shown: Browser, cluster: EmbeddedCluster, axe: str, tasks: int, schemes: tuple[str, ...]
+) -> None:
+    for workflow in fleet(tasks)[12:]:
+        cluster.store.load(WORKFLOWS, workflow)
+    shown.until("document.querySelectorAll('.card').length >= args[0]", tasks)
     shown.run("for (const fold of document.querySelectorAll('details')) fold.open = true")
     shown.run(axe)
-    result = shown.run("return axe.run({resultTypes: ['violations']})")
-    assert len(result["passes"]) > 20  # it did look
-    found = result["violations"]
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
-    assert shown.run(SIDEWAYS) == 0
+    options = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": len(schemes) > 1}}}
+    for width, scheme in product((1280, 360), schemes):
+        shown.size(width, 900, scheme)
+        result = shown.run("return axe.run(arguments[0])", options)
+        assert len(result["passes"]) > 20  # it did look
+        found = [(each["id"], [node["html"] for node in each["nodes"]]) for each in result["violations"]]
+        assert found == [], f"{width} pixels, {scheme}"
+        assert shown.run(SIDEWAYS) == 0
 
 
 def test_every_value_is_text(shown: Browser) -> None:
@@ -155,6 +166,29 @@ def test_columns_in_the_order_of_the_gates(shown: Browser) -> None:
     age = shown.until(f"{CARD}.querySelector('.age')", "Task 3")
     assert age
     assert shown.run("return document.querySelector('.age').title").endswith("Z)")
+
+
+def test_nothing_is_cut_and_names_stay_whole(shown: Browser) -> None:
+    shown.until(CARD, "Task 12")
+    cut = (
+        "return [...document.querySelectorAll(arguments[0])].filter((one) => one.scrollWidth > one.clientWidth).length"
+    )
+    for part in ("#gates", ".event", ".card", "#last li"):
+        assert shown.run(cut, part) == 0, part
+    lines = f"new Set([...{CARD}.querySelectorAll('.who span')].map((name) => name.getClientRects().length))"
+    assert shown.run(f"const args = arguments; return [...{lines}]", "Task 2") == [1]
+    lines_of_a_word = f"""
+        const args = arguments, texts = document.createTreeWalker({CARD}.querySelector(".keys"), NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {{
+          const text = texts.currentNode, at = text.data.indexOf(args[1]), range = document.createRange();
+          if (at < 0) continue;
+          range.setStart(text, at);
+          range.setEnd(text, at + args[1].length);
+          return range.getClientRects().length;
+        }}
+    """
+    for word in ("synchronize", "pull_request"):
+        assert shown.run(lines_of_a_word, "Task 20", word) == 1, word
 
 
 def test_the_filter(shown: Browser) -> None:

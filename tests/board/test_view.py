@@ -111,8 +111,22 @@ def test_keys_that_wait_or_were_withdrawn_and_why() -> None:
         ("10:40", "withdrawn", "wait-pr-approved"),
         ("10:30", "waits", "wait-pr-approved"),
     ]
+    assert [each.until for each in shown.keys] == [None, "2026-11-29T10:50:00Z"]
     assert shown.pull  # of its keys, while it belongs to none
     assert shown.pull.name == "5dlabs/cto#123"
+
+
+def test_a_pull_request_that_was_closed_and_what_became_of_its_key() -> None:
+    why = "5dlabs/cto#123 was closed unmerged"
+    closed = {"pull_request": "5dlabs/cto#123", "happened": "2026-11-22T11:00:00Z"}
+    workflow = waiting_workflow(3, "wait-pr-created")
+    shown = card(remembering(workflow, {"wait-pr-approved": key("withdrawn", why=why)}, closed=closed))
+    assert [(one.at[11:16], one.what, one.gate, one.why) for one in shown.happened] == [
+        ("11:00", "closed", None, None),
+        ("10:30", "waits", "wait-pr-approved", f"withdrawn since, {why}"),
+    ]
+    assert shown.happened[0].pull
+    assert shown.happened[0].pull.url == "https://github.com/5dlabs/cto/pull/123"
 
 
 @pytest.mark.parametrize(

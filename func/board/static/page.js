@@ -1,6 +1,6 @@
 // What is known of the fleet -> the page. Only what changed is touched, and every value is put in as text.
 
-import { absolute, age, keyText, matcher, order, story, taskName, who } from "./words.js";
+import { absolute, age, keyText, matcher, order, pieces, story, taskName, who } from "./words.js";
 
 const MOST_CARDS = 300; // of one column in the page; the filter finds the others
 const MOST_FINISHED = 60;
@@ -40,6 +40,19 @@ function linkTo(pull) {
   link.rel = "noreferrer";
   link.textContent = pull.name;
   return link;
+}
+
+// Names that stay whole where they can, with something between them.
+function joined(names) {
+  return names.flatMap((name, index) => {
+    const whole = document.createElement("span");
+    whole.textContent = name;
+    return index ? [" · ", whole] : [whole];
+  });
+}
+
+function broken(text) {
+  return pieces(text).flatMap((piece, index) => (index ? [document.createElement("wbr"), piece] : [piece]));
 }
 
 class Column {
@@ -181,7 +194,7 @@ export class Page {
     setText(part("h3"), taskName(card));
     part("h3").title = card.workflow;
     setTime(part(".age"), card.since);
-    setOptional(part(".who"), who(card));
+    part(".who").replaceChildren(...joined(who(card)));
     const others = card.gates.slice(1);
     const also = [others.length && `also at ${others.join(", ")}`, card.paused && "Workflow suspended as a whole"];
     if (card.column === this.about.columns.other) also.unshift(`at ${card.gates[0]}`);
@@ -195,7 +208,7 @@ export class Page {
       ...card.keys.map((key) => {
         const line = document.createElement("li");
         line.dataset.state = key.state;
-        line.textContent = keyText(key);
+        line.append(...broken(keyText(key)));
         line.title = `event ${key.event}, ${absolute(key.happened)}`;
         return line;
       }),
@@ -234,8 +247,7 @@ export class Page {
     if (happened.event) {
       const event = document.createElement("span");
       event.className = "event quiet";
-      event.textContent = `event ${happened.event}`;
-      event.title = happened.event;
+      event.textContent = `${happened.what === "withdrawn" ? "the key's event" : "event"} ${happened.event}`;
       item.append(event);
     }
     return item;

@@ -29,20 +29,31 @@ export function taskName(card) {
 }
 
 export function who(card) {
-  return [card.repository, card.agent].filter(Boolean).join(" · ");
+  return [card.repository, card.agent].filter(Boolean);
 }
 
-const BECAME = { waiting: "waits", claimed: "is about to open it", withdrawn: "was withdrawn" };
+// Pieces of a text, between which a line may end: names of events are longer than a card is wide.
+export function pieces(text) {
+  return text.split(/(?<=\w\.)(?=\w)/);
+}
+
+const BECAME = { claimed: "is about to open it", withdrawn: "was withdrawn" };
 
 export function keyText(key) {
   const from = key.person ? ` from ${key.person}` : "";
-  return `Key for ${key.gate}${from} ${BECAME[key.state] ?? key.state}${key.why ? `: ${key.why}` : ""}`;
+  const became = key.state === "waiting" ? `waits until ${day(key.until)}` : (BECAME[key.state] ?? key.state);
+  return `Key for ${key.gate}${from} ${became}${key.why ? `: ${key.why}` : ""}`;
+}
+
+function day(iso) {
+  return new Date(iso).toLocaleDateString(undefined, { day: "numeric", month: "long" });
 }
 
 const LEADS = {
   opened: (person) => `opened${person && ` by ${person}`}`,
   waits: (person) => `key${person && ` of ${person}`} waits`,
   withdrawn: (person) => `key${person && ` of ${person}`} withdrawn`,
+  closed: () => "pull request closed unmerged",
   finished: () => "came to its end",
 };
 
