@@ -16,24 +16,10 @@ from pathlib import Path
 import pytest
 
 from func.core.outcomes import OUTCOMES
+from tests.docs.shell import Shell, examples
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-_BLOCKS = re.compile(r"```(sh|console)\n(.*?)```", re.DOTALL)
-_END = "--- end of answer ---"
-
-
-def _examples() -> list[tuple[str, str]]:
-    """(command, shown answer) of every console block, and the shell function that they use."""
-    found = []
-    for kind, block in _BLOCKS.findall(TEXT):
-        if kind == "sh" and block.startswith("event()"):
-            found.append((block.strip(), ""))
-        elif kind == "console":
-            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                command, _, answer = part.partition("\n")
-                found.append((command, answer.strip()))
-    return found
 
 
 def _free_ports(count: int) -> list[int]:
@@ -45,7 +31,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def shell(tmp_path: Path) -> Iterator[Shell]:
     """A shell beside a running `make run`, with its ports put in place of the README's."""
     function, cluster, *_ = ports = _free_ports(5)
     folder = tmp_path / "demo"
@@ -64,18 +50,9 @@ def shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         assert line, "the demo ended"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TASKGATE_")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    started = subprocess.Popen(
-        ["bash"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment | {"demo": str(folder)} | dict(zip(_PORTS, map(str, ports), strict=True)),
-        start_new_session=True,
-    )
-    yield started
-    os.killpg(started.pid, signal.SIGTERM)  # the shell, and the functions that the README started in it
-    started.communicate()
+    ports_of = dict(zip(_PORTS, map(str, ports), strict=True))
+    with Shell(ROOT, environment | {"demo": str(folder)} | ports_of) as started:
+        yield started
     demo.send_signal(signal.SIGINT)
     demo.communicate()
 
@@ -83,24 +60,19 @@ def shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 _PORTS = ("P8080", "P8090", "P8081", "P8082", "P8083")
 
 
-def _run(shell: subprocess.Popen[str], command: str) -> str:
+def _run(shell: Shell, command: str) -> str:
     for name in _PORTS:
         command = re.sub(rf"\b{name[1:]}\b", f"${name}", command)
     # Single quotes keep $ as it is, so what stands in them is put in by this test.
     command = re.sub(r"'s/\$(\w+)/9/'", r'"s/$\1/9/"', command)
-    assert shell.stdin
-    assert shell.stdout
-    shell.stdin.write(f"{command}\necho; echo {shlex.quote(_END)}\n")
-    shell.stdin.flush()
-    lines = []
-    while (line := shell.stdout.readline().rstrip("\n")) != _END:
-        lines.append(line)
-    return "\n".join(lines).strip()
+    return shell.run(command)
 
 
-def test_every_command_answers_what_the_readme_shows(shell: subprocess.Popen[str]) -> None:
+def test_every_command_answers_what_the_readme_shows(shell: Shell) -> None:
     seen = set()
-    for command, shown in _examples():
+    for command, shown in examples(TEXT):
+        if command.startswith("make "):
+            continue
         answer = _run(shell, command)
         if not shown.startswith("{"):
             assert answer == shown, command

@@ -47,7 +47,7 @@ def key_in_words(key: Key, now: datetime) -> Iterator[str]:
     else:
         yield f"Nothing of its own: {key.why}." if key.why else "No key has come; a late one will find this:"
     for note in key.notes:
-        yield f"Withdrawal by event {note.event}{_kind(note)}, {show_time(note.happened)}."
+        yield f"Withdrawal by {note_in_words(note)}."
     if key.rounds:
         yield f"Used before by {', '.join(key.rounds)}."
 
@@ -103,7 +103,9 @@ def _what(key: Key) -> str:
     return " ".join(filter(None, words)) + about
 
 
-def _kind(note: Note) -> str:
+def note_in_words(note: Note) -> str:
+    """`event d-2 (a push of 6113728), 2026-11-22T11:01:00Z`"""
+    kind = f" (of review {note.review})" if note.review is not None else ""
     if note.head is not None:
-        return f" (a push of {short(note.head)})"
-    return f" (of review {note.review})" if note.review is not None else ""
+        kind = f" (a push of {short(note.head)})"
+    return f"event {note.event}{kind}, {show_time(note.happened)}"

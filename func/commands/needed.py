@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from func.commands.deciding import Verdict
-from func.commands.key_words import against_in_words, opened_in_words
+from func.commands.key_words import note_in_words, opened_in_words
 from func.commands.wording import event_in_words, people_in_words
 from func.core.cloudevents import OWN_TYPES
 from func.core.events import Event
@@ -220,8 +220,10 @@ def _key_needed(verdict: Verdict, rules: Rules) -> str:
     if verdict.would == "already-open":
         return _open_needed(verdict, rules)
     key = _key_at_gate(verdict, rules)
-    demands = " ".join(against_in_words(key)) if key else ""
-    return f"A new event: {_again(event)}. {demands}".rstrip()
+    against = [note_in_words(note) for note in (key.notes if key else ()) if note.is_against(event.facts)]
+    what = f" Against it stands: {', '.join(against)}." if against else ""
+    newer = "It is newer than what stands against it, so what it says has to be said again"
+    return f"{newer}: {_again(event)}.{what}"
 
 
 def _key_at_gate(verdict: Verdict, rules: Rules) -> Key | None:

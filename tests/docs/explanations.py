@@ -50,6 +50,7 @@ class Told:
         workflows: That are there; those of the end, where the controller has moved them on.
         explained: An event; a text is the name of a Workflow.
         then: What happens to the Workflow of task 3 between the events and the question.
+        delivery: Of the event; empty for a payload as GitHub shows it.
     """
 
     title: str
@@ -110,6 +111,9 @@ def _explanations() -> list[Told]:
         ),
         Told("A pull request that was closed", approved(), waits, [closed]),
         Told("A push came after the approval", approved(), early, [approval, push], delivery="delivery-1"),
+        Told("The same, of a payload saved from GitHub", approved(), early, [approval, push], delivery=""),
+        Told("A saved payload that opened a gate before", approved(), waits, [approval], delivery=""),
+        Told("A push came after the gate was opened", push[1], waits, [approval]),
         Told("A newer event was there before", approved(), early, [("delivery-1", approved(happened=_late(3)))]),
         Told("The gate is open", approved(happened=_late(3)), waits, [approval]),
         Told("A value is missing", approved(), outputs),
@@ -155,7 +159,8 @@ def _said(told: Told, folder: Path) -> str:
 def _event(told: Told, folder: Path) -> Path:
     assert not isinstance(told.explained, str)
     file = folder / f"{payloads.event_name(told.explained)}.json"
-    file.write_bytes(payloads.cloudevent_structured(told.explained, delivery=told.delivery)[1])
+    event = payloads.cloudevent_structured(told.explained, delivery=told.delivery)[1]
+    file.write_bytes(event if told.delivery else json.dumps(told.explained).encode())
     return file
 
 

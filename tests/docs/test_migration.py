@@ -6,13 +6,8 @@ run as the applied objects say, and `kubectl logs` shows the function's log. All
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,13 +22,13 @@ from tests.cluster.event_bus import Nats
 from tests.cluster.fixtures import CRDS, running_api_server
 from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, wait_for
-from tests.docs.markdown import DOCS, ROOT, blocks
+from tests.docs.markdown import DOCS, ROOT
+from tests.docs.shell import Shell, examples, on_a_cluster
 from tests.manifests.building import build, find
 
 SERVICE = "taskgate.taskgate.svc.cluster.local"
 PLAN = (DOCS / "migration.md").read_text()
 GATE = "wait-pr-approved"
-END = "--- end of answer ---"
 OLD_RIGHTS: list[Object] = [
     {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -52,24 +47,6 @@ OLD_RIGHTS: list[Object] = [
         },
     },
 ]
-
-# `kubectl logs` needs a kubelet; the function's log stands for it.
-KUBECTL = """#!/bin/bash
-case " $* " in *" logs "*) cat "$FUNCTION_LOG" ;; *) exec {kubectl} "$@" ;; esac
-"""
-
-
-def commands() -> list[tuple[str, str]]:
-    """(command, shown answer) in order; functions of the shell have no answer."""
-    found = []
-    for language, block in blocks(PLAN):
-        if language == "sh":
-            found.append((block.strip(), ""))
-        elif language == "console":
-            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                command, _, answer = part.partition("\n")
-                found.append((command, answer.strip()))
-    return found
 
 
 class Revision(Pod):
@@ -166,58 +143,23 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shell(control_plane: RealApiServer, tools: Path, tmp_path: Path, checkout: Path) -> Iterator[subprocess.Popen[str]]:
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name, text in (
-        ("kubectl", KUBECTL.format(kubectl=tools / "kubectl")),
-        ("taskgate", f'#!/bin/bash\nPYTHONPATH={ROOT} exec {sys.executable} -m func "$@"\n'),
-    ):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
-    started = subprocess.Popen(
-        ["bash"],
-        cwd=checkout,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(tmp_path),
-            "KUBECONFIG": str(control_plane.kubeconfig),
-            "LC_ALL": "C",
-        },
-        start_new_session=True,
-    )
-    yield started
-    os.killpg(started.pid, signal.SIGTERM)
-    started.communicate()
-
-
-def run(shell: subprocess.Popen[str], command: str) -> str:
-    """What a command says."""
-    assert shell.stdin
-    assert shell.stdout
-    shell.stdin.write(f"{command}\necho; echo {shlex.quote(END)}\n")
-    shell.stdin.flush()
-    lines = []
-    while (line := shell.stdout.readline()) != f"{END}\n":
-        assert line, f"the shell ended at: {command}"
-        lines.append(line)
-    return "".join(lines).strip()
+def shell(control_plane: RealApiServer, tools: Path, tmp_path: Path, checkout: Path) -> Iterator[Shell]:
+    home = tmp_path / "home"
+    home.mkdir()
+    with Shell(checkout, on_a_cluster(control_plane.kubeconfig, tools, home)) as started:
+        yield started
 
 
 @pytest.mark.skipif(not all(map(shutil.which, ("openssl", "jq", "curl"))), reason="openssl, jq and curl are needed")
-def test_the_plan(shell: subprocess.Popen[str], cluster: Cluster, checkout: Path) -> None:
-    for command, shown in commands():
+def test_the_plan(shell: Shell, cluster: Cluster, checkout: Path) -> None:
+    for command, shown in examples(PLAN):
         cluster.settle()
-        answer = run(shell, f"FUNCTION_LOG={cluster.log} webhook={cluster.webhook}\nexport FUNCTION_LOG\n{command}")
+        answer = shell.run(f"FUNCTION_LOG={cluster.log} webhook={cluster.webhook}\nexport FUNCTION_LOG\n{command}")
         assert answer == shown, command
         if match := re.match(r"kubectl apply -k (\S+)", command):
             cluster.catch_up(checkout / match[1])
 
 
 def test_each_step_says_how_to_check_it() -> None:
-    assert len(commands()) > 40
+    assert len(examples(PLAN)) > 40
     assert PLAN.count("Check:") >= 5

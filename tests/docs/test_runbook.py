@@ -6,13 +6,8 @@ kubelet; the function's own log stands for it. Times and ages are compared as su
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from func.core.outcomes import OUTCOMES
 from tests import payloads
 from tests.cluster.api_client import JSON_PATCH
 from tests.cluster.api_server import RealApiServer
@@ -29,14 +25,11 @@ from tests.cluster.installation import OURS, SECRETS_PATH, TOKEN, install
 from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, free_port, wait_for
 from tests.commands.events import cloudevent, dead_letter
-from tests.docs.markdown import DOCS, ROOT, blocks, sections
+from tests.docs.markdown import DOCS, sections, table
+from tests.docs.shell import Shell, examples, on_a_cluster
 from tests.fleet import NAMESPACE, recorded, waiting_workflow
 
 TEXT = (DOCS / "runbook.md").read_text()
-END = "--- end of answer ---"
-KUBECTL = """#!/bin/bash
-case " $* " in *" logs "*) cat "$FUNCTION_LOG" ;; *) exec {kubectl} "$@" ;; esac
-"""
 # Headings that alerts link to.
 ANCHORS = [
     "a-gate-does-not-open", "a-wrong-person", "dead-letters-grow", "401", "403", "503", "argo-waits-10-seconds"
@@ -78,10 +71,12 @@ class Incidents:
         return {"task": task, "number": 120 + task, "happened": self.now + timedelta(seconds=late)}
 
     def gate(self) -> None:
-        """Task 7: by somebody who may not, and of an old commit. Task 8: a push took the key before the gate came."""
+        """Task 7: all that opens nothing. Task 8: a push took the key before the gate came."""
         self.create(waiting_workflow(7), waiting_workflow(8, "wait-ready-for-qa"))
         assert self.send("delivery-1", payloads.approved(**self.facts(7), by="mallory")) == "refused"
         assert self.send("delivery-2", payloads.approved(**self.facts(7), reviewed="0" * 40)) == "refused"
+        assert self.send("delivery-10", payloads.commented(**self.facts(7))) == "ignored"
+        assert self.send("delivery-11", payloads.labeled(**self.facts(7))) == "already-open"
         assert self.send("delivery-3", payloads.approved(**self.facts(8))) == "parked"
         assert self.send("delivery-4", payloads.synchronize(**self.facts(8, 1))) == "withdrawn"
         status = waiting_workflow(8)["status"]
@@ -144,59 +139,12 @@ def pod(processes: Processes, api: RealApiServer, tmp_path: Path, argo_events_ma
 
 
 @pytest.fixture
-def shell(api: RealApiServer, pod: Pod, tools: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    programs, checkout = tmp_path / "programs", tmp_path / "checkout"
-    programs.mkdir()
-    for name, text in (
-        ("kubectl", KUBECTL.format(kubectl=tools / "kubectl")),
-        ("taskgate", f'#!/bin/bash\nPYTHONPATH={ROOT} exec {sys.executable} -m func "$@"\n'),
-    ):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
+def shell(api: RealApiServer, pod: Pod, tools: Path, tmp_path: Path) -> Iterator[Shell]:
+    checkout, home = tmp_path / "checkout", tmp_path / "home"
     shutil.copytree(DOCS, checkout / "docs")
-    started = subprocess.Popen(
-        ["bash"],
-        cwd=checkout,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(tmp_path),
-            "KUBECONFIG": str(api.kubeconfig),
-            "FUNCTION_LOG": str(pod.process.log),
-            "LC_ALL": "C",
-        },
-        start_new_session=True,
-    )
-    yield started
-    os.killpg(started.pid, signal.SIGTERM)
-    started.communicate()
-
-
-def run(shell: subprocess.Popen[str], command: str) -> str:
-    """What a command says."""
-    assert shell.stdin
-    assert shell.stdout
-    shell.stdin.write(f"{command}\necho; echo {shlex.quote(END)}\n")
-    shell.stdin.flush()
-    lines = []
-    while (line := shell.stdout.readline()) != f"{END}\n":
-        assert line, f"the shell ended at: {command}"
-        lines.append(line)
-    return "".join(lines).strip()
-
-
-def examples(text: str) -> Iterator[tuple[str, str]]:
-    """(command, shown answer) in order; what is pasted into a shell has no answer."""
-    for language, block in blocks(text):
-        if language == "sh":
-            yield block.strip(), ""
-        elif language == "console":
-            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                command, _, answer = part.partition("\n")
-                yield command, answer.strip()
+    home.mkdir()
+    with Shell(checkout, on_a_cluster(api.kubeconfig, tools, home) | {"FUNCTION_LOG": str(pod.process.log)}) as started:
+        yield started
 
 
 def timeless(answer: str) -> str:
@@ -206,7 +154,7 @@ def timeless(answer: str) -> str:
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="jq is needed")
-def test_the_runbook(shell: subprocess.Popen[str], api: RealApiServer, pod: Pod) -> None:
+def test_the_runbook(shell: Shell, api: RealApiServer, pod: Pod) -> None:
     incidents = Incidents(api, pod)
     happen: dict[str, Callable[[], None]] = {
         "a-gate-does-not-open": incidents.gate,
@@ -224,9 +172,9 @@ def test_the_runbook(shell: subprocess.Popen[str], api: RealApiServer, pod: Pod)
             here = command.replace("--port 8080", f"--port {port}").replace(
                 "taskgate replay ", f"taskgate replay --to http://127.0.0.1:{port} "
             )
-            answer = run(shell, here)
+            answer = shell.run(here)
             if "taskgate serve" in command:
-                run(shell, f"curl -s --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1:{port}/healthz")
+                shell.run(f"curl -s --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1:{port}/healthz")
                 continue
             if timeless(answer) != timeless(shown):
                 different.append(f"$ {command}\n{answer}")
@@ -235,6 +183,12 @@ def test_the_runbook(shell: subprocess.Popen[str], api: RealApiServer, pod: Pod)
 
 def test_the_headings_that_alerts_link_to() -> None:
     assert [section.anchor for section in sections(TEXT)][1:] == ANCHORS
+
+
+def test_every_outcome_has_a_row_that_says_what_to_do() -> None:
+    (gate,) = [section for section in sections(TEXT) if section.anchor == "a-gate-does-not-open"]
+    named = " ".join(row[0] for row in table(gate.text, "outcome, reason"))
+    assert {outcome for outcome in OUTCOMES if f"`{outcome}`" not in named} == set()
 
 
 def test_each_section_says_what_answers_mean_and_what_to_do() -> None:
