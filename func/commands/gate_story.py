@@ -75,13 +75,19 @@ def _gate(
     elif any(node.phase == "Succeeded" for node in nodes):
         stands = "open"
         if not key and rules.gates.get(gate):
-            about.append("No key is remembered: opened by hand, by its own duration, or all was forgotten.")
+            about.append(_opened_without_key(nodes))
     else:
         stands = f"ended as {', '.join(sorted({node.phase for node in nodes}))}"
     since = [time for node in running if (time := _since(node))]
     return GateStory(
         gate, slot, stands, tuple(node.id for node in running), min(since, default=None), kind, tuple(about)
     )
+
+
+def _opened_without_key(nodes: list[Node]) -> str:
+    message = next((node.raw["message"] for node in nodes if isinstance(node.raw.get("message"), str)), "")
+    says = f" Its node says: {message}." if message else ""
+    return f"No key is remembered: opened by hand, by its own duration, or all was forgotten.{says}"
 
 
 def ways_of(gate: GateStory, rules: Rules) -> list[Way]:

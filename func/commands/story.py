@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from func.commands.gate_story import GateStory, gates_of, ways_of
-from func.commands.key_words import against_in_words, age
-from func.commands.troubles import Trouble, by_hand, of_gate, of_labels, unreadable
+from func.commands.key_words import against_in_words, age, kind_of
+from func.commands.troubles import Trouble, by_hand, of_gate, of_labels, put_label, unreadable
 from func.commands.wording import demands_in_words, event_in_words, people_in_words
 from func.core.outcomes import No
 from func.core.rules import Rules
@@ -110,7 +110,7 @@ def tell(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence[str] =
     story.summary = _summary(story, workflow, now)
     story.pull_request = state.pull_request
     story.closed = f"{state.closed.pull_request} at {show_time(state.closed.happened)}" if state.closed else None
-    story.facts += _facts(workflow, rules, state, is_readable=not story.troubles)
+    story.facts += _facts(workflow, rules, state, now, is_readable=not story.troubles)
     story.troubles += of_labels(workflow, rules, twins)
     if not workflow.finished:
         for gate in story.gates:
@@ -152,7 +152,7 @@ def _waits(gate: GateStory, now: datetime) -> str:
     return f"It waits at {gate.slot}{since}. {_WHY[gate.key]}"
 
 
-def _facts(workflow: Workflow, rules: Rules, state: State, *, is_readable: bool) -> Iterator[str]:
+def _facts(workflow: Workflow, rules: Rules, state: State, now: datetime, *, is_readable: bool) -> Iterator[str]:
     if workflow.state is None:
         yield "Nothing is remembered on it: no key came (refused events are in the log alone), or it was taken away."
     elif is_readable and json.loads(workflow.state)["uid"] != workflow.ref.uid:
@@ -164,14 +164,21 @@ def _facts(workflow: Workflow, rules: Rules, state: State, *, is_readable: bool)
             f"{state.closed.pull_request} was closed unmerged at {show_time(state.closed.happened)}: "
             "its events up to then are refused."
         )
-    has_label = workflow.labels.get(PARKED_LABEL) == "true"
-    if state.is_parked != has_label:
-        yield f"The label {PARKED_LABEL} is {'there, and no key waits' if has_label else 'missing, and a key waits'}."
-    elif has_label:
-        yield f"The label {PARKED_LABEL} is there, so the function is told of each change."
+    yield from _label_facts(workflow, state, now)
     spec = workflow.raw.get("spec")
     if isinstance(spec, dict) and spec.get("suspend"):
         yield "A person has paused it (spec.suspend): gates open, and nothing goes on until `argo resume`."
+
+
+def _label_facts(workflow: Workflow, state: State, now: datetime) -> Iterator[str]:
+    has_label = workflow.labels.get(PARKED_LABEL) == "true"
+    waits = any(kind_of(key, now) in ("waits", "claimed") for key in state.keys.values())
+    if waits and not has_label:
+        yield f"The label {PARKED_LABEL} is missing, and a key waits: nobody tells the function of its gate."
+        yield f"Put it back: {put_label(workflow)}"
+    elif has_label:
+        so = "so the function is told of each change" if waits else "and no key waits"
+        yield f"The label {PARKED_LABEL} is there, {so}."
 
 
 def _demands(gate: GateStory, rules: Rules, state: State, story: Story) -> Iterator[str]:
@@ -184,9 +191,11 @@ def _demands(gate: GateStory, rules: Rules, state: State, story: Story) -> Itera
         return
     if not all(way.task for way in ways):
         places = " or ".join(f"a {place} that fits {pattern.pattern}" for place, pattern in rules.task.patterns.items())
-        yield f"It names task {story.task}: {places}."
+        yield f"It names task {story.task} by {places}."
     if state.pull_request and rules.workflows.one_pull_request:
         yield f"It is of pull request {state.pull_request}."
+    if state.closed:
+        yield f"If it is of {state.closed.pull_request}, it happened after that was closed: reopen it first."
     key = state.keys.get(gate.slot)
     if key:
         yield from against_in_words(key)

@@ -110,18 +110,23 @@ def of_gate(gate: GateStory, workflow: Workflow, rules: Rules, state: State, now
 
 def _untold(workflow: Workflow) -> Trouble:
     """A key could open its gate, and the function does not know; what to do depends on the label."""
-    ref, what = workflow.ref, "The key that waits can open the gate, and the function was not told that it is reached:"
+    what = "The key that waits can open the gate, and the function was not told that it is reached:"
     if workflow.labels.get(PARKED_LABEL) != "true":
         return Trouble(
             f"{what} the label by which the Workflow is watched is missing.",
             "Put it back, that tells it:",
-            (f"kubectl label workflow -n {ref.namespace} {ref.name} {PARKED_LABEL}=true",),
+            (put_label(workflow),),
         )
     return Trouble(
         f"{what} the watch for waiting keys does not work.",
         "Mend the EventSource `waiting`, then change the Workflow in any way, that tells it:",
         (_wake(workflow),),
     )
+
+
+def put_label(workflow: Workflow) -> str:
+    """The command that puts the label back by which Workflows with waiting keys are watched."""
+    return f"kubectl label workflow -n {workflow.ref.namespace} {workflow.ref.name} {PARKED_LABEL}=true"
 
 
 def _wake(workflow: Workflow) -> str:

@@ -119,10 +119,29 @@ def test_keys_that_expired_were_used_up_by_hand_or_are_claimed(cluster: Embedded
     }
     cluster.store.load(WORKFLOWS, at_approval(keys=keys))
     story = told(exit_code=3)
+    assert any("parked is missing, and a key waits" in fact for fact in story["facts"])  # the claimed one
     assert f"Not by this key: {by_hand}." in gate(story, "wait-pr-created")["about"]
     assert gate(story, "wait-pr-merged")["key"] == "expired"
     assert gate(story, "wait-pr-approved")["key"] == "claimed"
     assert "Event d-1 is about to open it" in story["troubles"][0]["what"]
+
+
+def test_a_label_that_is_missing_is_told_while_it_can_be_put_back(cluster: EmbeddedCluster, told: Told) -> None:
+    fresh = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
+    for written, missing in ((fresh, True), ("2026-01-01T11:00:00Z", False)):  # an expired key waits for nothing
+        keys = {"wait-pr-merged": key("waiting", written=written)}
+        cluster.store.load(WORKFLOWS, at_approval(keys=keys))
+        put_back = f"Put it back: kubectl label workflow -n agent-platform {NAME} taskgate.dev/parked=true"
+        assert (put_back in told()["facts"]) is missing
+        assert any("missing" in fact for fact in told()["facts"]) is missing
+
+
+def test_a_gate_that_is_open_without_a_key_says_what_its_node_says(cluster: EmbeddedCluster, told: Told) -> None:
+    workflow = waiting_workflow(3)
+    gate_node(workflow, "wait-pr-created")["message"] = "opened by ops"
+    cluster.store.load(WORKFLOWS, workflow)
+    assert gate(told(), "wait-pr-created")["about"].endswith("or all was forgotten. Its node says: opened by ops.")
+    assert gate(told(), "wait-ready-for-qa")["about"].endswith("or all was forgotten.")
 
 
 def test_a_key_that_could_open_its_gate_and_nobody_told(
@@ -166,6 +185,8 @@ def test_a_closed_pull_request_and_a_copy(cluster: EmbeddedCluster, told: Told, 
     story = told()
     assert story["closed"] == f"5dlabs/cto#123 at {NOW:%Y-%m-%dT%H:%M:%SZ}"
     assert "5dlabs/cto#123 was closed unmerged" in gate(story, "wait-pr-approved")["about"]
+    (demands,) = story["opens"].values()
+    assert "If it is of 5dlabs/cto#123, it happened after that was closed: reopen it first." in demands
 
     copy = deepcopy(cluster.store.get(WORKFLOWS, "agent-platform", NAME).document)
     copy["metadata"] |= {"name": "copy", "uid": "another", "labels": {**copy["metadata"]["labels"], "task-id": "4"}}
