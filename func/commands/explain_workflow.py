@@ -114,7 +114,7 @@ def _print(story: Story) -> None:
     if story.steps:
         click.secho("\nRun next:", bold=True)
         for why, command in story.steps:
-            click.echo(wrap(f"# {why}", "  "))
+            click.echo(wrap(why, "  # "))
             click.echo(f"  {clean(command)}")
 
 

@@ -109,3 +109,14 @@ def test_progress_shows_while_the_cluster_fills(tmp_path: Path) -> None:
     assert "3/3" in shown
     assert "\x1b[32m" in shown
     assert "One event opened one gate of one Workflow" in shown
+
+
+def test_the_words_above_a_command_are_comments_on_a_narrow_terminal(
+    cluster: EmbeddedCluster, environment: dict[str, str]
+) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    name = "play-task-3-workflow"
+    shown = on_a_terminal("explain", "--workflow", name, columns=60, NO_COLOR="1", **environment)
+    _, _, steps = shown.partition("Run next:")
+    programs = ("# ", "kubectl ", "taskgate ", "argo ")
+    assert [line for line in steps.splitlines()[1:] if not line.strip().startswith(programs)] == []
