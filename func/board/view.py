@@ -237,7 +237,8 @@ def _of_key(gate: str, key: Key, names: Names) -> Iterator[Happened]:
         yield Happened(show_time(key.written), "opened", gate, **by, why=key.why)
         return
     if key.state == "withdrawn" and not key.notes:  # when, is not remembered
-        yield Happened(show_time(key.written), "waits", gate, **by, why=f"withdrawn since, {key.why}")
+        since = f"withdrawn since, {key.why}" if key.why else "withdrawn since"
+        yield Happened(show_time(key.written), "waits", gate, **by, why=since)
         return
     yield Happened(show_time(key.written), "waits", gate, **by)
     if key.state == "withdrawn":

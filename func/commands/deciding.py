@@ -147,9 +147,10 @@ def _state(ref: WorkflowRef, pipeline: Pipeline) -> State | None:
 def _key_of(facts: Facts, state: State) -> Key | None:
     """The key that this event brought, told by all but its id."""
     for key in state.keys.values():
-        # Labels that were put on together differ in nothing but the label, and a key may have one from its rule.
+        # Labels that were put on together differ in nothing but the label, and a key may have one from its rule;
+        # what came with a copy of another Workflow may have no event.
         is_same_label = facts.label in (None, key.label)
-        if is_same_label and all(getattr(key, name) == getattr(facts, name) for name in _TELLING):
+        if key.event and is_same_label and all(getattr(key, name) == getattr(facts, name) for name in _TELLING):
             return key
     return None
 

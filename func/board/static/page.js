@@ -194,6 +194,7 @@ export class Page {
     setText(part("h3"), taskName(card));
     part("h3").title = card.workflow;
     setTime(part(".age"), card.since);
+    part(".who").hidden = !who(card).length;
     part(".who").replaceChildren(...joined(who(card)));
     const others = card.gates.slice(1);
     const also = [others.length && `also at ${others.join(", ")}`, card.paused && "Workflow suspended as a whole"];
