@@ -185,7 +185,7 @@ def _done(verdict: Verdict) -> str:
     slot, key = used
     where = f"{slot} of Workflow {workflow.name}"
     if key.event != event.ref.id or key.written is None:
-        return f"it has opened {where} in an earlier round"
+        return f"it was used before, in an earlier round of {where} or on the Workflow that this one is a copy of"
     if key.why:
         return f"it was used up on {where}: {key.why}, seen at {show_time(key.written)}"
     return f"it is this very event that opened {where}, at {show_time(key.written)}"
@@ -235,9 +235,9 @@ def _key_at_gate(verdict: Verdict, rules: Rules) -> Key | None:
 
 def _open_needed(verdict: Verdict, rules: Rules) -> str:
     key = _key_at_gate(verdict, rules)
-    by = f"{opened_in_words(key)} " if key and key.state in ("used", "claimed") else ""
+    by = opened_in_words(key) if key and key.state in ("used", "claimed") else ""
     again = "If it can come again, say `rounds: true` at it in gates.yaml."
-    return f"Nothing, the gate is open. {by}{_other_task(verdict)} {again}"
+    return " ".join(filter(None, ("Nothing, the gate is open.", by, _other_task(verdict), again)))
 
 
 def _gate_needed(verdict: Verdict, rules: Rules) -> str:
