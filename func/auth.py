@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -17,13 +18,21 @@ _VALID_SECONDS = 60.0  # for which a token is not asked about again: one API cal
 _REMEMBERED = 1000  # tokens
 
 
+Inquiry = Callable[[Budget], None]
+"""A question to somebody else, which takes its time.
+
+Raises: No, `invalid` with status 401; `unavailable` or `forbidden`, when there is no answer.
+"""
+
+
 class Gatekeeper(Protocol):
     """Decides from the Authorization header alone, before the body is read."""
 
-    def admit(self, authorization: str | None, budget: Budget) -> None:
-        """Let the sender in.
+    def admit(self, authorization: str | None) -> Inquiry | None:
+        """Let the sender in; returns at once.
 
-        Raises: No, `invalid` with status 401; `unavailable` or `forbidden`, when the API can't be asked.
+        Returns: what has to be asked before; None when nothing has.
+        Raises: No, `invalid` with status 401.
         """
 
 
@@ -56,13 +65,16 @@ class ServiceAccounts:
     namespace: str | None
     _known: dict[bytes, float] = field(default_factory=dict)
 
-    def admit(self, authorization: str | None, budget: Budget) -> None:
+    def admit(self, authorization: str | None) -> Inquiry | None:
         """Let the sender in, once a minute by asking the API."""
         token = bearer_token(authorization)
         digest = hashlib.sha256(token.encode()).digest()
+        if self._known.get(digest, 0.0) > time.monotonic():
+            return None
+        return lambda budget: self._ask(token, digest, budget)
+
+    def _ask(self, token: str, digest: bytes, budget: Budget) -> None:
         now = time.monotonic()
-        if self._known.get(digest, 0.0) > now:
-            return
         username = self.reviews.username(token, AUDIENCE, budget)
         if username is None:
             raise No("invalid", f"The token is not valid for the audience {AUDIENCE}.", code=401)
@@ -80,7 +92,7 @@ class ServiceAccounts:
 class Anyone:
     """No authentication: whoever reaches the port may send."""
 
-    def admit(self, authorization: str | None, budget: Budget) -> None:
+    def admit(self, authorization: str | None) -> None:
         """Let everybody in."""
 
 
@@ -92,7 +104,7 @@ class TokenFile:
     _seen: tuple[int, int, int] = (0, 0, 0)
     _tokens: tuple[bytes, ...] = field(default=())
 
-    def admit(self, authorization: str | None, budget: Budget) -> None:  # noqa: ARG002 - as a Gatekeeper
+    def admit(self, authorization: str | None) -> None:
         """Let in whoever has one of the tokens."""
         token = bearer_token(authorization).encode()
         # All lines are compared, in constant time each, so that the time tells nothing.

@@ -33,6 +33,8 @@ def connect(kubeconfig: Path | None, connections: int) -> Api:
     with _loaded_when_used(_UNNEEDED):
         from kubernetes import client, config
 
+        from func.one_piece import send_in_one_piece  # with urllib3
+
     configuration = client.Configuration()
     try:
         if kubeconfig is None:
@@ -44,7 +46,9 @@ def connect(kubeconfig: Path | None, connections: int) -> Api:
         raise KubernetesError(f"{where}: expected the configuration of a cluster ({cause_of(error)})") from None
     configuration.connection_pool_maxsize = connections
     configuration.retries = False  # we know better which calls may be repeated
-    return Api(client.ApiClient(configuration))
+    api_client = client.ApiClient(configuration)
+    send_in_one_piece(api_client.rest_client.pool_manager)
+    return Api(api_client)
 
 
 def _use_service_account(configuration: Any) -> None:  # noqa: ANN401 - a class of the client, which is loaded late

@@ -32,8 +32,9 @@ THREADS = 16
 BODY_SECONDS = 10.0
 RETRY_AFTER = 2  # seconds, where nobody knows better
 T = TypeVar("T")
-_PROBES = ("/healthz", "/readyz")
 _METRICS = "/metrics"
+_READ = ("GET", "HEAD")
+_METHODS = {"/": ("POST",), "/healthz": _READ, "/readyz": _READ, _METRICS: _READ}
 
 
 class Function:
@@ -59,17 +60,16 @@ class Function:
 
     async def __call__(self, request: Request) -> Response:
         """Probes, and CloudEvents posted to `/`."""
-        path, method = request.url.path, request.method
-        if path in _PROBES and method in ("GET", "HEAD"):
-            return JSONResponse({"status": "ok"})
-        if path == _METRICS and method in ("GET", "HEAD"):
-            return await self._scraped(request)
-        if path != "/":
+        path, method = request.scope["path"], request.method
+        methods = _METHODS.get(path)
+        if not methods:
             return JSONResponse({"reason": f"There is nothing at {path[:100]}: post CloudEvents to /."}, 404)
-        if method != "POST":
-            reason = "Post a CloudEvent here; GET /healthz tells whether the function is up."
-            return JSONResponse({"reason": reason}, 405, {"Allow": "POST"})
-        return await self._limited(request)
+        if method not in methods:
+            reason = f"{path} takes {' and '.join(methods)}; CloudEvents are posted to /."
+            return JSONResponse({"reason": reason}, 405, {"Allow": ", ".join(methods)})
+        if path == "/":
+            return await self._limited(request)
+        return await self._scraped(request) if path == _METRICS else JSONResponse({"status": "ok"})
 
     async def _limited(self, request: Request) -> Response:
         """A CloudEvent, unless too many are in work."""
@@ -96,8 +96,9 @@ class Function:
     async def _answer(self, request: Request, budget: Budget) -> Answer | None:
         """What came of the event; None where there is nothing to say."""
         try:
-            authorization = request.headers.get("authorization")
-            await self._in_thread(lambda: self._gatekeeper.admit(authorization, budget))
+            inquiry = self._gatekeeper.admit(request.headers.get("authorization"))
+            if inquiry:
+                await self._in_thread(lambda: inquiry(budget))
             body = await self._read_body(request, budget)
             try:
                 headers = dict(request.headers)

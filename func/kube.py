@@ -211,7 +211,7 @@ class Api:
             auth_settings=["BearerToken"],
         )
         # The client's own connections, but not its call_api, which writes every body with json.dumps: see `encode`.
-        return self.client.rest_client.pool_manager.request(
+        return self.client.rest_client.pool_manager.urlopen(
             method, url, body=body, headers=sent_headers, timeout=timeout, preload_content=False
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from func.core.values import parse_time, show_time
 from func.core.workflows import Node, Workflow
 
 MAX_AGE = timedelta(minutes=5)  # an event of before its Workflow was created is about another one
+_UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
 _BY_OTHERS = "by hand or by its own duration"
 
 
@@ -267,6 +269,8 @@ def _message(key: Key) -> str:
 
 def _plain(text: str) -> str:
     """Text from outside, without what a terminal or a template would act on."""
+    if text.isascii():  # nearly always, and much faster
+        return _UNPLAIN.sub("", text)[:120]
     kept = (character for character in text if unicodedata.category(character)[0] in "LNPS" and character not in "{}")
     return "".join(kept)[:120]
 

@@ -226,7 +226,8 @@ class Trail:
     def ask(self, check: Check) -> None:
         """Begin a check; when it was made before (a race was lost), all from there on are made again."""
         self.at = check
-        self.steps = [step for step in self.steps if CHECKS.index(step[0]) < CHECKS.index(check)]
+        while self.steps and CHECKS.index(self.steps[-1][0]) >= CHECKS.index(check):
+            self.steps.pop()
 
     def found(self, found: str) -> None:
         """The check said yes."""

@@ -18,6 +18,10 @@ from func.core.values import Time, describe
 from func.core.workflows import STATE_ANNOTATION, Workflow
 
 EXPIRY = timedelta(days=7)
+# In the annotation of every key: what says which event it was.
+_ALWAYS: dict[str, object] = dict.fromkeys(
+    ("event", "happened", "pull_request", "person", "head", "review", "state")
+)
 _MAX_NOTES = 16  # withdrawals remembered for one gate; older ones become a bound on time
 
 
@@ -105,8 +109,7 @@ class Key(Facts):
 
     def shown(self) -> dict[str, object]:
         """As in the annotation: what says which event it was always, the rest where it says something."""
-        always = ("state", "pull_request", "event", "happened", "person", "head", "review")
-        return self.model_dump(mode="json", include=set(always)) | self.model_dump(mode="json", exclude_defaults=True)
+        return _ALWAYS | self.model_dump(mode="json", exclude_defaults=True)
 
     def with_(self, **changes: object) -> Key:
         """A copy with these fields changed."""

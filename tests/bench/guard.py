@@ -26,7 +26,7 @@ from tests.payloads import approved, cloudevent_structured
 
 LIST = Path(__file__).with_name("guard.txt")
 _TOKEN = "of the pod"
-_CERTIFICATE = Path(__file__).with_name("loopback.pem")  # with its key; for 127.0.0.1 and these tests alone
+_CERTIFICATE = ROOT / "tests" / "data" / "loopback.pem"  # with its key; for 127.0.0.1 and tests alone
 COMMAND = "python -m tests.bench.guard"
 _HEAD = f"""\
 # What is imported from the start of `serve` until the gate of the first event is open, and which calls are made.

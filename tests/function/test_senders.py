@@ -215,6 +215,8 @@ def test_our_own_replies_are_taken_without_a_word(site: Site) -> None:
         ("GET", "/", 405),
         ("PUT", "/", 405),
         ("DELETE", "/", 405),
+        ("POST", "/healthz", 405),
+        ("POST", "/metrics", 405),
         ("POST", "/other", 404),
         ("GET", "/x" * 1000, 404),
         ("GET", "/healthz/", 404),
