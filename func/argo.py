@@ -10,11 +10,14 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from func.core.patches import Opening
 from func.core.workflows import Workflow
 from func.kube import Budget, Forbidden, LostRace, Unavailable, cause_of, kind_of, read_within, sentence
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
 
 _WORKFLOW = "/api/v1/workflows/{namespace}/{name}"
 _NOT_WAITING = "no suspend nodes matching"
@@ -26,13 +29,13 @@ class ArgoServer:
 
     Args:
         url: without a slash at the end.
-        pool: a `urllib3.PoolManager`.
+        pool: sends the requests.
         token_file: read for each call, since tokens rotate; None to send none.
         call_timeout: seconds.
     """
 
     url: str
-    pool: Any
+    pool: PoolManager
     token_file: Path | None = None
     call_timeout: float = 2.0
 

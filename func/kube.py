@@ -12,10 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import quote, urlencode
 
 from func.core.outcomes import No
 from func.core.patches import Operation, encode
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
 
 # A test of a JSON Patch that failed; the API gives it no other mark (a policy's no has words of its own).
 _TEST_FAILED = "the server rejected our request due to an error in our request"
@@ -128,11 +132,15 @@ class Api:
     """One API server.
 
     Args:
-        client: a `kubernetes.client.ApiClient`.
+        pool: sends a request; of the Kubernetes client, with its certificates.
+        base: what comes before each path.
+        headers: of each request, with what says who we are.
         call_timeout: seconds for one call.
     """
 
-    client: Any
+    pool: HTTPConnectionPool | PoolManager
+    base: str
+    headers: Callable[[], dict[str, str]]
     call_timeout: float = 2.0
     pause: Callable[[float], None] = field(default=time.sleep)
 
@@ -198,21 +206,16 @@ class Api:
         names: Mapping[str, str],
         query: list[tuple[str, str]],
         headers: dict[str, str],
-        timeout: Any,  # noqa: ANN401 - urllib3 is loaded late
+        timeout: Timeout,
         body: bytes | None,
-    ) -> Any:  # noqa: ANN401
-        # param_serialize escapes names and values, and reads the service account's token again when it changed.
-        _, url, sent_headers, _, _ = self.client.param_serialize(
-            method,
-            path,
-            dict(names),
-            query,
-            headers,
-            auth_settings=["BearerToken"],
-        )
-        # The client's own connections, but not its call_api, which writes every body with json.dumps: see `encode`.
-        return self.client.rest_client.pool_manager.urlopen(
-            method, url, body=body, headers=sent_headers, timeout=timeout, preload_content=False
+    ) -> BaseHTTPResponse:
+        url = self.base + path.format_map({name: quote(value, safe="") for name, value in names.items()})
+        if query:
+            url = f"{url}?{urlencode(query, quote_via=quote)}"
+        sent = self.headers() | headers
+        # A redirect would carry our token elsewhere.
+        return self.pool.urlopen(
+            method, url, body=body, headers=sent, timeout=timeout, redirect=False, preload_content=False
         )
 
 
@@ -223,7 +226,7 @@ class Watch:
     Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
     """
 
-    response: Any
+    response: BaseHTTPResponse
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Type and object of each event, until the API ends it, is silent, or `close` is called.
@@ -398,7 +401,7 @@ class Workflows:
         raise AssertionError("unreachable")  # pragma: no cover
 
 
-def read_within(deadline: float, response: Any) -> bytes:  # noqa: ANN401 - urllib3 is loaded late
+def read_within(deadline: float, response: BaseHTTPResponse) -> bytes:
     """The body of a response of urllib3, whose own timeout is for each piece of it.
 
     Args:

@@ -46,7 +46,7 @@ class Notices:
         if reason is None or workflow is None or not any(call.method == "PATCH" for call in budget.made):
             return
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        body = json.dumps(self._event(workflow, answer.reason, *reason)).encode()
+        body = json.dumps(event_of(workflow, answer.reason, *reason, self.instance)).encode()
         names = {"namespace": workflow.namespace}
         try:
             status, content, _ = self.api.call("POST", _EVENTS, names, [], headers, budget, body, _SECONDS)
@@ -61,24 +61,31 @@ class Notices:
             }
             log_line("WARN", f"The Kubernetes Event {reason[0]} could not be written: {problem}", told)
 
-    def _event(self, workflow: WorkflowRef, note: str, reason: str, action: str) -> dict[str, object]:
-        name = workflow.name[:_NAME_LENGTH].rstrip("-.")
-        return {
-            "apiVersion": "events.k8s.io/v1",
-            "kind": "Event",
-            "metadata": {"name": f"{name}.{uuid.uuid4().hex[:16]}", "namespace": workflow.namespace},
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "type": "Normal",
-            "reason": reason,
-            "action": action,
-            "note": note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
-            "regarding": {
-                "apiVersion": "argoproj.io/v1alpha1",
-                "kind": "Workflow",
-                "namespace": workflow.namespace,
-                "name": workflow.name,
-                "uid": workflow.uid,
-            },
-            "reportingController": "taskgate",
-            "reportingInstance": self.instance,
-        }
+
+def event_of(workflow: WorkflowRef, note: str, reason: str, action: str, instance: str) -> dict[str, object]:
+    """The Kubernetes Event that tells something about a Workflow.
+
+    Args:
+        note: for a person; cut where it is too long for an Event.
+        instance: which pod tells it.
+    """
+    name = workflow.name[:_NAME_LENGTH].rstrip("-.")
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.{uuid.uuid4().hex[:16]}", "namespace": workflow.namespace},
+        "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "type": "Normal",
+        "reason": reason,
+        "action": action,
+        "note": note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
+        "regarding": {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "namespace": workflow.namespace,
+            "name": workflow.name,
+            "uid": workflow.uid,
+        },
+        "reportingController": "taskgate",
+        "reportingInstance": instance,
+    }

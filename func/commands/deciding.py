@@ -12,7 +12,7 @@ from func.core.outcomes import Answer, Check, No, Task, Trail, WorkflowRef
 from func.core.rules import Rules
 from func.core.state import Key, State, read_state
 from func.core.workflows import read_workflow
-from func.kube import Api, Budget, Workflows
+from func.kube import Budget, Workflows
 from func.pipeline import Case, Pipeline
 
 SECONDS = 20.0  # for one event; a person waits longer than a Sensor
@@ -27,7 +27,7 @@ class NoCluster(Workflows):
     """In the place of Workflows where there is no cluster."""
 
     def __init__(self, namespace: str) -> None:
-        super().__init__(Api(None), namespace)
+        self.namespace = namespace  # and no API
 
     def get(self, name: str, budget: Budget) -> NoReturn:  # noqa: ARG002 - as the real one
         """Raises: NeedsWorkflow."""

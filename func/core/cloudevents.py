@@ -25,7 +25,7 @@ RELEASE_TYPES = frozenset(
     {"io.argoproj.workflow.updated", "dev.knative.apiserver.ref.add", "dev.knative.apiserver.ref.update"}
 )
 _SUBJECT = re.compile(
-    r"(?:/apis/argoproj\.io/v1alpha1/namespaces/)?([a-z0-9-]{1,63})/(?:workflows/)?([a-z0-9.-]{1,253})"
+    r"(?:/apis/argoproj\.io/v1alpha1/namespaces/)?([a-z0-9-]{1,63})/(?:workflows/)?([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)"
 )
 SOURCE = "/taskgate"
 _STRUCTURED = "application/cloudevents+json"

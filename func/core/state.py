@@ -19,9 +19,7 @@ from func.core.workflows import STATE_ANNOTATION, Workflow
 
 EXPIRY = timedelta(days=7)
 # In the annotation of every key: what says which event it was.
-_ALWAYS: dict[str, object] = dict.fromkeys(
-    ("event", "happened", "pull_request", "person", "head", "review", "state")
-)
+_ALWAYS: dict[str, object] = dict.fromkeys(("event", "happened", "pull_request", "person", "head", "review", "state"))
 _MAX_NOTES = 16  # withdrawals remembered for one gate; older ones become a bound on time
 
 

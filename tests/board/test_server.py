@@ -10,6 +10,7 @@ import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 import urllib3
@@ -292,7 +293,7 @@ def test_what_is_no_event_of_a_watch(line: bytes, error: type[Exception]) -> Non
             self.pieces.clear()
 
     with pytest.raises(error):
-        list(Watch(Response()))
+        list(Watch(cast("urllib3.BaseHTTPResponse", Response())))
 
 
 def test_all_that_is_sent_is_json_of_one_line(filled: EmbeddedCluster, board: BoardServer) -> None:

@@ -13,7 +13,7 @@ import pytest
 from func.core.outcomes import WorkflowRef
 from func.embedded import EVENTS, EmbeddedCluster
 from func.kube import Api, Unavailable
-from func.notices import Notices
+from func.notices import event_of
 from func.settings import SettingError, read_settings
 from tests.fleet import NAMESPACE, waiting_workflow
 from tests.function.site import Site
@@ -126,7 +126,7 @@ def test_a_long_name_and_a_long_reason_fit(cluster: EmbeddedCluster, make_site: 
 def test_a_note_is_cut_between_characters() -> None:
     # A reason has 1000 characters at most, and a character up to 4 bytes.
     workflow = WorkflowRef(NAMESPACE, "play-task-3-workflow", "u-1")
-    event = Notices(Api(None))._event(workflow, "\u00e4" * 1000, "GateOpened", "Open")
+    event = event_of(workflow, "\u00e4" * 1000, "GateOpened", "Open", "pod")
     assert event["note"] == "\u00e4" * 512
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from func.core.outcomes import WorkflowRef
-from func.kube import Api
-from func.notices import Notices
+from func.notices import event_of
 from tests.cluster.api_client import APPLY, JSON_PATCH, WORKFLOWS, ApiClient
 from tests.cluster.api_server import RealApiServer
 from tests.manifests.building import build, with_component
@@ -122,7 +121,7 @@ def test_with_events_the_function_may_tell_of_workflows_and_read_nothing(
     function, waiting = account(installed, "taskgate"), workflow()["metadata"]
     here = f"/apis/events.k8s.io/v1/namespaces/{WORKFLOW_NAMESPACE}/events"
     about = WorkflowRef(WORKFLOW_NAMESPACE, waiting["name"], waiting["uid"])
-    event = Notices(Api(None))._event(about, "It is open.", "GateOpened", "Open")  # what the function sends
+    event = event_of(about, "It is open.", "GateOpened", "Open", "pod")  # what the function sends
     made = function.request("POST", here, event)
     assert made.status == 201, made
     elsewhere = here.replace(WORKFLOW_NAMESPACE, "elsewhere")
