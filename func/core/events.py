@@ -5,7 +5,6 @@ Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -193,16 +192,8 @@ def _read(kind: type[_Payload], data: Mapping[str, Any]) -> _Payload:
     try:
         payload: _Payload = _reader(kind).validate_python(data)  # type: ignore[arg-type]  # a class is hashable
     except ValidationError as error:
-        raise No("invalid", f"The event's {_in_json(error)}.") from None
+        raise No("invalid", f"The event's {describe(error)}.") from None
     return payload
-
-
-def _in_json(error: ValidationError) -> str:
-    """What is wrong, with null, true and false as the payload spells them."""
-    value = error.errors(include_url=False)[0]["input"]
-    if value is not None and not isinstance(value, bool):
-        return describe(error)
-    return describe(error).replace(f" is {value}: ", f" is {json.dumps(value)}: ", 1)
 
 
 def github_kind(event_type: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -86,7 +87,8 @@ def describe(error: ValidationError) -> str:
         return f"{where} is not known here, expected one of the documented names"
     if isinstance(first.get("ctx", {}).get("error"), Together):
         return first["msg"].removeprefix("Value error, ")
-    value = repr(first["input"])
+    given = first["input"]
+    value = json.dumps(given) if given is None or isinstance(given, bool) else repr(given)  # null, not None
     shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
     if first["type"] in _EXPECTED:
         return f"{where} is {shown}: expected {_EXPECTED[first['type']]}"

@@ -52,7 +52,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         ("[" * 1200, ["not YAML", "deep"]),
         (HEAD, ["gates is missing"]),
         (f"{HEAD}\ngates: {{}}", ["gates is {}", "at least one"]),
-        (one_gate(""), ["gates.g", "None", "expected an object"]),
+        (one_gate(""), ["gates.g", "null", "expected an object"]),
         (one_gate("[]"), ["gates.g is []", "at least one"]),
         (one_gate("{on: pull_request.opened, by: anyone}"), ["gates.g.0 is {True: ", "in the place of `on`"]),
         (one_gate("{event: pull_request.opened}"), ["gates.g.0.by is missing"]),
