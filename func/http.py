@@ -50,7 +50,9 @@ class Function:
         self._pipeline = pipeline
         self._gatekeeper = gatekeeper
         self._telemetry = telemetry
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="event")
+        # An executor each: threads that wait at one queue are woken in twos, and the second one for nothing.
+        self._idle = [ThreadPoolExecutor(1, thread_name_prefix=f"event-{number}") for number in range(THREADS)]
+        self._free = asyncio.Semaphore(THREADS)
         self._events = 0
         self._bytes = 0
 
@@ -159,7 +161,12 @@ class Function:
         return Response(body, 200, headers)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        async with self._free:
+            thread = self._idle.pop()  # the one that was last at work, whose caches are warm
+            try:
+                return await asyncio.get_running_loop().run_in_executor(thread, work)
+            finally:
+                self._idle.append(thread)
 
     def _handle(self, headers: Mapping[str, str], body: bytes, budget: Budget) -> Answer | None:
         """One request whose sender is known -> the answer, or None where there is nothing to say.

@@ -1,4 +1,7 @@
-"""The function, as the Functions Framework loads it: `functions-framework --source func/main.py --target taskgate`."""
+"""The function, as the Functions Framework loads it: `functions-framework --source func/main.py --target taskgate`.
+
+`taskgate serve` is the way in production: it listens before it imports, and bounds the head of a request.
+"""
 
 from __future__ import annotations
 

@@ -52,12 +52,15 @@ def serve(port: int, host: str, config: Path | None) -> None:
     from functions_framework.aio import create_asgi_app
 
     import func
+    from func.bounded_protocol import BoundedProtocol
 
     source = str(Path(func.__file__).with_name("main.py"))
     app = create_asgi_app("taskgate", source, "http")  # type: ignore[no-untyped-call]
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=BoundedProtocol,
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

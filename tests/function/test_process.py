@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,39 @@ def test_a_wrong_setting_ends_the_process_with_one_line(
     (line,) = ended.stderr.splitlines()
     assert line.startswith("taskgate: ")
     assert named in line
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [
+        (b"GET /", b"x"),
+        (b"GET /healthz HTTP/1.1\r\nX-Long: ", b"x"),
+        (b"GET /healthz HTTP/1.1\r\n", b"X-Many: of these\r\n"),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
+            b"X-Trailer: and these\r\n",
+        ),
+    ],
+    ids=["path", "header", "headers", "trailers"],
+)
+def test_a_request_without_an_end_is_cut_off(
+    cluster: EmbeddedCluster, tmp_path: Path, begins: bytes, goes_on: bytes
+) -> None:
+    make_function(cluster, tmp_path)
+    piece = goes_on * (2**16 // len(goes_on))
+    with serving(tmp_path / "kubeconfig") as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as sender:
+            sender.sendall(begins)
+            sent = 0
+            with suppress(ConnectionError):
+                while sent < 2**26:  # far beyond what the sockets hold
+                    sent += sender.send(piece)
+        assert sent < 2**25
+        assert ask(f"{url}/healthz", {}, None).status == 200
+
+
+def test_a_long_head_is_taken(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+    make_function(cluster, tmp_path)
+    with serving(tmp_path / "kubeconfig") as (url, _):
+        assert ask(f"{url}/healthz", {"X-Long": "x" * 60_000}, None).status == 200
