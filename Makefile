@@ -37,7 +37,7 @@ cluster-tools:  ## the real etcd, kube-apiserver, NATS and Argo Events, built fr
 experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real components, as a page of the report
 	$(BIN)/python -m tests.experiments
 
-bench: $(VENV)/.ready  ## the function beside its peers, and docs/benchmarks.md; on a quiet machine, 8 to 10 minutes
+bench: $(VENV)/.ready  ## the function beside its peers, and docs/benchmarks.md; on a quiet machine, 6 minutes
 	$(BIN)/python -m tests.bench
 
 lock: ## pin anew what the container and the tests install

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import cold, cost, machine, page, scale, size, warm
+from tests.bench import cold, cost, machine, page, profile, scale, size, warm
 from tests.bench.api import cluster_tools
 from tests.bench.contenders import Stage
 from tests.bench.figures import Figures
@@ -28,6 +28,7 @@ SCENARIOS: dict[str, tuple[int, Callable[[Lab, int], None]]] = {
     "cold": (15, cold.measure),
     "warm": (6, warm.measure),
     "large": (5, warm.measure_large),
+    "profile": (1, profile.measure),
     "cost": (5, cost.measure),
     "scale": (6, scale.measure),
     "size": (2, size.measure),

@@ -15,6 +15,7 @@ from tests.fleet import NAMESPACE
 
 TASKGATE = "Taskgate"
 BARE = "two bare API calls"
+BARE_APART = "two bare API calls, 1 ms of work before each"
 GO = "Go, client-go"
 WSGI = "hello world, WSGI"
 ASGI = "hello world, ASGI"

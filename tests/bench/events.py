@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.payloads import Request, approved, cloudevent_structured
 _TASK = 987654321  # stands in the template, and nowhere else
 _DELIVERY = "delivery-placeholder"
 _FRESH = timedelta(minutes=1)  # an event long before its Workflow is refused
+_WORK_SECONDS = 0.001
 _OPENED = b'"opened"'  # the outcome, in anybody's JSON
 # What func/kube.py asks for: all of a Workflow that it reads, little of one that it has written.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
@@ -54,12 +57,25 @@ class Approvals:
         document = waiting.document
         return encode(patch_of(document, decide(aim, built_in(), read_workflow(document), self._now, Trail())))
 
-    def bare(self, waiting: Waiting, server: ApiServer) -> Job:
-        """The GET and the PATCH alone."""
+    def bare(self, waiting: Waiting, server: ApiServer, *, apart: bool = False) -> Job:
+        """The GET and the PATCH alone.
+
+        Args:
+            apart: the client does something before each, as one has to that decides.
+        """
         path = f"{WORKFLOWS}/{waiting.name}"
         headers = server.headers(accept=_METADATA, content_type="application/json-patch+json")
         gets = request("GET", path, server.headers())
-        return Job([gets, request("PATCH", path, headers, self.patch(waiting))], b'"PartialObjectMetadata"')
+        return Job(
+            [gets, request("PATCH", path, headers, self.patch(waiting))],
+            b'"PartialObjectMetadata"',
+            self._work if apart else None,
+        )
+
+    def _work(self) -> None:
+        until = time.perf_counter() + _WORK_SECONDS
+        while time.perf_counter() < until:
+            json.loads(self._body)
 
 
 def write_rules_by_label(folder: Path) -> Path:

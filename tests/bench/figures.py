@@ -59,6 +59,10 @@ class Figures:
         """All cases of a scenario, in the order of the run."""
         return list(dict.fromkeys(case for one, case, _ in self.values if one == scenario))
 
+    def of_case(self, scenario: str, case: str) -> dict[str, float]:
+        """The median of each who was measured in this case."""
+        return {who: Spread.of(self.values[scenario, case, who]).median for who in self.who(scenario, case)}
+
     def save(self, file: Path) -> None:
         """Write all of it as JSON."""
         series = [

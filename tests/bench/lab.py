@@ -43,6 +43,8 @@ class Lab:
         """The API server of this name, started when it is first asked for."""
         if name not in self._servers:
             self._servers[name] = self.owner.enter_context(api_server(self.folder / name, self.tools))
+            if self.tools and self._servers[name].view.holder is None:
+                self.figures.note("The function was started with a kubeconfig: there could be no pod's view here.")
         return self._servers[name]
 
     def fleet(self, size: int) -> tuple[ApiServer, list[Waiting]]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import cold, cost, goals, scale, size, warm
-from tests.bench.contenders import TASKGATE
+from tests.bench import cold, cost, goals, profile, scale, size, warm
+from tests.bench.contenders import BARE, BARE_APART, TASKGATE
 from tests.bench.figures import Figures
 from tests.bench.spread import Spread, digits
 from tests.bench.svg import Bar, Group, bars
 
-_IMPORTS_SHOWN = 14
+_LARGEST = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +94,22 @@ CHARTS = (
     Chart(
         "cold-imports",
         "What the imports take",
-        f"`python -X importtime`, by package, each without what it imports in turn; the {_IMPORTS_SHOWN} largest. "
+        f"`python -X importtime`, by package, each without what it imports in turn; the {_LARGEST} largest. "
         "The measuring makes them\nslower than they are: read them against each other.",
         cold.IMPORTS,
         "ms",
         "milliseconds in the package's own modules, while measured",
         1000,
         ours=cold.OURS.__eq__,
-        shown=_IMPORTS_SHOWN,
+        shown=_LARGEST,
     ),
     Chart(
         "warm",
         "Warm events",
         "One event of 24 kB, each for another waiting Workflow, on kept connections. The two bare API calls are the "
         "GET of that\nWorkflow and the very JSON Patch that Taskgate writes, by a client of a few socket calls: what "
-        "the API server itself takes.\nAPI server, functions and client share the machine.",
+        "the API server itself takes.\nFor a client that does something in between it takes longer: its caches are "
+        "cold by then. The work is not counted.\nAPI server, functions and client share the machine.",
         warm.WARM,
         "ms",
         "milliseconds for one event",
@@ -124,6 +125,18 @@ CHARTS = (
         "milliseconds for one event",
         1000,
         cases=(warm.at_once(8), warm.at_once(32)),
+    ),
+    Chart(
+        "profile",
+        "What a warm event executes",
+        "Instructions of Python's bytecode for one event, whose they are; the standard library's stand under what they "
+        "do. Parsing\nJSON, TLS and the kernel are no bytecode, so this is the profile of the interpreter alone, and "
+        "the same on every machine.",
+        profile.PROFILE,
+        "instructions",
+        "bytecode instructions",
+        ours=profile.OURS.__eq__,
+        shown=_LARGEST,
     ),
     Chart(
         "large",
@@ -224,6 +237,7 @@ def document(figures: Figures) -> str:
         "## Goals",
         "Each figure is one median divided by another.",
         goals_table(figures),
+        left(figures),
     ]
     if figures.notes:
         parts.append("\n".join(f"- {note}" for note in figures.notes))
@@ -238,6 +252,24 @@ def document(figures: Figures) -> str:
 def goals_table(figures: Figures) -> str:
     """Each goal with its figure."""
     return _table(["ratio", "Taskgate", "goal: at most", "wanted", "", "Go"], goals.rows(figures))
+
+
+def left(figures: Figures) -> str:
+    """Where the time of a warm event goes; empty where that was not measured."""
+    case = warm.at_once(1)
+    whole, bare, apart = (figures.median(warm.WARM, case, who) for who in (TASKGATE, BARE, BARE_APART))
+    processor = figures.median(cost.COST, cost.CPU, TASKGATE)
+    instructions = figures.of_case(profile.PROFILE, profile.WARM_EVENT)
+    if whole is None or bare is None or apart is None or processor is None or not instructions:
+        return ""
+    own = instructions.get(profile.OURS, 0) / sum(instructions.values())
+    return (
+        f"Of the {digits(1000 * whole)} ms of a warm event, the API server takes {digits(1000 * bare)} where the two "
+        f"calls follow each other at once,\nand {digits(1000 * apart)} where their client works for 1 ms before each. "
+        f"The function takes {digits(processor)} ms of processor time. Of the\ninstructions of Python in it {own:.0%} "
+        "are Taskgate's; the others are those of the server, the framework and the HTTP\nclient that it is built on "
+        "([below](#what-a-warm-event-executes)). What is left to win is in them."
+    )
 
 
 def tables(figures: Figures) -> str:

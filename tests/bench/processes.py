@@ -61,6 +61,10 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def said(self) -> str:
         """The end of its log, in one line."""
         return " ".join(self.log().split())[-400:]

@@ -7,14 +7,16 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.bench import cold, warm
+from tests.bench import cold, profile, warm
 from tests.bench.__main__ import main
 from tests.bench.api import GATE, WORKFLOWS, Waiting
 from tests.bench.contenders import TASKGATE, WSGI, Contender, Stage
@@ -25,6 +27,8 @@ from tests.bench.pod import View, pod_view
 from tests.bench.processes import cpu_ticks, kilobytes, session_of
 from tests.bench.wire import Job, Wire, WireError, connect, request
 from tests.fleet import gate_node
+
+OTHER = "other standard library"
 
 
 @pytest.fixture
@@ -168,3 +172,39 @@ def test_imports_are_counted_by_package() -> None:
         "import time:       300 |        300 |   yaml.nodes\n"
     )
     assert cold.by_package(log) == pytest.approx({cold.STANDARD: 0.00015, cold.OURS: 0.002, "yaml": 0.0003})
+
+
+def test_a_profile_counts_the_instructions_of_each_package(lab: Lab) -> None:
+    profile.measure(lab, 1)
+    found = lab.figures.of_case(profile.PROFILE, profile.WARM_EVENT)
+    assert lab.figures.notes == []
+    for package in (profile.OURS, "urllib3", "starlette", "asyncio", "http.client"):
+        assert 100 < found[package] < 100_000
+
+
+@pytest.mark.parametrize(
+    ("file", "package"),
+    [
+        ("/venv/lib/python3.11/site-packages/urllib3/connection.py", "urllib3"),
+        ("/venv/lib/python3.11/site-packages/typing_extensions.py", "typing_extensions"),
+        (f"{sys.base_prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/email/parser.py", "http.client"),
+        (f"{sys.base_prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/json/decoder.py", OTHER),
+        ("<frozen importlib._bootstrap>", OTHER),
+        ("/opt/taskgate/app/func/pipeline.py", profile.OURS),
+    ],
+)
+def test_whose_a_source_file_is(file: str, package: str) -> None:
+    assert profile.package_of(file) == package
+
+
+def test_the_work_of_a_client_is_not_counted(lab: Lab) -> None:
+    (waiting,) = lab.server().add(1)
+    (seconds,) = drive_all(lab.server().connect, 1, [replace(lab.approvals.bare(waiting, lab.server()), work=_rest)])
+    assert seconds < 2 * _REST
+
+
+_REST = 0.5
+
+
+def _rest() -> None:
+    time.sleep(_REST)

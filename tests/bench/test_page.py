@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import cold, cost, goals, page, scale, size, warm
-from tests.bench.contenders import ASGI, ASGI_PACKAGES, BARE, GO, TASKGATE, WSGI, WSGI_PACKAGES
+from tests.bench import cold, cost, goals, page, profile, scale, size, warm
+from tests.bench.contenders import ASGI, ASGI_PACKAGES, BARE, BARE_APART, GO, TASKGATE, WSGI, WSGI_PACKAGES
 from tests.bench.figures import Figures
 
 RUN = {
@@ -44,6 +44,9 @@ def figures() -> Figures:
         for count in (1, 8, 32):
             found.add(warm.WARM, warm.at_once(count), who, seconds * count, seconds * count * 1.5)
         found.add(warm.LARGE, warm.large_case("large"), who, seconds * 60)
+    found.add(warm.WARM, warm.at_once(1), BARE_APART, 0.0025)
+    found.add(profile.PROFILE, profile.WARM_EVENT, profile.OURS, 10_000)
+    found.add(profile.PROFILE, profile.WARM_EVENT, "urllib3", 30_000)
     for who, seconds in ((TASKGATE, 3.0), (GO, 1.0), (cost.KUBECTL, 60.0)):
         found.add(cost.COST, cost.CPU, who, seconds)
         found.add(cost.COST, cost.MEMORY, who, 60)
@@ -106,6 +109,16 @@ def test_only_the_largest_imports_are_shown(figures: Figures) -> None:
     table = page.chart_table(chart, figures)
     assert "package19" in table
     assert "package2 " not in table
+
+
+def test_where_the_time_of_a_warm_event_goes_is_told(figures: Figures) -> None:
+    told = page.document(figures).replace("\n", " ")
+    assert "Of the 3.75 ms of a warm event, the API server takes 2.50 where" in told
+    assert "and 2.50 where their client works" in told
+    assert "The function takes 3.00 ms of processor time." in told
+    assert "Python in it 25% are Taskgate's" in told
+    del figures.values[warm.WARM, warm.at_once(1), BARE_APART]
+    assert "What is left to win" not in page.document(figures)
 
 
 def test_a_peer_that_failed_leaves_the_others_on_the_page(figures: Figures) -> None:
