@@ -103,7 +103,8 @@ class Function:
                 await self._in_thread(lambda: inquiry(budget))
             body = await self._read_body(request, budget)
             try:
-                headers = dict(request.headers)
+                # Not dict(request.headers), which looks for each name among all. The first of a name counts.
+                headers = dict(reversed(request.headers.items()))
                 return await self._in_thread(lambda: self._handle(headers, body, budget))
             finally:
                 self._bytes -= len(body)

@@ -7,7 +7,9 @@ Source: https://opentelemetry.io/docs/specs/otel/logs/data-model/ and https://op
 from __future__ import annotations
 
 import json
+import logging
 import sys
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -52,6 +54,17 @@ def attributes_of(seen: Seen) -> dict[str, str | int | float | bool]:
         "faas.coldstart": seen.cold_start,
     }
     return {name: value for name, value in attributes.items() if value is not None}
+
+
+class Lines(logging.Handler):
+    """What libraries log, as lines like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one."""
+        attributes = {"otel.scope.name": record.name}
+        if record.exc_info:
+            attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
+        log_line("ERROR" if record.levelno >= logging.ERROR else "WARN", record.getMessage(), attributes)
 
 
 def log_line(

@@ -1,6 +1,6 @@
 """The function, as the Functions Framework loads it: `functions-framework --source func/main.py --target taskgate`.
 
-`taskgate serve` is the way in production: it listens before it imports, and bounds the head of a request.
+`taskgate serve` is the way in production: it listens before it imports, and bounds what a connection may take.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 
 from func.listening import listen
-from func.log import log_line
+from func.log import Lines, log_line
 
 _GRACE_SECONDS = 10  # for events in work after SIGTERM; each takes 5 s at most
 
@@ -52,14 +53,14 @@ def serve(port: int, host: str, config: Path | None) -> None:
     from functions_framework.aio import create_asgi_app
 
     import func
-    from func.bounded_protocol import BoundedProtocol
 
     source = str(Path(func.__file__).with_name("main.py"))
     app = create_asgi_app("taskgate", source, "http")  # type: ignore[no-untyped-call]
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            http=BoundedProtocol,
+            # The other parser, httptools, knows no bound: not for heads and trailers, nor for requests sent ahead.
+            http="h11",
             ws="none",
             lifespan="off",
             log_config=None,
@@ -68,6 +69,7 @@ def serve(port: int, host: str, config: Path | None) -> None:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
+    logging.getLogger().addHandler(Lines(logging.WARNING))
     gc.freeze()  # what is there now stays for good: no collection needs to look at it again
     gc.enable()
     _say(host, listener.getsockname()[1])

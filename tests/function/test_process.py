@@ -137,7 +137,14 @@ def test_a_request_without_an_end_is_cut_off(
         assert ask(f"{url}/healthz", {}, None).status == 200
 
 
-def test_a_long_head_is_taken(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+def test_what_the_server_says_is_a_line_of_the_log_too(cluster: EmbeddedCluster, tmp_path: Path) -> None:
     make_function(cluster, tmp_path)
-    with serving(tmp_path / "kubeconfig") as (url, _):
-        assert ask(f"{url}/healthz", {"X-Long": "x" * 60_000}, None).status == 200
+    with serving(tmp_path / "kubeconfig") as (url, process):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as sender:
+            sender.sendall(b"nonsense\r\n\r\n")
+            assert sender.recv(1000).startswith(b"HTTP/1.1 400 ")
+        assert process.stderr
+        line = json.loads(process.stderr.readline())
+    assert (line["severity_text"], line["body"]) == ("WARN", "Invalid HTTP request received.")
+    assert line["attributes"] == {"otel.scope.name": "uvicorn.error"}
