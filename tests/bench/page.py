@@ -268,7 +268,9 @@ def left(figures: Figures) -> str:
         f"calls follow each other at once,\nand {digits(1000 * apart)} where their client works for 1 ms before each. "
         f"The function takes {digits(processor)} ms of processor time. Of the\ninstructions of Python in it {own:.0%} "
         "are Taskgate's; the others are those of the server, the framework and the HTTP\nclient that it is built on "
-        "([below](#what-a-warm-event-executes)). What is left to win is in them."
+        "([below](#what-a-warm-event-executes)). What is left to win is in them:\nhttp.client reads the head of each "
+        "answer with the parser for e-mails, and h11 is HTTP in Python. httptools, which is\nfaster, has no bounds and "
+        "loses the body of a request that offers an upgrade, as clients in Java do."
     )
 
 
