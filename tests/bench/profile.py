@@ -55,7 +55,8 @@ def traced(function: Contender) -> Contender:
 
 
 def _counted(child: Child) -> Mapping[str, int] | None:
-    for line in child.log().splitlines():
+    whole, _, _ = child.log().rpartition("\n")  # the last line may not be all there
+    for line in whole.splitlines():
         if line.startswith(COUNTED):
             found: Mapping[str, int] = json.loads(line.removeprefix(COUNTED))
             return found
