@@ -63,7 +63,7 @@ def _api(configuration: Any, manager: PoolManager) -> Api:  # noqa: ANN401 - a c
     send_in_one_piece(manager)
     if manager.proxy:
         return Api(manager, configuration.host, headers)
-    # Its one pool, asked directly: looking for it takes the manager a tenth of an event's time.
+    # Its one pool, asked directly: the manager would look for it at each call.
     return Api(manager.connection_from_url(configuration.host), urlsplit(configuration.host).path, headers)
 
 

@@ -423,7 +423,9 @@ class _NoAnswer(KubernetesError):
 
 
 def cause_of(error: Exception) -> str:
-    """The cause of a network error, without the object addresses that urllib3 puts into it."""
+    """The cause of a network error, without the object addresses and the fractions of seconds of urllib3."""
+    if kind_of(error) == "timeout":
+        return "it takes too long"
     cause = getattr(error, "reason", None) or error
     return f"{type(cause).__name__}: {' '.join(str(cause).split(': ', 1)[-1].split())[:200]}"
 

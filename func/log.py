@@ -61,10 +61,13 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one."""
-        attributes = {"otel.scope.name": record.name}
-        if record.exc_info:
-            attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
-        log_line("ERROR" if record.levelno >= logging.ERROR else "WARN", record.getMessage(), attributes)
+        try:
+            attributes = {"otel.scope.name": record.name}
+            if record.exc_info:
+                attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
+            log_line("ERROR" if record.levelno >= logging.ERROR else "WARN", record.getMessage(), attributes)
+        except Exception:
+            self.handleError(record)  # whoever logs goes on
 
 
 def log_line(

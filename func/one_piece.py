@@ -1,7 +1,5 @@
 """Requests to the API server in one piece: http.client sends the head by itself, and the server wakes for nothing.
 
-That is a twentieth of an event's time.
-
 Source: https://urllib3.readthedocs.io/en/stable/reference/urllib3.connection.html
 """
 

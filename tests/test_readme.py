@@ -51,7 +51,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TASKGATE_")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     ports_of = dict(zip(_PORTS, map(str, ports), strict=True))
-    with Shell(ROOT, environment | {"demo": str(folder)} | ports_of) as started:
+    with Shell(ROOT, environment | {"KUBECONFIG": str(folder / "kubeconfig")} | ports_of) as started:
         yield started
     demo.send_signal(signal.SIGINT)
     demo.communicate()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -290,7 +293,9 @@ def _stay(place: _Place, folder: Path, board: str) -> None:
         click.echo(f"  # {what}")
         click.echo(f"  curl -i {url}/ -H 'Content-Type: application/cloudevents+json' -d @{file}\n")
     click.echo("See what came of it:\n")
-    click.echo(f"  export KUBECONFIG={place.kubeconfig}")
+    if not shutil.which("taskgate"):  # as after `make run`, which installs into a folder of its own
+        click.echo(f"  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+    click.echo(f"  export KUBECONFIG={shlex.quote(str(place.kubeconfig))}")
     click.echo("  taskgate waiting")
     click.echo(f"  kubectl get workflow {_WORKFLOW} -o yaml\n")
     click.echo("Ctrl-C ends all of it.\n")

@@ -1,9 +1,11 @@
 """`taskgate demo`: many waiting tasks, one event, one open gate."""
 
 import json
+import os
 import re
 import signal
 import socket
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,8 @@ def test_json_for_scripts_whatever_the_callers_settings_are(tmp_path: Path) -> N
     assert shown["reply"]["body"]["outcome"] == "opened"
 
 
-def test_stays_up_for_curl_and_ends_all_it_started(tmp_path: Path) -> None:
+def test_stays_up_for_curl_and_ends_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.defpath)
     (tmp_path / "func.py").write_text("raise SystemExit('not the one that was meant')\n", encoding="utf-8")
     arguments = (
         "--stay",
@@ -86,6 +89,9 @@ def test_stays_up_for_curl_and_ends_all_it_started(tmp_path: Path) -> None:
         curl = re.search(r"curl -i (\S+) -H '([^:]+): ([^']+)' -d @(\S+)", command)
         assert curl
         url, header, value, approved_file = curl.groups()
+        # Where no shell would find taskgate, the screen says where it is.
+        assert demo.line_with("export PATH=").strip() == f"export PATH={Path(sys.executable).parent}:$PATH"
+        assert demo.line_with("export KUBECONFIG=").strip() == f"export KUBECONFIG={tmp_path}/demo/kubeconfig"
         demo.line_with("Ctrl-C ends")
 
         def post(name: str) -> Any:  # noqa: ANN401  any JSON

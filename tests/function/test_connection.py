@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -119,3 +120,10 @@ def test_a_server_that_is_none(server: str, tmp_path: Path) -> None:
     with pytest.raises(KubernetesError, match="expected the configuration of a cluster") as wrong:
         workflows(tmp_path, server=server)
     assert "\n" not in wrong.value.reason
+
+
+def test_a_server_that_is_silent(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cluster = workflows(tmp_path, server=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(KubernetesError, match=r"The Kubernetes API does not answer: it takes too long\.$"):
+            cluster.get("a", Budget.of(0.3))
