@@ -343,13 +343,14 @@ def through(way: Proxy, cluster: EmbeddedCluster, file: Path) -> Path:
 
 def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call_timeout: float | None) -> list[Result]:
     """Cases side by side, since they wait most of the time."""
-    local = threading.local()
+    local, starting = threading.local(), threading.Lock()
     with ExitStack() as stack, Openings(cluster) as openings:
         numbers = iter(range(1, 100_000))
 
         def own() -> None:
-            day = BadDay(cluster, openings, folder / f"day-{next(numbers)}", call_timeout)
-            local.day = stack.enter_context(day)
+            with starting:  # modules that are loaded when they are used are not for several threads at once
+                day = BadDay(cluster, openings, folder / f"day-{next(numbers)}", call_timeout)
+                local.day = stack.enter_context(day)
 
         def run(numbered: tuple[int, Case]) -> Result:
             task, case = numbered
