@@ -60,15 +60,17 @@ class Pod:
             self._fill(volume, manifests)
         for mount in container["volumeMounts"]:
             self._show[mount["mountPath"]] = self._folders[mount["name"]]
-        self.account = folder / "serviceaccount"
-        self._fill_account()
-        self._show[SERVICE_ACCOUNT] = self.account
         self._http = urllib3.PoolManager(retries=False, timeout=15)
 
     @property
     def url(self) -> str:
         """Where it takes events."""
         return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def account(self) -> Path:
+        """The files of the ServiceAccount. A volume of the manifest provides them, as no pod gets them by default."""
+        return self._show[SERVICE_ACCOUNT]
 
     @property
     def rules(self) -> Path:
@@ -119,17 +121,25 @@ class Pod:
             (source,) = (one for one in manifests if one["kind"] == "ConfigMap" and one["metadata"]["name"] == name)
             for key, text in source["data"].items():
                 (folder / key).write_text(text)
+        elif "projected" in volume:
+            for source in volume["projected"]["sources"]:
+                self._project(source, folder)
         else:
             name = volume["secret"]["secretName"]
             data = self._api.admin.must("GET", f"/api/v1/namespaces/taskgate/secrets/{name}")["data"]
             for item in volume["secret"]["items"]:
                 (folder / item["path"]).write_bytes(base64.b64decode(data[item["key"]]))
 
-    def _fill_account(self) -> None:
-        self.account.mkdir()
-        (self.account / "token").write_text(self._api.token_for(self._spec["serviceAccountName"], "taskgate"))
-        (self.account / "ca.crt").write_bytes(self._api.ca_file.read_bytes())
-        (self.account / "namespace").write_text("taskgate")
+    def _project(self, source: Object, folder: Path) -> None:
+        if "serviceAccountToken" in source:
+            token = self._api.token_for(self._spec["serviceAccountName"], "taskgate")
+            (folder / source["serviceAccountToken"]["path"]).write_text(token)
+        elif "configMap" in source:  # kube-root-ca.crt, which only kube-controller-manager creates
+            (item,) = source["configMap"]["items"]
+            (folder / item["path"]).write_bytes(self._api.ca_file.read_bytes())
+        else:
+            (item,) = source["downwardAPI"]["items"]
+            (folder / item["path"]).write_text("taskgate")
 
 
 def _python() -> list[str]:

@@ -38,6 +38,11 @@ def test_it_is_valid(func_yaml: Manifest, validator: jsonschema.Draft4Validator)
         ({"envs": []}, "Additional properties are not allowed ('envs' was unexpected)"),
         ({"invoke": "event"}, "'event' is not one of ['http', 'cloudevent']"),
         ({"deploy": {"options": {"scale": {"max": -1}}}}, "-1 is less than the minimum of 0"),
+        # Why the comment in func.yaml turns on automounting.
+        (
+            {"run": {"volumes": [{"secret": "x", "path": "/x", "projected": {}}]}},
+            "Additional properties are not allowed ('projected' was unexpected)",
+        ),
     ],
 )
 def test_the_schema_finds_faults(
@@ -82,7 +87,7 @@ def test_it_mounts_what_the_service_mounts(func_yaml: Manifest) -> None:
         # The hash is Kustomize's.
         else ("configMap", re.sub(r"-[a-z0-9]{10}$", "", volume["configMap"]["name"]), paths[volume["name"]])
         for volume in pod["volumes"]
-        if "emptyDir" not in volume
+        if "projected" not in volume
     }
     mounted = {
         (kind, name, volume["path"])

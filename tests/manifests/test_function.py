@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.cluster.pod import SERVICE_ACCOUNT
 from tests.manifests.building import (
     CONFIGURATIONS,
     KNATIVE,
@@ -73,11 +74,29 @@ def test_resources_are_limited(container: Manifest) -> None:
     assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}
 
 
-def test_the_token_of_the_api_server_is_asked_for_by_the_pod_alone(manifests: list[Manifest]) -> None:
+def test_the_pod_alone_mounts_the_credential_for_the_kubernetes_api(
+    manifests: list[Manifest], container: Manifest
+) -> None:
+    """Knative refuses `automountServiceAccountToken: true`, so a volume does what automounting would do.
+
+    Source: `generateServiceAccountVolume` in kubernetes/kubernetes, plugin/pkg/admission/serviceaccount/admission.go.
+    """
     pod = function(manifests)["spec"]["template"]["spec"]
     account = find(manifests, "ServiceAccount", pod["serviceAccountName"])
-    assert (pod["automountServiceAccountToken"], account["automountServiceAccountToken"]) == (True, False)
     assert account["metadata"]["namespace"] == function(manifests)["metadata"]["namespace"]
+    assert account["automountServiceAccountToken"] is False
+    assert "automountServiceAccountToken" not in pod
+    (mount,) = [m for m in container["volumeMounts"] if m["mountPath"] == SERVICE_ACCOUNT]
+    (volume,) = [v for v in pod["volumes"] if v["name"] == mount["name"]]
+    assert volume["projected"]["sources"] == [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {
+            "downwardAPI": {
+                "items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]
+            }
+        },
+    ]
 
 
 def test_no_variable_of_a_kubernetes_service_stands_among_our_settings(manifests: list[Manifest]) -> None:
