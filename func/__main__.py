@@ -7,8 +7,17 @@ from importlib import import_module
 
 import click
 
-# name -> the module of func.commands that has a click command of this name
-_COMMANDS = ("serve", "cluster", "demo", "check", "explain", "waiting", "replay", "board")
+# Each command's module has a click command of its name.
+_COMMANDS = {
+    "serve": "func.cli.serve",
+    "cluster": "func.devcluster.cluster",
+    "demo": "func.devcluster.demo",
+    "check": "func.cli.check",
+    "explain": "func.cli.explain",
+    "waiting": "func.cli.waiting",
+    "replay": "func.cli.replay",
+    "board": "func.cli.board",
+}
 
 
 class _Commands(click.Group):
@@ -20,7 +29,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(f"func.commands.{cmd_name}"), cmd_name)
+        command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a table of ours
         return command
 

@@ -11,7 +11,7 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from func.start import start
+from func.service.build import start
 
 _function = start(os.environ)
 _function.ready()

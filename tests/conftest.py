@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from func.embedded import EmbeddedCluster
+from func.devcluster import EmbeddedCluster
 
 pytest_plugins = ["tests.cluster.fixtures"]
 

@@ -20,8 +20,8 @@ from func.board.fleet import Fleet, News, pause_after
 from func.board.hub import Hub
 from func.board.view import FINISHED, OTHER, UNDER_WAY, Names
 from func.core.rules import Rules
-from func.kube import Workflows
-from func.listening import listen
+from func.kube.client import Workflows
+from func.service.sockets import listen
 
 _STOP_SECONDS = 2
 _FILES = {

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from func.core.events import Event, Facts
+from func.core.label_selectors import is_label_value
 from func.core.outcomes import No, Task, Trail
 from func.core.patches import MAX_OUTPUT
 from func.core.rules import ANYONE, MAX_VALUE, Rules, Way, Withdrawal, fill, slug
-from func.core.selectors import is_label_value
 from func.core.state import slot_of
 from func.core.values import look_up
 

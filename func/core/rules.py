@@ -22,8 +22,8 @@ from pydantic import (
 )
 
 from func.core.events import ACTIONS, Event, Facts, github_kind
+from func.core.label_selectors import Selector, is_label_value
 from func.core.outcomes import Task
-from func.core.selectors import Selector, is_label_value
 from func.core.values import RepositoryName, Together, describe, look_up
 
 ANYONE = "anyone"

@@ -11,7 +11,7 @@ from func.core.decisions import decide
 from func.core.outcomes import Trail
 from func.core.patches import encode
 from func.core.workflows import read_workflow
-from func.settings import BUILT_IN_RULES
+from func.service.settings import BUILT_IN_RULES
 from tests.bench.api import WORKFLOWS, ApiServer, Waiting
 from tests.bench.pod import AUTHORIZATION
 from tests.bench.wire import Job, request
@@ -23,7 +23,7 @@ _DELIVERY = "delivery-placeholder"
 _FRESH = timedelta(minutes=1)  # an event long before its Workflow is refused
 _WORK_SECONDS = 0.001
 _OPENED = b'"opened"'  # the outcome, in anybody's JSON
-# What func/kube.py asks for: all of a Workflow that it reads, little of one that it has written.
+# What func/kube/client.py asks for: all of a Workflow that it reads, little of one that it has written.
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 

@@ -1,6 +1,6 @@
 """What the function imports and asks of the API until its first gate is open, held to a list: no clock is needed.
 
-`python -m tests.bench.guard` writes the list anew. tests/function/test_api_calls.py has the calls of each outcome.
+`python -m tests.bench.guard` writes the list anew. tests/service/test_api_calls.py has the calls of each outcome.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.embedded.reviews import Identity
+from func.devcluster import WORKFLOWS, EmbeddedCluster
+from func.devcluster.reviews import Identity
 from tests.bench.importtime import imports
 from tests.bench.installation import ROOT, NotThere
 from tests.bench.pod import AUTHORIZATION, pod_view

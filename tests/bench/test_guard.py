@@ -25,7 +25,7 @@ def test_nothing_new_is_imported_or_asked_before_the_first_gate_is_open() -> Non
     assert guard.difference(listed, see(ROOT)) == ""
 
 
-@pytest.mark.parametrize("module", ["pipeline.py", "commands/serve.py", "core/rules.py"])
+@pytest.mark.parametrize("module", ["service/pipeline.py", "cli/serve.py", "core/rules.py"])
 def test_an_import_on_the_way_of_an_event_is_noticed(tmp_path: Path, module: str) -> None:
     """A stand-in for a heavy package, imported where an event passes."""
     app, packages = tmp_path / "app", tmp_path / "packages"

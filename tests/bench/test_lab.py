@@ -190,7 +190,7 @@ def test_a_profile_counts_the_instructions_of_each_package(lab: Lab) -> None:
         (f"{sys.base_prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/email/parser.py", "http.client"),
         (f"{sys.base_prefix}/lib/python{sys.version_info[0]}.{sys.version_info[1]}/json/decoder.py", OTHER),
         ("<frozen importlib._bootstrap>", OTHER),
-        ("/opt/taskgate/app/func/pipeline.py", profile.OURS),
+        ("/opt/taskgate/app/func/service/pipeline.py", profile.OURS),
     ],
 )
 def test_whose_a_source_file_is(file: str, package: str) -> None:

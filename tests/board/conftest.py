@@ -10,11 +10,11 @@ import pytest
 
 from func.board.server import BoardServer
 from func.board.view import Names
-from func.connection import connect
 from func.core.rules import Rules, parse_rules
-from func.embedded import EmbeddedCluster
-from func.kube import Workflows
-from func.settings import BUILT_IN_RULES
+from func.devcluster import EmbeddedCluster
+from func.kube.client import Workflows
+from func.kube.connection import connect
+from func.service.settings import BUILT_IN_RULES
 from tests.board.listening import Page
 
 

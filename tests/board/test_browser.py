@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from func.board.server import BoardServer
-from func.commands.approval import approved
-from func.commands.function_process import FunctionProcess
-from func.commands.sending import Sender
-from func.connection import connect
+from func.cli.sending import Sender
 from func.core.rules import Rules
-from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.kube import Workflows
+from func.devcluster import WORKFLOWS, EmbeddedCluster
+from func.devcluster.approval import approved
+from func.devcluster.function_process import FunctionProcess
+from func.kube.client import Workflows
+from func.kube.connection import connect
 from tests.board.browser import Browser, find_axe
 from tests.board.conftest import serving
 from tests.board.workflows import approved_workflow, key, remembering

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from func.embedded import WORKFLOWS, EmbeddedCluster
+from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.board.listening import Page
-from tests.commands.running import running, taskgate
+from tests.cli.running import running, taskgate
 from tests.fleet import fleet
 
 

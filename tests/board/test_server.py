@@ -20,11 +20,11 @@ from func.board.fleet import Changed
 from func.board.hub import Hub
 from func.board.server import BoardServer, refusal
 from func.board.view import Names, card_of
-from func.connection import connect
 from func.core.rules import Rules
-from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.embedded.reviews import Identity
-from func.kube import Forbidden, Unavailable, Watch, Workflows
+from func.devcluster import WORKFLOWS, EmbeddedCluster
+from func.devcluster.reviews import Identity
+from func.kube.client import Forbidden, Unavailable, Watch, Workflows
+from func.kube.connection import connect
 from tests.board.conftest import serving
 from tests.board.listening import Page
 from tests.board.workflows import approved_workflow

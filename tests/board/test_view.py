@@ -6,7 +6,7 @@ import pytest
 
 from func.board.view import FINISHED, OTHER, UNDER_WAY, Card, Names, card_of
 from func.core.rules import Rules, parse_rules
-from func.settings import BUILT_IN_RULES
+from func.service.settings import BUILT_IN_RULES
 from tests.board.workflows import approved_workflow, key, remembering
 from tests.fleet import Workflow, compressed, gate_node, like, recorded, waiting_workflow
 

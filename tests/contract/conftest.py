@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from func.embedded import EmbeddedCluster
+from func.devcluster import EmbeddedCluster
 from tests.contract.api import Api
 
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 import kubernetes
 import pytest
 
-from func.connection import connect
-from func.kube import Expired, Workflows
+from func.kube.client import Expired, Workflows
+from func.kube.connection import connect
 from tests.contract.api import Api
 
 PLACE = ("argoproj.io", "v1alpha1")

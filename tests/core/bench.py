@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from func.core.aim import Aim, take_aim
-from func.core.cloudevents import read_cloudevent
+from func.core.cloud_event import read_cloudevent
 from func.core.decisions import Decision, decide, decide_release
 from func.core.events import read_event
 from func.core.outcomes import Answer, No, Trail
 from func.core.patches import Operation, encode, patch_for
 from func.core.rules import Rules, parse_rules
 from func.core.workflows import read_workflow
-from func.embedded import jsonpatch
-from func.settings import BUILT_IN_RULES
+from func.devcluster import jsonpatch
+from func.service.settings import BUILT_IN_RULES
 from tests.fleet import Workflow, waiting_workflow
 from tests.payloads import Payload, Request, cloudevent_structured
 

@@ -17,7 +17,7 @@ from func.core.decisions import Decision, decide
 from func.core.outcomes import Trail
 from func.core.rules import Rules
 from func.core.workflows import read_workflow
-from func.embedded import jsonpatch
+from func.devcluster import jsonpatch
 from tests.core.bench import NOW, PARKED, STATE, Bench, aim_of, built_in, patched, rules_with
 from tests.fleet import CREATED, compressed, gate_node, waiting_workflow
 from tests.payloads import HAPPENED, HEAD, PUSHED, REX, approved, closed, opened, synchronize

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from func.core.rules import ConfigError, Rules, parse_rules
-from func.settings import BUILT_IN_RULES
+from func.service.settings import BUILT_IN_RULES
 from tests.core.bench import Bench, answer_to, rules_with
 from tests.fleet import waiting_workflow
 from tests.payloads import (

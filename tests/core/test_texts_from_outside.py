@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from func.core.patches import encode
-from func.embedded import jsonpatch
+from func.devcluster import jsonpatch
 from tests.core.bench import STATE, Bench
 from tests.payloads import HAPPENED, approved, cloudevent_structured, labeled
 

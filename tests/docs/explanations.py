@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from func.connection import connect
-from func.core.cloudevents import read_cloudevent
+from func.core.cloud_event import read_cloudevent
 from func.core.workflows import STATE_ANNOTATION
-from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.kube import Workflows
-from func.pipeline import Case, Pipeline
-from func.settings import read_rules
+from func.devcluster import WORKFLOWS, EmbeddedCluster
+from func.kube.client import Workflows
+from func.kube.connection import connect
+from func.service.pipeline import Case, Pipeline
+from func.service.settings import read_rules
 from tests import payloads
-from tests.commands.running import taskgate
+from tests.cli.running import taskgate
 from tests.docs.markdown import DOCS
 from tests.fleet import Workflow, waiting_workflow
 
@@ -148,8 +148,8 @@ def _said(told: Told, folder: Path) -> str:
             cluster.store.load(WORKFLOWS, workflow)
         arguments = ["--workflow", told.explained] if isinstance(told.explained, str) else [_event(told, folder)]
         with (
-            mock.patch("func.commands.access.now", return_value=NOW),
-            mock.patch("func.commands.output.terminal_width", return_value=COLUMNS),
+            mock.patch("func.cli.access.now", return_value=NOW),
+            mock.patch("func.cli.output.terminal_width", return_value=COLUMNS),
         ):
             result = taskgate("explain", *arguments, environment={"KUBECONFIG": str(kubeconfig)})
         command = " ".join(["taskgate", "explain", *(each.removeprefix(f"{folder}/") for each in map(str, arguments))])

@@ -7,8 +7,8 @@ from typing import get_args
 
 import yaml
 
-from func.metrics import CATALOGUE
-from func.settings import Signal, read_pushed
+from func.telemetry.metrics import CATALOGUE
+from func.telemetry.settings import Signal, read_pushed
 from tests.docs.markdown import DOCS, ROOT, links, table
 
 PAGE = (DOCS / "observe.md").read_text()
@@ -20,7 +20,7 @@ def test_all_metrics() -> None:
 
 
 def test_all_fields_and_attributes_of_the_log() -> None:
-    source = (ROOT / "func/log.py").read_text()
+    source = (ROOT / "func/telemetry/log.py").read_text()
     for head, fields in (
         ("attribute", re.findall(r'^        "([a-z_.0-9]+\.[a-z_.]+)": ', source, re.MULTILINE)),
         ("field", re.findall(r'"(\w+)": ', source)),
@@ -30,7 +30,7 @@ def test_all_fields_and_attributes_of_the_log() -> None:
 
 
 def test_the_variables_of_opentelemetry_that_we_read() -> None:
-    source = (ROOT / "func/settings.py").read_text()
+    source = (ROOT / "func/service/settings.py").read_text()
     named = {word for row in table(PAGE, "variable") for word in re.findall(r"`(OTEL_\w+)`", row[0])}
     for signal in get_args(Signal):
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
@@ -42,7 +42,7 @@ def test_the_variables_of_opentelemetry_that_we_read() -> None:
 
 def test_the_reasons_of_kubernetes_events() -> None:
     named = [row[0].strip("`") for row in table(PAGE, "reason")]
-    assert named == re.findall(r'\("(\w+)", "\w+"\),', (ROOT / "func/notices.py").read_text())
+    assert named == re.findall(r'\("(\w+)", "\w+"\),', (ROOT / "func/telemetry/kubernetes_events.py").read_text())
 
 
 def test_all_alerts_and_their_pages() -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from func.core.outcomes import OUTCOMES
 from tests import payloads
+from tests.cli.events import cloudevent, dead_letter
 from tests.cluster.api_client import JSON_PATCH
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import Object
@@ -24,7 +25,6 @@ from tests.cluster.fixtures import CRDS, running_api_server
 from tests.cluster.installation import OURS, SECRETS_PATH, TOKEN, install
 from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, free_port, wait_for
-from tests.commands.events import cloudevent, dead_letter
 from tests.docs.markdown import DOCS, sections, table
 from tests.docs.shell import Shell, examples, on_a_cluster
 from tests.fleet import NAMESPACE, recorded, waiting_workflow

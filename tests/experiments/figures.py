@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from func.commands.function_process import FunctionProcess
+from func.devcluster.function_process import FunctionProcess
 from tests import fleet, payloads
 from tests.cluster.processes import wait_for
 from tests.experiments.patching import GATE, WITH_NODE, patch

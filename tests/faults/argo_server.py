@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from func.embedded import WORKFLOWS, ApiError, EmbeddedCluster
+from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
 from tests.fleet import Workflow, stamp
 
 _NOT_WAITING = "currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector: {}"

@@ -13,13 +13,13 @@ from time import monotonic
 from typing import Self, TypeAlias
 
 from func.core.workflows import PARKED_LABEL
-from func.embedded import WORKFLOWS, ApiError, EmbeddedCluster
-from func.embedded.store import Event, Subscription
+from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
+from func.devcluster.store import Event, Subscription
 from tests.faults import proxy
 from tests.faults.proxy import Exchange, Fault, Plan, Proxy
 from tests.fleet import NAMESPACE, nodes_of, waiting_workflow
-from tests.function.site import Reply, Site, make_function
 from tests.payloads import Request, approved, cloudevent_structured, release_argo, synchronize
+from tests.service.site import Reply, Site, make_function
 
 GATE = "wait-pr-approved"
 RETRIED = (401, 500, 503)  # and no answer, as our Sensor does

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from func.embedded import EmbeddedCluster
+from func.devcluster import EmbeddedCluster
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from func.embedded import EmbeddedCluster
+from func.devcluster import EmbeddedCluster
 from tests.faults.bad_day import cases, cells, document, read_document, run_all
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"

@@ -12,13 +12,13 @@ import pytest
 
 from func.core.rules import parse_rules
 from func.core.workflows import PARKED_LABEL, STATE_ANNOTATION
-from func.embedded import WORKFLOWS, ApiError, EmbeddedCluster
+from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
 from tests.faults import proxy
 from tests.faults.argo_server import ArgoServer
 from tests.faults.proxy import Fault, Proxy
 from tests.fleet import NAMESPACE, Workflow, recorded, waiting_workflow
-from tests.function.site import Site, make_function, with_gates
 from tests.payloads import approved, cloudevent_structured, labeled, release_argo
+from tests.service.site import Site, make_function, with_gates
 
 GATE = "wait-pr-approved"
 OUTPUTS: dict[str, str | None] = {"pr-number": "0", "note": "none", "approver": ""}

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.http import MAX_EVENTS, THREADS
+from func.devcluster import WORKFLOWS, EmbeddedCluster
+from func.service.app import MAX_EVENTS, THREADS
 from tests.faults.bad_day import GATE, Openings, through
 from tests.faults.process import Served
 from tests.faults.proxy import Exchange, Proxy, pass_on

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from func.core.workflows import STATE_ANNOTATION
-from func.embedded import WORKFLOWS, EmbeddedCluster
+from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.bad_day import GATE
 from tests.faults.process import Served
 from tests.fleet import NAMESPACE, waiting_workflow
-from tests.function.site import Site, built_in, make_function
 from tests.payloads import approved, cloudevent_binary, cloudevent_structured, release_argo
+from tests.service.site import Site, built_in, make_function
 
 TESTS = Path(__file__).parents[1]
 MODEL = TESTS.parent / "docs" / "threat-model.md"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 import promql_parser
 from promql_parser import AggregateExpr, BinaryExpr, Expr, VectorSelector
 
-from func.metrics import CATALOGUE
+from func.telemetry.metrics import CATALOGUE
 
 # https://argoproj.github.io/argo-events/metrics/#argo_events_action_retries_failed_total
 _OF_OTHERS = {"argo_events_action_retries_failed_total": {"sensor_name", "trigger_name"}}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from func.core.outcomes import WorkflowRef
-from func.notices import event_of
+from func.telemetry.kubernetes_events import event_of
 from tests.cluster.api_client import APPLY, JSON_PATCH, WORKFLOWS, ApiClient
 from tests.cluster.api_server import RealApiServer
 from tests.manifests.building import build, with_component

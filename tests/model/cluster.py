@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, cast
 
 from func.core.patches import encode
-from func.embedded import jsonpatch, selectors
-from func.kube import Budget, LostRace, NotFound, Workflows
+from func.devcluster import jsonpatch
+from func.devcluster import label_selectors as selectors
+from func.kube.client import Budget, LostRace, NotFound, Workflows
 from tests.fleet import NAMESPACE, node_id, stamp, waiting_workflow
 from tests.model.specification import GATES
 

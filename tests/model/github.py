@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from func.core.cloudevents import Incoming
+from func.core.cloud_event import Incoming
 from func.core.outcomes import EventRef
 from tests import payloads
 from tests.model.specification import Event

@@ -12,11 +12,11 @@ from typing import Protocol
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from func.core.cloudevents import Incoming
+from func.core.cloud_event import Incoming
 from func.core.outcomes import Answer, EventRef
 from func.core.state import State
-from func.pipeline import Case, Pipeline
-from func.settings import read_rules
+from func.service.pipeline import Case, Pipeline
+from func.service.settings import read_rules
 from tests.fleet import NAMESPACE
 from tests.model.cluster import PARKED, Cluster, Document, Killed, phases, state_of
 from tests.model.github import Delivery, GitHub

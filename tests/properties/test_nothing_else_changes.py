@@ -17,7 +17,7 @@ from func.core.decisions import Decision, decide, decide_release
 from func.core.outcomes import No, Trail
 from func.core.rules import Rules, slug
 from func.core.workflows import read_workflow
-from func.embedded import jsonpatch
+from func.devcluster import jsonpatch
 from tests.core.bench import NOW, PARKED, STATE, aim_of, built_in, patch_of, patched, rules_with
 from tests.fleet import CREATED, PIPELINE, Workflow, compressed, gate_node, nodes_of, waiting_workflow
 from tests.payloads import (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
 
-from func.embedded import EmbeddedCluster
+from func.devcluster import EmbeddedCluster
 from tests.faults.bad_day import cases, cells, document, run_all
 from tests.soak import bodies, kills, load, model, requests
 from tests.soak.report import Row, write

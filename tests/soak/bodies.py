@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.http import BODY_SECONDS, MAX_BODY
+from func.devcluster import WORKFLOWS, EmbeddedCluster
+from func.service.app import BODY_SECONDS, MAX_BODY
 from tests.faults.bad_day import GATE, Openings
 from tests.faults.process import Served
 from tests.fleet import waiting_workflow

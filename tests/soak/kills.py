@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from func.core.workflows import PARKED_LABEL, STATE_ANNOTATION
-from func.embedded import WORKFLOWS, EmbeddedCluster
+from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.argo_server import ArgoServer
 from tests.faults.bad_day import GATE, RETRIED, Openings
 from tests.faults.process import Served

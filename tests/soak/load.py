@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from func.embedded import WORKFLOWS, EmbeddedCluster
+from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.bad_day import GATE, Openings
 from tests.faults.process import Served
 from tests.fleet import waiting_workflow

@@ -24,12 +24,12 @@ from unittest.mock import patch
 from urllib.parse import unquote
 
 import func
-from func.embedded import WORKFLOWS, EmbeddedCluster
-from func.embedded.store import Event
+from func.devcluster import WORKFLOWS, EmbeddedCluster
+from func.devcluster.store import Event
 from tests.faults.process import Served
 from tests.fleet import Workflow, compressed, fleet, nodes_of, waiting_workflow
-from tests.function.site import Reply
 from tests.payloads import approved, cloudevent_structured
+from tests.service.site import Reply
 from tests.soak import raw_http
 from tests.soak.mutations import Case, Headers, Recipe, made
 from tests.soak.report import Row

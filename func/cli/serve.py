@@ -1,0 +1,85 @@
+"""`taskgate serve`: the function on a port, as the container runs it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from func.service.sockets import listen
+from func.telemetry.log import Lines, log_line
+
+_GRACE_SECONDS = 10  # for events in work after SIGTERM; each takes 5 s at most
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), envvar="PORT", default=8080, show_default=True, show_envvar=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--config", type=click.Path(path_type=Path), help="gates.yaml; default: TASKGATE_CONFIG, else built in.")
+def serve(port: int, host: str, config: Path | None) -> None:
+    """Run the function: CloudEvents posted to / open gates.
+
+    Settings come from the environment: KUBECONFIG, TASKGATE_CONFIG, TASKGATE_AUTH, TASKGATE_TOKEN_FILE,
+    TASKGATE_MODE, TASKGATE_KUBERNETES_EVENTS, ARGO_SERVER, ARGO_SERVER_TOKEN_FILE, OTEL_*. It ends by SIGTERM or
+    Ctrl-C, after the events in work.
+
+    \b
+    Exit codes:
+      1    a setting is wrong (the one line names it), the port is taken, or Ctrl-C
+      2    wrong usage
+      143  ended by SIGTERM
+
+    \b
+    Examples:
+      KUBECONFIG=~/.kube/config taskgate serve
+      taskgate serve --port 8081 --config gates.yaml
+      TASKGATE_MODE=observe taskgate serve        # decides and logs, writes nothing
+    """
+    gc.disable()  # imports leave little garbage, and looking for it time and again takes a tenth of the start
+    if config:
+        os.environ["TASKGATE_CONFIG"] = str(config)
+    try:
+        # Listening comes first: while the rest is imported, the first request waits in the queue of the socket
+        # instead of being refused and tried again later.
+        listener = listen(host, port)
+    except OSError as error:
+        raise SystemExit(f"taskgate: --port {port} at --host {host}: can't listen there ({error.strerror})") from None
+
+    import uvicorn
+    from functions_framework.aio import create_asgi_app
+
+    import func
+
+    source = str(Path(func.__file__).with_name("main.py"))
+    app = create_asgi_app("taskgate", source, "http")  # type: ignore[no-untyped-call]
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            # The other parser, httptools, knows no bound: not for heads and trailers, nor for requests sent ahead.
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
+    )
+    logging.getLogger().addHandler(Lines(logging.WARNING))
+    gc.freeze()  # what is there now stays for good: no collection needs to look at it again
+    gc.enable()
+    _say(host, listener.getsockname()[1])
+    server.run(sockets=[listener])
+
+
+def _say(host: str, port: int) -> None:
+    """A sentence for people, and a line of the log like all others for those who collect it."""
+    said = f"Taskgate listens on http://{host}:{port}"
+    if sys.stderr.isatty():
+        click.echo(said, err=True)
+    else:
+        log_line("INFO", said, {"server.address": host, "server.port": port})

@@ -1,0 +1,321 @@
+"""`taskgate demo`: many waiting tasks, one event, one open gate."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from func.cli.output import Problem, clean, output_option, print_json, print_table, progress, wrap
+from func.cli.sending import NoReplyError, Reply, Sender
+from func.cli.signals import ended_in_order
+from func.devcluster import Change, EmbeddedCluster
+from func.devcluster.approval import EVENTS, GATE, TASK, approved
+from func.devcluster.fleet import NAMESPACE, fleet, gates_of
+from func.devcluster.function_process import FunctionProcess
+from func.devcluster.releases import Releases
+from func.devcluster.standings import TITLES, Comparison
+from func.kube.client import Workflows
+from func.kube.connection import connect
+
+_FUNCTION_PORT, _CLUSTER_PORT, _BOARD_PORT = 8080, 8090, 8070  # with --stay, so that commands can be copied
+_MOVES_ON_SECONDS = 15.0  # the controller looks at a Workflow long before
+_WORKFLOW = f"play-task-{TASK}-workflow"
+_HEADERS = ("content-type", "ce-type", "ce-source", "ce-subject", "retry-after")
+
+
+@click.command()
+@click.option("--tasks", type=click.IntRange(TASK, 10_000), default=100, show_default=True, help="Waiting Workflows.")
+@click.option("--stay", is_flag=True, help="Send nothing; stay up for curl until Ctrl-C.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"Of the function, on loopback; by default a free one, {_FUNCTION_PORT} with --stay.",
+)
+@click.option(
+    "--cluster-port",
+    type=click.IntRange(0, 65535),
+    help=f"Of the Kubernetes API, on loopback; by default a free one, {_CLUSTER_PORT} with --stay.",
+)
+@click.option(
+    "--board-port",
+    type=click.IntRange(0, 65535),
+    default=_BOARD_PORT,
+    show_default=True,
+    help="Of the board of --stay, on loopback.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="For the kubeconfig and the events of --stay; by default one that goes with the demo.",
+)
+@output_option
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    *,
+    tasks: int,
+    stay: bool,
+    port: int | None,
+    cluster_port: int | None,
+    board_port: int,
+    folder: Path | None,
+    output: str,
+) -> None:
+    """Show what Taskgate does, on this machine alone.
+
+    Starts a Kubernetes API inside this process, with Workflows of agents that wait at their gates, and the function
+    beside it. Sends one event: pull request #123, labelled task-3, was approved. Shows what changed, and ends what it
+    started.
+
+    \b
+    Exit codes:
+      0  exactly one gate of exactly one Workflow opened
+      1  anything else
+      2  wrong usage
+
+    \b
+    Examples:
+      taskgate demo
+      taskgate demo --tasks 1000 --output json
+      taskgate demo --stay                        # and then curl
+    """
+    ports = (_FUNCTION_PORT, _CLUSTER_PORT) if stay else (0, 0)
+    try:
+        with ended_in_order(), ExitStack() as started:
+            folder = _folder(started, folder)
+            place = _start(
+                started,
+                tasks=tasks,
+                port=ports[0] if port is None else port,
+                cluster_port=ports[1] if cluster_port is None else cluster_port,
+                folder=folder,
+                log=_to_stderr if stay else _nowhere,
+            )
+            if stay:
+                _stay(place, folder, _board(started, place, board_port))
+            elif not _show(place, output):
+                ctx.exit(1)
+    except KeyboardInterrupt:
+        if not stay:
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What was started."""
+
+    cluster: EmbeddedCluster
+    kubeconfig: Path
+    function: FunctionProcess
+
+
+def _folder(started: ExitStack, folder: Path | None) -> Path:
+    if folder is None:
+        return Path(started.enter_context(tempfile.TemporaryDirectory(prefix="taskgate-")))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Problem(f"--folder is {folder}: can't be made ({error.strerror})") from None
+    return folder.absolute()
+
+
+def _start(
+    started: ExitStack,
+    *,
+    tasks: int,
+    port: int,
+    cluster_port: int,
+    folder: Path,
+    log: Any,  # noqa: ANN401
+) -> _Place:
+    cluster = started.enter_context(_filled_cluster(cluster_port, tasks))
+    try:
+        kubeconfig = cluster.write_kubeconfig(folder / "kubeconfig", NAMESPACE)
+    except OSError as error:
+        raise Problem(f"{folder / 'kubeconfig'}: can't be written ({error.strerror})") from None
+    function = started.enter_context(FunctionProcess(kubeconfig, port, log))
+    started.enter_context(Releases(cluster, function.url))
+    return _Place(cluster, kubeconfig, function)
+
+
+def _filled_cluster(port: int, tasks: int) -> EmbeddedCluster:
+    label = f"Filling the cluster with {tasks} Workflows"
+    workflows = fleet(tasks, datetime.now(UTC))
+    try:
+        with progress(workflows, tasks, label) as shown:
+            return EmbeddedCluster(port, objects=shown)
+    except OSError as error:
+        hint = "choose another one with --cluster-port, or 0 for a free one"
+        raise Problem(f"port {port} for the Kubernetes API is not to be had ({error.strerror}): {hint}") from None
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(clean(line), err=True)
+
+
+def _nowhere(_line: str) -> None:
+    """The table says it better."""
+
+
+def _board(started: ExitStack, place: _Place, port: int) -> str:
+    """Start a board of the cluster; its URL."""
+    from func.board.server import BoardServer
+    from func.board.view import Names
+    from func.service.settings import read_settings
+
+    rules = read_settings({"KUBECONFIG": str(place.kubeconfig)}).rules
+    try:
+        board = BoardServer(Workflows(connect(place.kubeconfig, 1), NAMESPACE), rules, Names(), port)
+    except OSError as error:
+        hint = "choose another one with --board-port, or 0 for a free one"
+        raise Problem(f"port {port} for the board is not to be had ({error.strerror}): {hint}") from None
+    return started.enter_context(board).url
+
+
+def _show(place: _Place, output: str) -> bool:
+    """Send the event and show what came of it.
+
+    Returns: did exactly the one gate open?
+    """
+    workflows = Workflows(connect(place.kubeconfig, 1), NAMESPACE)
+    before = list(workflows.list_all(""))
+    sender = Sender(place.function.url)
+    try:
+        with _moved_on(place.cluster) as moved:
+            reply = sender.send(approved(datetime.now(UTC)))
+            went_on = reply.body.get("outcome") == "opened" and moved.wait(_MOVES_ON_SECONDS)
+    except NoReplyError as error:
+        raise Problem(error) from None
+    finally:
+        sender.close()
+    comparison = Comparison.of(before, workflows.list_all(""))
+    good = (
+        went_on
+        and reply.status == 200
+        and comparison.changed == [_WORKFLOW]
+        and comparison.opened() == [(_WORKFLOW, GATE)]
+    )
+    verdict = _verdict(comparison, good=good)
+    if output == "json":
+        print_json(_as_json(comparison, reply, verdict, good=good))
+    else:
+        _print(comparison, reply, verdict, good=good)
+    return good
+
+
+@contextmanager
+def _moved_on(cluster: EmbeddedCluster) -> Iterator[threading.Event]:
+    """Set when the Workflow of the event waits at another gate than it did."""
+    moved = threading.Event()
+
+    def look(change: Change) -> None:
+        places = [node["displayName"] for node in gates_of(change.object, "Running")]
+        if change.object["metadata"]["name"] == _WORKFLOW and places and GATE not in places:
+            moved.set()
+
+    subscription = cluster.subscribe(look, namespace=NAMESPACE)
+    try:
+        yield moved
+    finally:
+        subscription.close()
+
+
+def _verdict(comparison: Comparison, *, good: bool) -> str:
+    unchanged = len(comparison.unchanged)
+    if good:
+        return f"One event opened one gate of one Workflow; the {unchanged} others have the resourceVersion they had."
+    opened = ", ".join(f"{gate} of {name}" for name, gate in comparison.opened()) or "none"
+    changed = ", ".join(comparison.changed) or "none"
+    return f"Not what was expected: opened gates: {opened}; changed Workflows: {changed}; unchanged: {unchanged}."
+
+
+def _as_json(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) -> dict[str, Any]:
+    changed = []
+    for name in comparison.changed:
+        before, after = comparison.before.get(name), comparison.after.get(name)
+        changed.append(
+            {
+                "workflow": name,
+                "task": (after or before).task if (after or before) else None,  # type: ignore[union-attr]
+                "waited_at": list(before.waits_at) if before else None,
+                "waits_at": list(after.waits_at) if after else None,
+                "opened": [gate for workflow, gate in comparison.opened() if workflow == name],
+            }
+        )
+    return {
+        "good": good,
+        "verdict": verdict,
+        "changed": changed,
+        "unchanged": len(comparison.unchanged),
+        "reply": {"status": reply.status, "headers": _shown_headers(reply), "body": dict(reply.body)},
+    }
+
+
+def _shown_headers(reply: Reply) -> dict[str, str]:
+    return {name: reply.headers[name] for name in _HEADERS if name in reply.headers}
+
+
+def _print(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) -> None:
+    click.echo(f"\n{len(comparison.before)} tasks wait at their gates. Then this event comes from GitHub:")
+    click.echo("5DLabs-Tess[bot] approved pull request #123 of 5dlabs/cto, labelled task-3.\n")
+    print_table(TITLES, comparison.rows())
+    click.echo(click.style(f"\nReply: HTTP {reply.status}", bold=True))
+    for name, value in _shown_headers(reply).items():
+        click.echo(f"{clean(name)}: {clean(value)}")
+    click.echo(json.dumps(dict(reply.body), indent=2))
+    click.echo()
+    click.secho(wrap(verdict), fg="green" if good else "red", bold=True)
+
+
+def _stay(place: _Place, folder: Path, board: str) -> None:
+    """Until the function ends, or a signal comes."""
+    now = datetime.now(UTC)
+    url = place.function.url
+    click.echo(f"Function:       {url}/  (the rules built in, no token)")
+    click.echo(f"Kubernetes API: {place.cluster.url}  (kubeconfig: {place.kubeconfig})")
+    click.echo(f"Board:          {board}  (open it in a browser)\n")
+    click.echo("Send events, in any order, and again:\n")
+    for name, (what, make) in EVENTS.items():
+        file = folder / name
+        file.write_text(json.dumps(make(now), indent=1) + "\n", encoding="utf-8")
+        click.echo(f"  # {what}")
+        click.echo(f"  curl -i {url}/ -H 'Content-Type: application/cloudevents+json' -d @{file}\n")
+    click.echo("See what came of it:\n")
+    if not shutil.which("taskgate"):  # as after `make run`, which installs into a folder of its own
+        click.echo(f"  export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
+    click.echo(f"  export KUBECONFIG={shlex.quote(str(place.kubeconfig))}")
+    click.echo("  taskgate waiting")
+    click.echo(f"  kubectl get workflow {_WORKFLOW} -o yaml\n")
+    click.echo("Ctrl-C ends all of it.\n")
+    place.cluster.subscribe(_say_move, namespace=NAMESPACE)
+    code = place.function.wait()
+    raise Problem(f"the function ended by itself, with exit code {code}")
+
+
+def _say_move(change: Change) -> None:
+    """A line for each Workflow that went on."""
+    was, now = (_place_of(workflow) for workflow in (change.old, change.object))
+    if now != was and now:
+        task = change.object["metadata"].get("labels", {}).get("task-id")
+        click.secho(clean(f"task {task} goes on: {now}"), fg="green")
+
+
+def _place_of(workflow: Mapping[str, Any] | None) -> str:
+    """Where a Workflow is; empty while the controller has not looked at an opened gate yet."""
+    gates = [node["displayName"] for node in gates_of(dict(workflow or {}), "Running")]
+    if gates:
+        return f"waits at {', '.join(gates)}"
+    phase = ((workflow or {}).get("status") or {}).get("phase", "Running")
+    return "" if phase == "Running" else f"has come to its end, {phase}"

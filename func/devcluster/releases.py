@@ -1,0 +1,79 @@
+"""Argo Events' `resource` EventSource, played: tells the function of Workflows on which keys wait.
+
+The real one is in knative/overlays/argo-events/waiting.yaml; its Sensor sends the event that is made here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from func.cli.sending import NoReplyError, Sender
+from func.core.workflows import PARKED_LABEL
+from func.devcluster import Change, EmbeddedCluster
+
+_PAUSES = (1, 2, 4, 8, 16, 0)  # as the Sensor
+
+
+class Releases:
+    """Posts an event for each change of a Workflow on which a key waits, while it is entered.
+
+    Args:
+        url: Of the function.
+        pauses: Seconds after each try; so many tries there are.
+    """
+
+    def __init__(self, cluster: EmbeddedCluster, url: str, pauses: Sequence[float] = _PAUSES) -> None:
+        self._cluster = cluster
+        self._pauses = pauses
+        self._sender = Sender(url)
+        self._stopped = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._subscription = self._cluster.subscribe(self._tell, label_selector=f"{PARKED_LABEL}=true", existing=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._subscription.close()
+        self._sender.close()
+
+    def _tell(self, change: Change) -> None:
+        if change.type == "DELETED":
+            return  # no key waits there any more
+        event = release_event(change.object["metadata"], datetime.now(UTC))
+        for pause in self._pauses:
+            if self._stopped.is_set() or self._was_taken(event):
+                return
+            self._stopped.wait(pause)
+
+    def _was_taken(self, event: dict[str, Any]) -> bool:
+        try:
+            return self._sender.send(event).is_final
+        except NoReplyError:
+            return False
+
+
+def release_event(metadata: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """A Workflow with waiting keys has changed: the CloudEvent that says so.
+
+    Args:
+        metadata: Of the Workflow.
+        now: UTC.
+    """
+    namespace, name = metadata["namespace"], metadata["name"]
+    return {
+        "specversion": "1.0",
+        "id": f"{metadata['uid']}.{metadata['resourceVersion']}",
+        "type": "io.argoproj.workflow.updated",
+        "source": "/taskgate/waiting",
+        "subject": f"{namespace}/{name}",
+        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "datacontenttype": "application/json",
+        "data": {"namespace": namespace, "name": name},
+    }

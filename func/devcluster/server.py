@@ -1,0 +1,215 @@
+"""The embedded cluster: the API on a loopback port, the store behind it and the controller that moves Workflows on."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from func.devcluster import changes, label_selectors, load
+from func.devcluster.api import Api, Recorded
+from func.devcluster.changes import View
+from func.devcluster.controller import Controller
+from func.devcluster.documents import Document
+from func.devcluster.resources import WORKFLOWS, Resource
+from func.devcluster.reviews import Identity
+from func.devcluster.store import Event, Store, Subscription
+from func.service.sockets import listen
+
+_KEPT_REQUESTS = 100_000
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a subscriber is told.
+
+    Args:
+        type: ADDED, MODIFIED or DELETED, as in a watch with the same selector.
+        object: The object after the write (of DELETED: as it was last).
+        old: The object before the write, None where there was none.
+
+    """
+
+    type: str
+    object: Document
+    old: Document | None
+
+
+class EmbeddedCluster:
+    """A Kubernetes API on loopback, in a thread of this process.
+
+    Args:
+        port: TCP port; 0 takes a free one.
+        controller: Move Workflows on as Argo's controller does.
+        objects: What is in the cluster from the start.
+        delay: Seconds until the controller looks at a Workflow again after a write.
+        max_objects: More objects than this are refused.
+
+    Raises:
+        ApiError: One of the objects is not as it has to be.
+        LoadError: One of the objects is of a kind that is not served.
+        OSError: The port is taken.
+
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        controller: bool = True,
+        objects: Iterable[Document] = (),
+        delay: float = 0.05,
+        max_objects: int = 100_000,
+    ) -> None:
+        self.store = Store(max_objects=max_objects)
+        self.requests: deque[Recorded] = deque(maxlen=_KEPT_REQUESTS)
+        self.tokens: dict[str, Identity] = {}
+        self.store.ensure_namespace("default")
+        for document in objects:
+            self.store.load(load.resource_of(document), document)
+        self._api = Api(self.store, record=self.requests.append, tokens=self.tokens)
+        self._with_controller = controller
+        self._delay = delay
+        self._controller: Controller | None = None
+        self._followers: list[_Follower] = []
+        self._socket = listen("127.0.0.1", port)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self._api,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_keep_alive=60,
+                timeout_graceful_shutdown=2,
+                server_header=False,
+            )
+        )
+        self._thread = threading.Thread(target=self._serve, name=f"embedded-cluster-{self.port}", daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to serve. The socket listens already, so clients need not wait for anything."""
+        self._thread.start()
+        if self._with_controller:
+            self._controller = Controller(self.store, delay=self._delay)
+            self._controller.start()
+
+    def stop(self) -> None:
+        """End everything that was started, and return when it has ended."""
+        if self._controller:
+            self._controller.stop()
+        for follower in self._followers:
+            follower.close()
+        self._api.stop()
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join()
+        self._socket.close()
+
+    def write_kubeconfig(self, path: str | Path, namespace: str = "default") -> Path:
+        """Write a kubeconfig for this cluster, with its own as the only context.
+
+        Args:
+            path: The file; its folder must be there.
+            namespace: The namespace that kubectl uses if none is named.
+
+        Raises:
+            OSError: The file cannot be written.
+
+        """
+        name = "taskgate"
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {"server": self.url}}],
+            "users": [{"name": name, "user": {}}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": namespace}}],
+            "current-context": name,
+        }
+        file = Path(path)
+        # JSON is YAML.
+        file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        return file
+
+    def subscribe(
+        self,
+        callback: Callable[[Change], None],
+        *,
+        label_selector: str = "",
+        namespace: str = "",
+        resource: Resource = WORKFLOWS,
+        existing: bool = False,
+    ) -> Subscription:
+        """Be told of changes, in order, in a thread of its own: the callback may take its time, and may write.
+
+        Args:
+            callback: Called with each change; an error in it ends the subscription and is raised in its thread.
+            label_selector: Only objects with these labels; one that gets them is ADDED, one that loses them DELETED.
+            namespace: Only this namespace, if given.
+            resource: Which kind of object.
+            existing: Begin with an ADDED for each object that is there.
+
+        Raises:
+            ValueError: The selector is none.
+
+        """
+        view = View(namespace, label_selectors.parse(label_selector))
+        follower = _Follower(self.store, resource, view, callback, existing=existing)
+        self._followers.append(follower)
+        return follower.subscription
+
+    def _serve(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+
+class _Follower:
+    """A thread that hands the changes of a view on to a callback."""
+
+    def __init__(
+        self, store: Store, resource: Resource, view: View, callback: Callable[[Change], None], *, existing: bool
+    ) -> None:
+        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._view = view
+        self._callback = callback
+        page, events = store.snapshot(resource, self._queue.put)
+        self._first = [stored for stored in page.items if existing and view.shows(stored)]
+        self._events = events
+        self.subscription = Subscription(lambda _: self.close(), self._queue.put, resource)
+        self._thread = threading.Thread(target=self._run, name="embedded-cluster-subscription", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for stored in self._first:
+            self._callback(Change("ADDED", stored.document, None))
+        while (event := self._queue.get()) is not None:
+            if shown := changes.seen(event, self._view):
+                self._callback(Change(shown[0], shown[1].document, event.old.document if event.old else None))
+
+    def close(self) -> None:
+        self._events.close()
+        self._queue.put(None)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()

@@ -1,0 +1,1 @@
+"""The Kubernetes API and Argo Server: the one way out."""

@@ -1,0 +1,1 @@
+"""What a running function is made of: HTTP in, one pipeline, HTTP out."""

@@ -1,0 +1,189 @@
+"""The one module that talks HTTP: request in, reply out, with the limits that keep the process alive."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from func.core.cloud_event import OWN_TYPES, read_cloudevent, write_reply
+from func.core.outcomes import Answer, No
+from func.kube.client import Budget
+from func.service.pipeline import EVENT_SECONDS, Case, Pipeline
+from func.telemetry.facade import PROCESS, Telemetry
+from func.telemetry.log import log_line
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from func.service.authentication import Gatekeeper
+
+MAX_BODY = 25 * 1024 * 1024  # GitHub's own cap for a webhook
+MAX_BODIES = 2 * MAX_BODY  # bytes of all bodies in work
+MAX_DRAINED = 4 * MAX_BODY  # bytes of a body that is refused
+MAX_EVENTS = 100  # in work; beyond it a 503 at once serves senders better than a queue
+THREADS = 16
+BODY_SECONDS = 10.0
+RETRY_AFTER = 2  # seconds, where nobody knows better
+T = TypeVar("T")
+_METRICS = "/metrics"
+_READ = ("GET", "HEAD")
+_METHODS = {"/": ("POST",), "/healthz": _READ, "/readyz": _READ, _METRICS: _READ}
+
+
+class Function:
+    """The function: an HTTP request -> an HTTP reply.
+
+    Args:
+        pipeline: carries an event out.
+        gatekeeper: says who may send.
+        telemetry: is told of each event.
+    """
+
+    def __init__(self, pipeline: Pipeline, gatekeeper: Gatekeeper, telemetry: Telemetry) -> None:
+        self._pipeline = pipeline
+        self._gatekeeper = gatekeeper
+        self._telemetry = telemetry
+        # An executor each: threads that wait at one queue are woken in twos, and the second one for nothing.
+        self._idle = [ThreadPoolExecutor(1, thread_name_prefix=f"event-{number}") for number in range(THREADS)]
+        self._free = asyncio.Semaphore(THREADS)
+        self._events = 0
+        self._bytes = 0
+
+    def ready(self) -> None:
+        """All is loaded."""
+        self._telemetry.ready()
+
+    async def __call__(self, request: Request) -> Response:
+        """Probes, and CloudEvents posted to `/`."""
+        path, method = request.scope["path"], request.method
+        methods = _METHODS.get(path)
+        if not methods:
+            return JSONResponse({"reason": f"There is nothing at {path[:100]}: post CloudEvents to /."}, 404)
+        if method not in methods:
+            reason = f"{path} takes {' and '.join(methods)}; CloudEvents are posted to /."
+            return JSONResponse({"reason": reason}, 405, {"Allow": ", ".join(methods)})
+        if path == "/":
+            return await self._limited(request)
+        return await self._scraped(request) if path == _METRICS else JSONResponse({"status": "ok"})
+
+    async def _limited(self, request: Request) -> Response:
+        """A CloudEvent, unless too many are in work."""
+        started = time.perf_counter()
+        budget = Budget.of(EVENT_SECONDS)
+        answer: Answer | None
+        if self._events >= MAX_EVENTS:
+            answer = Answer("unavailable", f"{MAX_EVENTS} events are in work; try again.")
+        else:
+            self._events += 1
+            self._telemetry.begin()
+            try:
+                answer = await self._answer(request, budget)
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is there to read it
+            finally:
+                self._events -= 1
+                self._telemetry.end()
+        if answer is None:
+            return Response(status_code=204)
+        self._telemetry.answered(answer, started, budget, request.headers.get("traceparent"))
+        return _reply(answer)
+
+    async def _answer(self, request: Request, budget: Budget) -> Answer | None:
+        """What came of the event; None where there is nothing to say."""
+        try:
+            inquiry = self._gatekeeper.admit(request.headers.get("authorization"))
+            if inquiry:
+                await self._in_thread(lambda: inquiry(budget))
+            body = await self._read_body(request, budget)
+            try:
+                # Not dict(request.headers), which looks for each name among all. The first of a name counts.
+                headers = dict(reversed(request.headers.items()))
+                return await self._in_thread(lambda: self._handle(headers, body, budget))
+            finally:
+                self._bytes -= len(body)
+        except No as no:
+            return no.answer
+        except ClientDisconnect:
+            raise
+        except Exception:
+            # A defect of ours: the sender tries again or keeps a dead letter, and the log has the traceback.
+            log_line("ERROR", "The function failed on an event.", {"exception.stacktrace": traceback.format_exc()})
+            return Answer("unavailable", "The function failed on this event; its log says how.")
+
+    async def _read_body(self, request: Request, budget: Budget) -> bytes:
+        """The body, counted among those in work; the time that its sender takes is not the event's.
+
+        Raises: No, when it is too large, too slow, or too many are in work.
+        """
+        body, size, started = bytearray(), 0, time.monotonic()
+        no: No | None = None
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if no is None:
+                        body += chunk
+                        self._bytes += len(chunk)
+                        no = self._too_large(len(body))
+                    # What is left is thrown away: a sender that is still sending would only see a broken connection.
+                    if no is not None:
+                        self._bytes -= len(body)
+                        body.clear()
+                        if size > MAX_DRAINED:
+                            break
+            if no is not None:
+                raise no
+        except BaseException as error:
+            self._bytes -= len(body)
+            if isinstance(error, TimeoutError):
+                raise No("unavailable", f"The body did not come within {BODY_SECONDS:.0f} s; try again.") from None
+            raise
+        budget.deadline += time.monotonic() - started
+        return bytes(body)
+
+    def _too_large(self, size: int) -> No | None:
+        if size > MAX_BODY:
+            return No("invalid", f"The body has more than {MAX_BODY >> 20} MiB.", code=413)
+        if self._bytes > MAX_BODIES:
+            return No("unavailable", f"Bodies of {MAX_BODIES >> 20} MiB are in work; try again.")
+        return None
+
+    async def _scraped(self, request: Request) -> Response:
+        from func.telemetry.prometheus import scrape  # with prometheus_client, which only a scrape needs
+
+        headers, body = await self._in_thread(lambda: scrape(PROCESS, request.headers.get("accept", "")))
+        return Response(body, 200, headers)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        async with self._free:
+            thread = self._idle.pop()  # the one that was last at work, whose caches are warm
+            try:
+                return await asyncio.get_running_loop().run_in_executor(thread, work)
+            finally:
+                self._idle.append(thread)
+
+    def _handle(self, headers: Mapping[str, str], body: bytes, budget: Budget) -> Answer | None:
+        """One request whose sender is known -> the answer, or None where there is nothing to say.
+
+        Raises: No.
+        """
+        incoming = read_cloudevent(headers, body)
+        if incoming.ref.type.startswith(OWN_TYPES):
+            return None  # a Broker sends our own replies back
+        return self._pipeline.handle(Case(incoming, budget))
+
+
+def _reply(answer: Answer) -> Response:
+    headers, body = write_reply(answer)
+    if answer.outcome == "unavailable":
+        headers["retry-after"] = str(answer.retry_after or RETRY_AFTER)
+    if answer.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Response(body, answer.status, headers)

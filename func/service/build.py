@@ -1,0 +1,69 @@
+"""Settings -> the parts that an event needs, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from func.core.errors import SettingError
+from func.kube.client import Api, KubernetesError, TokenReviews, Workflows
+from func.kube.connection import connect
+from func.service.app import THREADS, Function
+from func.service.authentication import Anyone, Gatekeeper, ServiceAccounts, TokenFile
+from func.service.pipeline import Pipeline
+from func.service.settings import Settings, read_settings
+from func.telemetry.facade import Observer, Telemetry
+from func.telemetry.settings import read_pushed
+
+
+def start(environment: Mapping[str, str]) -> Function:
+    """The function, ready for events.
+
+    Raises: SystemExit, one line, when a setting is wrong.
+    """
+    try:
+        settings = read_settings(environment)
+        api = connect(settings.kubeconfig, THREADS)
+        pipeline = build_pipeline(settings, api, writes=settings.mode == "open")
+        if settings.kubernetes_events:
+            from func.telemetry.kubernetes_events import Notices
+
+            pipeline.notices = Notices(api)
+        telemetry = Telemetry(settings.rules.gates, _observer(environment))
+        return Function(pipeline, _gatekeeper(settings, api), telemetry)
+    except (SettingError, KubernetesError) as error:
+        raise SystemExit(f"taskgate: {error}") from None
+
+
+def build_pipeline(settings: Settings, api: Api, *, writes: bool) -> Pipeline:
+    """A pipeline that talks to the cluster of the settings.
+
+    Args:
+        writes: False to decide only.
+    """
+    argo = None
+    if settings.argo_server:
+        from func.kube import argo_server
+
+        argo = argo_server.connect(settings.argo_server, settings.argo_server_token_file)
+    return Pipeline(settings.rules, Workflows(api, settings.rules.workflows.namespace), argo, writes=writes)
+
+
+def _gatekeeper(settings: Settings, api: Api) -> Gatekeeper:
+    if settings.auth == "token" and settings.token_file:
+        return TokenFile(settings.token_file)
+    if settings.auth == "kubernetes":
+        return ServiceAccounts(TokenReviews(api), settings.pod_namespace)
+    return Anyone()
+
+
+def _observer(environment: Mapping[str, str]) -> Observer | None:
+    pushed = read_pushed(environment)
+    if not pushed:
+        return None
+    try:
+        from func.telemetry import otlp  # 0.1 s of loading: only who asks for it pays for it
+    except ImportError as error:
+        raise SettingError(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is not installed: pip install 'taskgate[otlp]'"
+        ) from None
+    return otlp.connect(pushed)

@@ -1,0 +1,113 @@
+"""The environment -> Settings; all but the token file is read once, at start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from func.core.errors import SettingError
+from func.core.rules import ConfigError, Rules, parse_rules
+
+Auth = Literal["token", "kubernetes", "none"]
+Mode = Literal["open", "observe"]
+Switch = Literal["true", "false"]
+# Source: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+BUILT_IN_RULES = Path(__file__).parent.with_name("gates.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment asks for.
+
+    Args:
+        token_file: its lines are the tokens that are valid.
+        kubeconfig: None for the service account of the pod.
+        argo_server: URL; None where no nodes are offloaded.
+        pod_namespace: None outside of a cluster.
+        kubernetes_events: what was written to a Workflow becomes an Event of it too.
+    """
+
+    rules: Rules
+    auth: Auth
+    mode: Mode
+    token_file: Path | None
+    kubeconfig: Path | None
+    argo_server: str | None
+    argo_server_token_file: Path | None
+    pod_namespace: str | None
+    kubernetes_events: bool
+
+
+def read_rules(path: Path | None) -> Rules:
+    """gates.yaml at `path`, or the rules built in.
+
+    Raises: SettingError, one line.
+    """
+    path = path or BUILT_IN_RULES
+    try:
+        return parse_rules(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise SettingError(f"TASKGATE_CONFIG is {path}: can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"TASKGATE_CONFIG is {path}: expected a text in UTF-8") from None
+    except ConfigError as error:
+        raise SettingError(str(error)) from None
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """All settings.
+
+    Raises: SettingError, at the first that is wrong.
+    """
+    in_cluster = bool(environment.get("KUBERNETES_SERVICE_HOST"))
+    token_file = _path(environment, "TASKGATE_TOKEN_FILE")
+    auth = environment.get("TASKGATE_AUTH")
+    if not auth:
+        if in_cluster:
+            raise SettingError(f"TASKGATE_AUTH is not set: in a cluster, choose one of {', '.join(get_args(Auth))}")
+        auth = "token" if token_file else "none"
+    argo_server = environment.get("ARGO_SERVER") or None
+    if argo_server and not argo_server.startswith(("http://", "https://")):
+        raise SettingError(f"ARGO_SERVER is {argo_server!r}: expected a URL like https://argo-server.argo:2746")
+    told = environment.get("TASKGATE_KUBERNETES_EVENTS") or "false"
+    settings = Settings(
+        rules=read_rules(_path(environment, "TASKGATE_CONFIG")),
+        auth=_choice("TASKGATE_AUTH", auth, Auth),
+        mode=_choice("TASKGATE_MODE", environment.get("TASKGATE_MODE") or "open", Mode),
+        token_file=token_file,
+        kubeconfig=_path(environment, "KUBECONFIG"),
+        argo_server=argo_server.rstrip("/") if argo_server else None,
+        argo_server_token_file=_path(environment, "ARGO_SERVER_TOKEN_FILE"),
+        pod_namespace=_POD_NAMESPACE.read_text(encoding="utf-8").strip() if _POD_NAMESPACE.is_file() else None,
+        kubernetes_events=_choice("TASKGATE_KUBERNETES_EVENTS", told, Switch) == "true",
+    )
+    if settings.auth == "token":
+        _check_token_file(token_file)
+    elif token_file:
+        raise SettingError(f"TASKGATE_TOKEN_FILE is {token_file}: expected TASKGATE_AUTH=token beside it, not {auth}")
+    return settings
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    value = environment.get(name)
+    return Path(value) if value else None
+
+
+def _choice(name: str, value: str, choices: object) -> Any:  # noqa: ANN401 - a Literal is no type to name
+    if value not in get_args(choices):
+        raise SettingError(f"{name} is {value!r}: expected one of {', '.join(get_args(choices))}")
+    return value
+
+
+def _check_token_file(path: Path | None) -> None:
+    if path is None:
+        raise SettingError("TASKGATE_TOKEN_FILE is not set: TASKGATE_AUTH=token expects a file with one token a line")
+    try:
+        tokens = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: can't be read ({error})") from None
+    if not tokens:
+        raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: expected at least one line with a token, it has none")

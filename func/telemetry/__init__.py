@@ -1,0 +1,1 @@
+"""What is reported of an event: log, metrics, traces and Kubernetes Events."""

@@ -1,0 +1,94 @@
+"""The one place that tells of events: a line of the log, the metrics, and OpenTelemetry where it is asked for."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Container, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from func.telemetry.handled_event import Seen, Trace, read_traceparent
+from func.telemetry.log import log_event
+from func.telemetry.metrics import ACTIVE, START, Measurement, Metrics, measure
+
+if TYPE_CHECKING:
+    from func.core.outcomes import Answer
+    from func.kube.client import Budget
+
+# Of this process; in a module, since there is one process, whoever loaded the function into it.
+PROCESS = Metrics()
+
+
+class Observer(Protocol):
+    """Somebody else who wants to know."""
+
+    def add(self, measurements: Iterable[Measurement]) -> None:
+        """Take measurements in; returns at once."""
+
+    def trace(self, seen: Seen) -> Trace | None:
+        """Keep the spans of an event; returns at once.
+
+        Returns: the span of the event; None where no traces are kept.
+        """
+
+
+class Telemetry:
+    """Tells of the events of one function.
+
+    Args:
+        gates: of the rules.
+        observer: None where nobody else wants to know.
+    """
+
+    def __init__(self, gates: Container[str], observer: Observer | None = None) -> None:
+        self._gates = gates
+        self._observer = observer
+        self._is_cold = True
+
+    def begin(self) -> None:
+        """An event is in work."""
+        self._add([Measurement(ACTIVE, (), 1)])
+
+    def end(self) -> None:
+        """It is no more, whatever came of it."""
+        self._add([Measurement(ACTIVE, (), -1)])
+
+    def answered(self, answer: Answer, started: float, budget: Budget, traceparent: str | None) -> None:
+        """An event got its answer.
+
+        Args:
+            started: when, on `time.perf_counter`, in seconds.
+            traceparent: of the request. It is nearer than that of the event, which may be its producer's.
+        """
+        trace = read_traceparent(traceparent) or (read_traceparent(answer.event.traceparent) if answer.event else None)
+        seconds = time.perf_counter() - started
+        seen = Seen(answer, budget.made, started, seconds, cold_start=self._is_cold, trace=trace)
+        self._is_cold = False
+        self._add(list(measure(seen, self._gates)))
+        log_event(seen, (self._observer and self._observer.trace(seen)) or trace)
+
+    def ready(self) -> None:
+        """The process can take requests."""
+        seconds = _process_age()
+        if seconds is not None:
+            self._add([Measurement(START, (), seconds)])
+
+    def _add(self, measurements: list[Measurement]) -> None:
+        PROCESS.add(measurements)
+        if self._observer:
+            self._observer.add(measurements)
+
+
+def _process_age() -> float | None:
+    """Seconds since this process was started; None where there is no /proc.
+
+    Source: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    try:
+        # The name of the program, in parentheses, may have blanks.
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    except (OSError, ValueError, AttributeError):
+        return None

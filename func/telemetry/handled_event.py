@@ -1,0 +1,70 @@
+"""What was seen of one event: the log, the metrics and the traces all tell it, each in its way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from func.core.cloud_event import RELEASE_TYPES
+from func.core.outcomes import Answer
+from func.kube.client import ApiCall
+
+_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+class Trace(NamedTuple):
+    """Where in a trace something happened.
+
+    Args:
+        trace_id: 32 hexadecimal digits.
+        span_id: 16 of them.
+        is_sampled: somebody before us keeps this trace.
+    """
+
+    trace_id: str
+    span_id: str
+    is_sampled: bool
+
+
+def read_traceparent(text: str | None) -> Trace | None:
+    """A `traceparent` -> where we are called from; None for one that is not valid, as if there were none.
+
+    Source: https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    match = _TRACEPARENT.fullmatch(text or "")
+    if not match or (match[1] == "00" and match[5]):  # later versions may have more fields
+        return None
+    return Trace(match[2], match[3], bool(int(match[4], 16) & 1))
+
+
+@dataclass(eq=False, repr=False)  # as in metrics.py
+class Seen:
+    """One event that was answered.
+
+    Args:
+        calls: to Kubernetes and Argo Server.
+        started: when, on `time.perf_counter`, in seconds.
+        seconds: from the first byte of the request to the answer.
+        cold_start: it was the first event of this process.
+        trace: of the sender.
+    """
+
+    answer: Answer
+    calls: Sequence[ApiCall]
+    started: float
+    seconds: float
+    cold_start: bool = False
+    trace: Trace | None = None
+
+    @property
+    def parked(self) -> bool:
+        """A key was left on the Workflow: the same event again writes nothing."""
+        return self.answer.outcome == "parked" and any(call.method == "PATCH" for call in self.calls)
+
+    @property
+    def released(self) -> bool:
+        """A key that waited has opened its gate."""
+        event = self.answer.event
+        return self.answer.outcome == "opened" and event is not None and event.type in RELEASE_TYPES

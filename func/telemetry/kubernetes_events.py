@@ -1,0 +1,91 @@
+"""What was done to a Workflow, as a Kubernetes Event of it, for `kubectl describe` and `kubectl get events`.
+
+Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from func.core.outcomes import Answer, No, Outcome, WorkflowRef
+from func.kube.client import Api, Budget, words_of
+from func.telemetry.log import log_line
+
+_EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+_SECONDS = 0.5  # of the event's time, for something that is only good to know
+_NOTE_BYTES = 1024
+_NAME_LENGTH = 200  # of a Workflow's name, so that the Event's is no longer than 253
+# Reason, and the action that was taken.
+_REASONS: Mapping[Outcome, tuple[str, str]] = {
+    "opened": ("GateOpened", "Open"),
+    "parked": ("KeyParked", "Park"),
+    "withdrawn": ("KeyWithdrawn", "Withdraw"),
+}
+
+
+@dataclass(slots=True)
+class Notices:
+    """Writes Events about Workflows.
+
+    Args:
+        instance: which pod tells it.
+    """
+
+    api: Api
+    instance: str = field(default_factory=lambda: os.environ.get("HOSTNAME", "")[:128] or "taskgate")
+
+    def tell(self, answer: Answer, budget: Budget) -> None:
+        """Tell of a Workflow that was written to; whatever comes of it, the answer stays what it is."""
+        reason = _REASONS.get(answer.outcome)
+        workflow = answer.workflow
+        if reason is None or workflow is None or not any(call.method == "PATCH" for call in budget.made):
+            return
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        body = json.dumps(event_of(workflow, answer.reason, *reason, self.instance)).encode()
+        names = {"namespace": workflow.namespace}
+        try:
+            status, content, _ = self.api.call("POST", _EVENTS, names, [], headers, budget, body, _SECONDS)
+            problem = "" if status < 300 else words_of(content) or f"status {status}"
+        except No as no:
+            problem = no.reason
+        if problem:
+            told = {
+                "cloudevents.event_id": answer.event.id if answer.event else "",
+                "k8s.namespace.name": workflow.namespace,
+                "taskgate.workflow.name": workflow.name,
+            }
+            log_line("WARN", f"The Kubernetes Event {reason[0]} could not be written: {problem}", told)
+
+
+def event_of(workflow: WorkflowRef, note: str, reason: str, action: str, instance: str) -> dict[str, object]:
+    """The Kubernetes Event that tells something about a Workflow.
+
+    Args:
+        note: for a person; cut where it is too long for an Event.
+        instance: which pod tells it.
+    """
+    name = workflow.name[:_NAME_LENGTH].rstrip("-.")
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": f"{name}.{uuid.uuid4().hex[:16]}", "namespace": workflow.namespace},
+        "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "type": "Normal",
+        "reason": reason,
+        "action": action,
+        "note": note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
+        "regarding": {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Workflow",
+            "namespace": workflow.namespace,
+            "name": workflow.name,
+            "uid": workflow.uid,
+        },
+        "reportingController": "taskgate",
+        "reportingInstance": instance,
+    }

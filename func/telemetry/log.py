@@ -1,0 +1,97 @@
+"""One JSON line for each event: what came of it, never a body or a secret.
+
+The fields are those of OpenTelemetry's log data model, the attributes those of its conventions where there are any.
+Source: https://opentelemetry.io/docs/specs/otel/logs/data-model/ and https://opentelemetry.io/docs/specs/semconv/
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, TextIO
+
+if TYPE_CHECKING:
+    from func.telemetry.handled_event import Seen, Trace
+
+_PROBLEMS = frozenset({"unavailable", "forbidden"})
+Severity = Literal["INFO", "WARN", "ERROR"]
+
+
+def log_event(seen: Seen, trace: Trace | None, to: TextIO | None = None) -> None:
+    """Write the line for one event.
+
+    Args:
+        trace: the span that it was handled in, or the one that it came from.
+        to: standard error where None.
+    """
+    severity: Severity = "ERROR" if seen.answer.outcome in _PROBLEMS else "INFO"
+    log_line(severity, seen.answer.sentence, attributes_of(seen), trace, to)
+
+
+def attributes_of(seen: Seen) -> dict[str, str | int | float | bool]:
+    """What is known of an event, by the names of OpenTelemetry."""
+    answer = seen.answer
+    event, task, workflow = answer.event, answer.task, answer.workflow
+    attributes = {
+        "taskgate.outcome": answer.outcome,
+        "taskgate.would": answer.would,
+        "http.response.status_code": answer.status,
+        "cloudevents.event_id": event.id if event else None,
+        "cloudevents.event_type": event.type if event else None,
+        "cloudevents.event_source": event.source if event else None,
+        "taskgate.task.id": task.id if task else None,
+        "taskgate.task.repository": task.repository if task else None,
+        "k8s.namespace.name": workflow.namespace if workflow else None,
+        "taskgate.workflow.name": workflow.name if workflow else None,
+        "taskgate.gate": answer.gate,
+        "taskgate.node": answer.node,
+        "taskgate.duration": round(seen.seconds, 4),
+        "taskgate.api_calls": len(seen.calls),
+        "faas.coldstart": seen.cold_start,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
+class Lines(logging.Handler):
+    """What libraries log, as lines like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one."""
+        try:
+            attributes = {"otel.scope.name": record.name}
+            if record.exc_info:
+                attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
+            log_line("ERROR" if record.levelno >= logging.ERROR else "WARN", record.getMessage(), attributes)
+        except Exception:
+            self.handleError(record)  # whoever logs goes on
+
+
+def log_line(
+    severity: Severity,
+    body: str,
+    attributes: Mapping[str, object],
+    trace: Trace | None = None,
+    to: TextIO | None = None,
+) -> None:
+    """Write one line.
+
+    Args:
+        body: a sentence for a person.
+        trace: the span that it is about.
+        to: standard error where None.
+    """
+    line: dict[str, object] = {
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "severity_text": severity,
+        "body": body,
+        "attributes": attributes,
+    }
+    if trace:
+        line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
+    stream = to or sys.stderr
+    stream.write(json.dumps(line) + "\n")
+    stream.flush()

@@ -1,0 +1,154 @@
+"""The metrics: a catalogue, what one event adds to them, and the numbers; plain Python, which costs next to nothing.
+
+Names and units are OpenTelemetry's; `Metric.prometheus` is what Prometheus makes of them, pushed or scraped.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from func.kube.client import ApiCall
+    from func.telemetry.handled_event import Seen
+
+Kind = Literal["counter", "updown", "gauge", "histogram"]
+# Seconds. An event takes milliseconds when all is well, 4.5 s at most, and then its body's time.
+BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(eq=False, repr=False)  # no more than is needed: making a frozen one takes the start 0.5 ms
+class Metric:
+    """One metric.
+
+    Args:
+        kind: an `updown` counter goes down too.
+        unit: in UCUM, as OpenTelemetry has it.
+        labels: their names; no value of them comes from outside.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def prometheus(self) -> str:
+        """Its name in Prometheus.
+
+        Source: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
+        """
+        unit = {"s": "_seconds"}.get(self.unit, "")  # words in braces are none
+        return self.name.replace(".", "_") + unit + ("_total" if self.kind == "counter" else "")
+
+
+EVENTS = Metric("taskgate.events", "counter", "{event}", "Events that were answered.", ("outcome", "status", "gate"))
+DURATION = Metric(
+    "taskgate.event.duration", "histogram", "s", "From the request of an event to its answer.", ("outcome",)
+)
+ACTIVE = Metric("taskgate.active_events", "updown", "{event}", "Events in work.")
+PARKED = Metric("taskgate.keys.parked", "counter", "{key}", "Keys that were left on a Workflow, to wait.", ("gate",))
+RELEASED = Metric("taskgate.keys.released", "counter", "{key}", "Waiting keys that opened their gate.", ("gate",))
+API_CALLS = Metric(
+    "taskgate.api.calls",
+    "counter",
+    "{call}",
+    "Calls to Kubernetes and to Argo Server: the status of the answer, or why there was none.",
+    ("api", "method", "resource", "result"),
+)
+API_DURATION = Metric(
+    "taskgate.api.call.duration", "histogram", "s", "From a call to its whole answer.", ("api", "method", "resource")
+)
+COLD_STARTS = Metric("taskgate.cold_starts", "counter", "{event}", "Events that were the first of their process.")
+START = Metric("taskgate.start.duration", "gauge", "s", "From the start of the process until the function was ready.")
+CATALOGUE = (EVENTS, DURATION, ACTIVE, PARKED, RELEASED, API_CALLS, API_DURATION, COLD_STARTS, START)
+
+
+class Measurement(NamedTuple):
+    """Something that one metric is told.
+
+    Args:
+        labels: their values, in the order of the metric's names.
+    """
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float
+
+
+def measure(seen: Seen, gates: Container[str]) -> Iterator[Measurement]:
+    """What one event adds.
+
+    Args:
+        gates: of the rules. A gate that was remembered on a Workflow may be another one: it gets no label of its own.
+    """
+    answer = seen.answer
+    gate = answer.gate if answer.gate is not None and answer.gate in gates else ""
+    yield Measurement(EVENTS, (answer.outcome, str(answer.status), gate), 1)
+    yield Measurement(DURATION, (answer.outcome,), seen.seconds)
+    if seen.cold_start:
+        yield Measurement(COLD_STARTS, (), 1)
+    if seen.parked:
+        yield Measurement(PARKED, (gate,), 1)
+    if seen.released:
+        yield Measurement(RELEASED, (gate,), 1)
+    for call in seen.calls:
+        labels = (call.api, call.method, resource_of(call))
+        yield Measurement(API_CALLS, (*labels, call.result), 1)
+        yield Measurement(API_DURATION, labels, call.seconds)
+
+
+def resource_of(call: ApiCall) -> str:
+    """`.../namespaces/{namespace}/workflows/{name}` -> `workflows`."""
+    *_, last = (part for part in call.route.split("/") if not part.startswith("{"))
+    return last
+
+
+@dataclass(eq=False, repr=False)
+class Spread:
+    """The values of a histogram.
+
+    Args:
+        counts: of the values up to each of BOUNDS, none of them counted twice; the last one is of those beyond.
+        total: the sum of all values.
+    """
+
+    counts: list[int]
+    total: float = 0.0
+
+
+class Metrics:
+    """The numbers of this process, for all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers: dict[Metric, dict[tuple[str, ...], float]] = {}
+        self._spreads: dict[Metric, dict[tuple[str, ...], Spread]] = {}
+
+    def add(self, measurements: Iterable[Measurement]) -> None:
+        """Take measurements in."""
+        with self._lock:
+            for metric, labels, value in measurements:
+                if metric.kind == "histogram":
+                    spreads = self._spreads.setdefault(metric, {})
+                    spread = spreads.get(labels) or spreads.setdefault(labels, Spread([0] * (len(BOUNDS) + 1)))
+                    spread.counts[bisect_left(BOUNDS, value)] += 1
+                    spread.total += value
+                else:
+                    numbers = self._numbers.setdefault(metric, {})
+                    numbers[labels] = value if metric.kind == "gauge" else numbers.get(labels, 0) + value
+
+    def numbers(self, metric: Metric) -> dict[tuple[str, ...], float]:
+        """The numbers by their labels, as they are now."""
+        with self._lock:
+            return dict(self._numbers.get(metric, {}))
+
+    def spreads(self, metric: Metric) -> dict[tuple[str, ...], Spread]:
+        """The values of a histogram by their labels, as they are now."""
+        with self._lock:
+            found = self._spreads.get(metric, {})
+            return {labels: Spread(list(spread.counts), spread.total) for labels, spread in found.items()}

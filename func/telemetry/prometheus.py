@@ -1,0 +1,50 @@
+"""The metrics as Prometheus reads them; loaded at the first scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from func.telemetry.metrics import BOUNDS, CATALOGUE, Metric, Metrics
+
+
+def scrape(metrics: Metrics, accept: str) -> tuple[dict[str, str], bytes]:
+    """All metrics as headers and body of an answer.
+
+    Args:
+        accept: what the scraper can read; Prometheus' text where it says nothing.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Numbers(metrics))
+    encode, content_type = choose_encoder(accept)
+    return {"content-type": content_type}, encode(registry)
+
+
+class _Numbers(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Family]:
+        for metric in CATALOGUE:
+            yield _histogram(metric, self._metrics) if metric.kind == "histogram" else _numbers(metric, self._metrics)
+
+
+def _numbers(metric: Metric, metrics: Metrics) -> Family:
+    make = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = make(metric.prometheus, metric.help, labels=metric.labels)
+    for labels, value in metrics.numbers(metric).items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(metric: Metric, metrics: Metrics) -> Family:
+    family = HistogramMetricFamily(metric.prometheus, metric.help, labels=metric.labels)
+    bounds = [*(str(bound) for bound in BOUNDS), "+Inf"]
+    for labels, spread in metrics.spreads(metric).items():
+        family.add_metric(labels, list(zip(bounds, accumulate(spread.counts), strict=True)), spread.total)
+    return family

@@ -1,0 +1,133 @@
+"""`taskgate check`: is this gates.yaml right, and what would it decide?"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from func.service.settings import BUILT_IN_RULES
+from tests import payloads
+from tests.cli.events import cloudevent, lines, written
+from tests.cli.running import taskgate
+
+
+def test_says_in_words_what_the_rules_say() -> None:
+    result = taskgate("check", BUILT_IN_RULES)
+    assert result.exit_code == 0
+    for words in (
+        "is right",
+        "in namespace agent-platform with workflow-type=play-orchestration",
+        "name play-task-{task}-workflow, then labels task-id and repository",
+        "5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs",
+        "pull_request_review.submitted with review approved",
+        "taken back by pull_request_review.submitted with review changes_requested",
+        "pull_request.closed with merged",
+    ):
+        assert words in result.output
+    gates = [line.split()[0] for line in result.output.splitlines() if line.startswith("wait-")]
+    assert gates == ["wait-pr-created", "wait-ready-for-qa", "wait-pr-approved", "wait-pr-merged"]
+
+
+def test_says_all_that_a_way_can_ask_for(tmp_path: Path) -> None:
+    file = tmp_path / "gates.yaml"
+    file.write_text(
+        """
+workflows: {namespace: a, selector: b=c, labels: {task: task-id}, one-pull-request: false}
+repositories: [5dlabs/cto]
+people: {testers: [{login: tess, id: 7}]}
+gates:
+  deployed:
+    {event: com.example.deployed, by: anyone, task: job.id, early: refuse, rounds: true, inputs: {stage: prod}}
+  merged: {event: pull_request.closed, merged: true, draft: false, base: main, by: testers, forks: true}
+""",
+        encoding="utf-8",
+    )
+    result = taskgate("check", file)
+    assert result.exit_code == 0, result.output
+    for words in (
+        "any pull request",
+        "5dlabs/cto",
+        "tess with id 7",
+        "only in events that say where it is",
+        "the node's inputs are stage=prod, not before the gate is reached, in every round, the task is at job.id",
+        "pull_request.closed with base main, merged, not draft",
+        "forks too",
+    ):
+        assert words in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("gates: {}\ngates: {}", "the key 'gates' stands there twice"),
+        ("gates: {a: {event: push}}", "workflows is missing"),
+        ("\x1b[31m: [", "not YAML"),
+    ],
+)
+def test_a_wrong_file_is_one_line(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "gates.yaml"
+    file.write_text(text, encoding="utf-8")
+    result = taskgate("check", file)
+    assert result.exit_code == 1
+    assert result.output.count("\n") == 1
+    assert problem in result.output
+    assert "\x1b" not in result.output
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing = taskgate("check", tmp_path / "none.yaml")
+    assert (missing.exit_code, missing.output) == (
+        1,
+        f"Error: {tmp_path / 'none.yaml'}: can't be read (No such file or directory)\n",
+    )
+    (tmp_path / "latin.yaml").write_bytes(b"\xff\xfe")
+    assert taskgate("check", tmp_path / "latin.yaml").output.endswith("expected a text in UTF-8\n")
+    assert taskgate("check").exit_code == 2
+
+
+def test_decides_recorded_events_without_a_cluster(tmp_path: Path) -> None:
+    events = tmp_path / "events"
+    events.mkdir()
+    written(cloudevent(payloads.approved()), events / "1-approved.json")
+    written(payloads.approved(by="octocat"), events / "2-stranger.json")
+    written(payloads.opened(labels=["task-1", "task-2"]), events / "3-two.json")
+    written(payloads.push("refs/heads/task-9-fix"), events / "4-push.json")
+    (events / "5-broken.json").write_text("{", encoding="utf-8")
+    # A cluster that is named and not there: nobody asks it.
+    result = taskgate("check", BUILT_IN_RULES, "--events", events, environment={"KUBECONFIG": "/none"})
+    assert result.exit_code == 0
+    shown = {line.split()[0]: line for line in result.output.splitlines() if line[:1].isdigit()}
+    assert "3 by label   wait-pr-approved  nothing against it so far: it opens wait" in shown["1-approved.json"]
+    assert "refused at person: octocat is not among reviewers." in shown["2-stranger.json"]
+    assert "ambiguous at task: It names several tasks" in shown["3-two.json"]
+    assert "9 by branch" in shown["4-push.json"]
+    assert "ignored at rule: No rule is for push." in shown["4-push.json"]
+    assert "invalid at cloudevent: It is not JSON" in shown["5-broken.json"]
+
+
+def test_decisions_for_scripts(tmp_path: Path) -> None:
+    releases = [
+        json.loads(payloads.release_argo(namespace, "play-task-3-workflow")[1]) for namespace in ("agent-platform", "b")
+    ]
+    own = {"specversion": "1.0", "id": "1", "source": "/taskgate", "type": "dev.taskgate.opened", "data": {}}
+    file = tmp_path / "events.jsonl"
+    file.write_text(lines([cloudevent(payloads.approved()), *releases, own]), encoding="utf-8")
+    result = taskgate("check", BUILT_IN_RULES, "--events", file, "--output", "json")
+    shown = json.loads(result.stdout)
+    assert shown["rules"]["workflows"]["one-pull-request"] is True
+    approved, release, elsewhere, reply = shown["events"]
+    assert approved["outcome"] is None
+    assert approved["task"] == {"id": "3", "repository": "5dlabs/cto", "found_by": "label"}
+    assert [step["check"] for step in approved["passed"]] == [
+        "token", "cloudevent", "rule", "task", "repository", "fork", "person", "fresh"
+    ]  # fmt: skip
+    assert release["outcome"] is None
+    assert (elsewhere["outcome"], reply["outcome"]) == ("ignored", "ignored")
+
+
+def test_every_real_payload_has_a_decision() -> None:
+    folder = Path(__file__).parents[1] / "data" / "github"
+    result = taskgate("check", BUILT_IN_RULES, "--events", folder, "--output", "json")
+    events = json.loads(result.stdout)["events"]
+    assert len(events) == len(list(folder.glob("*.json")))
+    assert {event["outcome"] for event in events} == {"ignored", "invalid"}  # those of kinds that no rule can name

@@ -1,0 +1,129 @@
+"""What is asked of whom when the API server is behind a path, a proxy, or sends us elsewhere."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from func.core.outcomes import No
+from func.kube.client import Budget, KubernetesError, Workflows
+from func.kube.connection import connect
+
+PATH = "/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows"
+
+
+class Recorder(ThreadingHTTPServer):
+    """Answers everything with one answer, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.status, self.location = 200, ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def _answer(self) -> None:
+        assert isinstance(self.server, Recorder)
+        self.server.asked.append(f"{self.command} {self.path}")
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+        self.send_response(self.server.status)
+        if self.server.location:
+            self.send_header("Location", self.server.location)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    do_GET = do_CONNECT = _answer  # noqa: N815 - as the base class wants it
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    with Recorder() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def workflows(folder: Path, **cluster: str) -> Workflows:
+    """Those of a kubeconfig."""
+    config = {
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "us"}}],
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "us", "user": {"token": "our-token"}}],
+    }
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return Workflows(connect(file, 1), "agent-platform")
+
+
+def test_who_we_are_and_what_we_want(recorder: Recorder, tmp_path: Path) -> None:
+    workflows(tmp_path, server=recorder.url).list_metadata("task-id=3,completed!=true", Budget.of(5))
+    assert recorder.asked == [f"GET {PATH}?labelSelector=task-id%3D3%2Ccompleted%21%3Dtrue"]
+    (headers,) = recorder.headers
+    assert headers["authorization"] == "Bearer our-token"
+    assert headers["user-agent"] == "taskgate"
+    assert headers["accept"].startswith("application/json;as=PartialObjectMetadataList")
+
+
+def test_a_name_stays_a_name(recorder: Recorder, tmp_path: Path) -> None:
+    workflows(tmp_path, server=recorder.url).get("../secrets/a?b=c d", Budget.of(5))
+    assert recorder.asked == [f"GET {PATH}/..%2Fsecrets%2Fa%3Fb%3Dc%20d"]
+
+
+def test_a_cluster_behind_a_path(recorder: Recorder, tmp_path: Path) -> None:
+    workflows(tmp_path, server=f"{recorder.url}/k8s/clusters/c-1/").get("a", Budget.of(5))
+    assert recorder.asked == [f"GET /k8s/clusters/c-1{PATH}/a"]
+
+
+def test_a_proxy_is_told_the_whole_url(recorder: Recorder, tmp_path: Path) -> None:
+    cluster = {"server": "http://api.example", "proxy-url": recorder.url}
+    workflows(tmp_path, **cluster).get("a", Budget.of(5))
+    assert recorder.asked == [f"GET http://api.example{PATH}/a"]
+
+
+def test_a_proxy_is_asked_for_a_tunnel(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.status = 502
+    cluster = {"server": "https://api.example", "proxy-url": recorder.url}
+    with pytest.raises(KubernetesError, match="does not answer"):
+        workflows(tmp_path, **cluster).get("a", Budget.of(0.5))
+    assert set(recorder.asked) == {"CONNECT api.example:443"}
+    assert not any("authorization" in headers for headers in recorder.headers)
+
+
+def test_a_redirect_is_not_followed(recorder: Recorder, tmp_path: Path) -> None:
+    recorder.status, recorder.location = 307, f"{recorder.url}/elsewhere"
+    with pytest.raises(No, match="307") as refused:
+        workflows(tmp_path, server=recorder.url).get("a", Budget.of(5))
+    assert refused.value.outcome == "forbidden"
+    assert recorder.asked == [f"GET {PATH}/a"]
+
+
+@pytest.mark.parametrize("server", ["", "nonsense://", "https://", "http://a:b"])
+def test_a_server_that_is_none(server: str, tmp_path: Path) -> None:
+    with pytest.raises(KubernetesError, match="expected the configuration of a cluster") as wrong:
+        workflows(tmp_path, server=server)
+    assert "\n" not in wrong.value.reason
+
+
+def test_a_server_that_is_silent(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cluster = workflows(tmp_path, server=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(KubernetesError, match=r"The Kubernetes API does not answer: it takes too long\.$"):
+            cluster.get("a", Budget.of(0.3))
