@@ -16,8 +16,10 @@ from urllib.parse import unquote
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent
 
-from func.core.outcomes import Answer, EventRef, No
-from func.core.values import look_up, parse_time
+from func.core.conditions import value_at
+from func.core.outcomes import Answer, EventRef
+from func.core.reasons import Rejection
+from func.core.values import parse_time
 
 OWN_TYPES = "dev.taskgate."
 # A Workflow with waiting keys has changed: from Argo Events' resource EventSource, or Knative's ApiServerSource.
@@ -55,7 +57,7 @@ def read_cloudevent(headers: Mapping[str, str], body: bytes) -> Incoming:
     Args:
         headers: with names in lower case.
 
-    Raises: No, `invalid`, naming the attribute; status 415 for media types other than JSON.
+    Raises: Rejection, `invalid`, naming the attribute; status 415 for media types other than JSON.
     """
     media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type == _STRUCTURED:
@@ -70,43 +72,46 @@ def read_cloudevent(headers: Mapping[str, str], body: bytes) -> Incoming:
     # Values of headers are percent-encoded: section 3.1.3.2 of the binding.
     attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     if not attributes:
-        raise No("invalid", "This is no CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers.")
+        raise Rejection(
+            "malformed", detail="This is no CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers."
+        )
     return _check(attributes, _parse(body) if body else None)
 
 
-def _unsupported(media_type: str) -> No:
+def _unsupported(media_type: str) -> Rejection:
     reason = (
         f"The content type {media_type[:80]!r} is not taken: send application/json or {_STRUCTURED}, one event each."
     )
-    return No("invalid", reason, code=415)
+    return Rejection("unsupported-media-type", detail=reason)
 
 
 def _parse(body: bytes) -> object:
     if body.count(b"{") + body.count(b"[") > _MAX_PARTS:
-        raise No("invalid", f"The body has more than {_MAX_PARTS:,} objects and lists.")
+        raise Rejection("malformed", detail=f"The body has more than {_MAX_PARTS:,} objects and lists.")
     try:
         return json.loads(body)
     except RecursionError:
-        raise No("invalid", "The body is nested too deeply to be read.") from None
+        raise Rejection("malformed", detail="The body is nested too deeply to be read.") from None
     except ValueError:  # not JSON, not UTF-8, or a number of thousands of digits
-        raise No("invalid", "The body is not JSON in UTF-8.") from None
+        raise Rejection("malformed", detail="The body is not JSON in UTF-8.") from None
 
 
 def _object(value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise No("invalid", f"{what} is no JSON object.")
+        raise Rejection("malformed", detail=f"{what} is no JSON object.")
     return value
 
 
 def _check(attributes: Mapping[str, Any], data: object) -> Incoming:
     if attributes.get("specversion") != "1.0":
-        raise No("invalid", "The attribute specversion is not 1.0.")
+        raise Rejection("malformed", detail="The attribute specversion is not 1.0.")
     for name in ("id", "source", "type"):
         value = attributes.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= _MAX_ATTRIBUTE or _UNFIT.search(value):
-            raise No(
-                "invalid",
-                f"The attribute {name} is missing, empty, no text, longer than {_MAX_ATTRIBUTE} or not printable.",
+            raise Rejection(
+                "malformed",
+                detail=f"The attribute {name} is missing, empty, not a string, longer than {_MAX_ATTRIBUTE} characters "
+                "or not printable.",
             )
     # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md
     traceparent = attributes.get("traceparent")
@@ -118,13 +123,13 @@ def _check(attributes: Mapping[str, Any], data: object) -> Incoming:
     )
     subject = attributes.get("subject")
     if subject is not None and not isinstance(subject, str):
-        raise No("invalid", "The attribute subject is no text.", event=ref)
+        raise Rejection("malformed", detail="The attribute subject is no text.", about=ref)
     try:
         time = parse_time(attributes["time"]) if attributes.get("time") is not None else None
     except ValueError as error:
-        raise No("invalid", f"The attribute time is wrong: {error}.", event=ref) from None
+        raise Rejection("malformed", detail=f"The attribute time is wrong: {error}.", about=ref) from None
     if data is not None and not isinstance(data, dict):
-        raise No("invalid", "The CloudEvent's data is no JSON object.", event=ref)
+        raise Rejection("malformed", detail="The CloudEvent's data is no JSON object.", about=ref)
     return Incoming(ref, time, subject, data or {})
 
 
@@ -146,10 +151,10 @@ def write_reply(answer: Answer) -> tuple[dict[str, str], bytes]:
 def released_workflow(incoming: Incoming) -> tuple[str, str]:
     """Which Workflow has changed, in an event of RELEASE_TYPES: namespace and name.
 
-    Raises: No, `invalid`.
+    Raises: Rejection, `invalid`.
     """
-    namespace, name = (look_up(incoming.data, path) for path in ("namespace", "name"))
+    namespace, name = (value_at(incoming.data, path) for path in ("namespace", "name"))
     match = _SUBJECT.fullmatch(incoming.subject or "") or _SUBJECT.fullmatch(f"{namespace}/{name}")
     if not match:
-        raise No("invalid", "The attribute subject is not <namespace>/<name> of a Workflow.")
+        raise Rejection("malformed", detail="The attribute subject is not <namespace>/<name> of a Workflow.")
     return match[1], match[2]

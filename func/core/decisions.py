@@ -1,407 +1,419 @@
-"""(aim, rules, workflow, now) -> Decision: may this gate open, and what is remembered."""
+"""(intent, rules, workflow, now) -> Decision: what is remembered, and which node moves."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from func.core import state as remembered
-from func.core.aim import Aim, Bring, refusal
-from func.core.events import Facts
-from func.core.outcomes import Answer, No, Outcome, Task, Trail
-from func.core.patches import Opening, values_for
-from func.core.rules import Rules, Way
-from func.core.state import Key, State, slot_of
-from func.core.values import parse_time, show_time
+from func.core.bounds import bounded
+from func.core.fold import Folded, Standing, describe, fold, newest_word, other_pull_request, rule_of
+from func.core.gates import BY_HAND, GateView, has_waiting, last_move, view_gate
+from func.core.intents import Intent
+from func.core.outcomes import Outcome, Task
+from func.core.patches import Move, values_for
+from func.core.reasons import Rejection, Verdict
+from func.core.rules import Rules, gate_id
+from func.core.signals import Signal, State, Use, read_state
+from func.core.values import format_time, parse_time
 from func.core.workflows import Node, Workflow
 
 MAX_AGE = timedelta(minutes=5)  # an event of before its Workflow was created is about another one
 _UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
-_BY_OTHERS = "by hand or by its own duration"
+_REMEMBERED = frozenset({"revoked", "overtaken", "pull-request-gone", "expired", "changes-requested"})
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What is to be done, and what is answered when it was done.
 
     Args:
-        state: what is remembered from now on.
-        opening: the node that opens.
+        state: what is remembered from now on; None where nothing changes.
+        move: the node that moves.
+        task: of a signal that waited.
+        parked: whether a signal waits then.
     """
 
-    answer: Answer
-    state: State
-    opening: Opening | None = None
+    verdict: Verdict
+    state: State | None = None
+    move: Move | None = None
+    gate: str | None = None
+    node: str | None = None
+    task: Task | None = None
+    parked: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the sender is told."""
+        return self.verdict.outcome
 
     def is_done_on(self, workflow: Workflow) -> bool:
-        """Does the Workflow remember what this decision wrote?"""
-        return workflow.state == self.state.text()
+        """Return whether the Workflow remembers what this decision wrote."""
+        return self.state is not None and workflow.state == self.state.text()
 
 
-def decide(aim: Aim, rules: Rules, workflow: Workflow, now: datetime, trail: Trail) -> Decision:
-    """The checks of an event on its Workflow: age, duplicate, pull request, key, gate.
+def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> Decision:
+    """Make the checks of an event on its Workflow: age, duplicate, pull request, signal and gate.
 
-    Raises: No, at the first check that says no and where nothing is to be written.
+    Raises:
+        Rejection: where nothing is to be written and the reason is not a matter of signals.
     """
-    facts = aim.event.facts
-    if workflow.finished:
-        raise _finished(aim, workflow, trail)
-    trail.ask("age")
-    if _is_too_old(facts, workflow):
-        raise No(
-            "refused",
-            f"The event happened at {show_time(facts.happened)}, but Workflow {workflow.ref.name} "
-            f"was only created at {show_time(workflow.created)}: it is about an earlier one.",
-        )
-    trail.found(f"it happened at {show_time(facts.happened)}, in the Workflow's life")
-    trail.ask("duplicate")
-    state = remembered.tidy(remembered.read_state(workflow), workflow, now)
-    _check_duplicate(facts, state)
-    trail.found("this event was not used before")
-    trail.ask("pull request")
-    try:
-        _check_pull_request(facts, rules, state, workflow)
-    except No:
-        if aim.closes:  # this is noted of every pull request of the task
-            return _take_back(aim, state)
-        raise
-    trail.found(facts.pull_request or "the event has none")
-    if not (aim.take_back or aim.closes):
-        return _use_or_keep(aim, rules, workflow, state, now, trail)
-    try:  # what it takes back and closes is done whatever becomes of the key that it brings
-        kept = _use_or_keep(aim, rules, workflow, state, now, trail)
-    except No:
-        return _take_back(aim, state)
-    return replace(kept, state=_take_back(aim, kept.state).state)
+    signal = intent.signal._replace(written=now.replace(microsecond=0))
+    gone_for_good = workflow.finished and not workflow.may_be_retried
+    if is_too_old(signal, workflow) and not gone_for_good:
+        happened, created = format_time(signal.happened), format_time(workflow.created)
+        return Decision(Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created))
+    if gone_for_good:
+        return _decide_finished(intent, workflow)
+    old = read_state(workflow)
+    use = old.use_of(signal.identity)
+    if use and use.claimed:
+        return finish_claim(use, rules, workflow, old, now)
+    if use:
+        return _duplicate(use)
+    state = old if workflow.finished else _used_up_by_hand(old, rules, workflow, now)
+    if use_now := state.use_of(signal.identity):
+        return _remembering(_duplicate(use_now), state, rules, workflow, now)
+    decision = _move_or_keep(intent, signal, rules, workflow, state, now) if intent.rule else None
+    if decision is None or (decision.state is None and (intent.revokes or signal.gone)):
+        # What it revokes it revokes, whatever becomes of the gate that it cannot move.
+        revoking = _revoke(intent, signal._replace(gate=None, outputs={}), rules, workflow, state, now)
+        decision = revoking if decision is None else decision._replace(state=revoking.state)
+    return decision if decision.state is None else _remembering(decision, decision.state, rules, workflow, now)
 
 
-def _is_too_old(facts: Facts, workflow: Workflow) -> bool:
-    return facts.happened < workflow.created - MAX_AGE
+def _remembering(decision: Decision, state: State, rules: Rules, workflow: Workflow, now: datetime) -> Decision:
+    state = bounded(state, rules, now)
+    return decision._replace(state=state, parked=has_waiting(state, rules, workflow, now))
 
 
-def _check_duplicate(facts: Facts, state: State) -> None:
-    used = state.used_by(facts.event)
-    if used:
-        slot, key = used
-        opened = f"was used up when {slot} was opened {_BY_OTHERS}" if key.why else f"has opened {slot} before"
-        raise No("duplicate", f"This very event {opened}.", gate=slot, node=key.node)
+def is_too_old(signal: Signal, workflow: Workflow) -> bool:
+    """Return whether an event is about an earlier Workflow; a dismissal revokes its review whenever it happened."""
+    return signal.verdict != "dismissed" and signal.happened < workflow.created - MAX_AGE
 
 
-def _finished(aim: Aim, workflow: Workflow, trail: Trail) -> No:
+def _duplicate(use: Use) -> Decision:
+    if use.node is None:
+        return Decision(Verdict.of("used-on-original", gate=use.gate), gate=use.gate)
+    if use.by_hand:
+        return Decision(Verdict.of("used-up", gate=use.gate, how=BY_HAND), gate=use.gate, node=use.node)
+    verb = "opened" if use.how == "open" else "failed"
+    return Decision(Verdict.of("duplicate", verb=verb, gate=use.gate), gate=use.gate, node=use.node)
+
+
+def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
     """Late redeliveries end well; everything else comes too late."""
-    facts, bring = aim.event.facts, aim.bring
-    if isinstance(bring, No):
-        return bring
-    if bring is None:
-        return No("ignored", f"Workflow {workflow.ref.name} has come to its end, there is no key to take back.")
-    if not _is_too_old(facts, workflow):
-        trail.ask("duplicate")
-        state = remembered.read_state(workflow)
-        try:
-            _check_duplicate(facts, state)
-        except No as no:
-            return no
-        trail.ask("gate")
-        key = state.keys.get(bring.slot)
-        nodes = workflow.gate_nodes(bring.gate, bring.way.inputs)
-        if (key and key.state == "used") or any(node.phase == "Succeeded" for node in nodes):
-            return No(
-                "already-open", f"{bring.gate} was opened before, and Workflow {workflow.ref.name} has come to its end."
-            )
-    trail.ask("workflow")
-    return No("no-workflow", f"No Workflow of {aim.task} is still under way.")
+    if intent.rule is None or intent.gate is None:
+        return Decision(Verdict.of("nothing-to-revoke", task=intent.task))
+    state = read_state(workflow)
+    use = state.use_of(intent.signal.identity)
+    if use:
+        return _duplicate(use)
+    if not is_too_old(intent.signal, workflow):
+        nodes = workflow.gate_nodes(intent.gate, intent.rule.inputs)
+        opened = next((node for node in nodes if node.phase == "Succeeded"), None)
+        if opened:
+            how = f"and Workflow {workflow.ref.name} has come to its end"
+            return Decision(Verdict.of("already-open", gate=intent.gate, how=how), node=opened.id)
+    return Decision(Verdict.of("workflow-finished", task=intent.task))
 
 
-def _check_pull_request(facts: Facts, rules: Rules, state: State, workflow: Workflow) -> None:
-    mine = facts.pull_request
-    if mine is None:
-        return
-    bound = state.pull_request if rules.workflows.one_pull_request else None
-    if bound not in (None, mine):
-        free = remembered.free_by_hand(workflow)
-        raise No("refused", f"Workflow {workflow.ref.name} belongs to {bound}, not to {mine}; {free}.")
-    closed = state.closed
-    is_closing = facts.name == "pull_request.closed" and facts.merged is False  # which may itself open a gate
-    if closed and closed.pull_request == mine and facts.happened <= closed.happened and not is_closing:
-        raise No("refused", f"{mine} was closed unmerged at {show_time(closed.happened)}, and this event is not newer.")
+def _move_or_keep(
+    intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime
+) -> Decision:
+    """Decide about an event that may move a gate; nothing is remembered where `state` stays None."""
+    gate, rule = intent.gate or "", intent.rule
+    assert rule is not None  # noqa: S101 - the caller looks
+    identifier = gate_id(gate, rule)
+    bound = state.bound if rules.workflows.one_pull_request else None
+    if bound and signal.pull_request not in (None, bound):
+        return Decision(other_pull_request(state, bound, signal), gate=gate)
+    if workflow.shutdown and not workflow.finished:
+        return Decision(
+            Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown), gate=gate
+        )
+    view = view_gate(workflow, state, gate, identifier, rules)
+    if view.is_over:
+        return _too_late(view, signal, state)
+    kept = state.with_signal(signal)
+    mine = kept.find(signal.identity) or signal
+    folded = fold(kept, rules, identifier, now, moved=last_move(state, identifier))
+    against = folded.verdicts.get(mine.identity)
+    if against:  # what is revoked stays remembered, so that the order of arrival does not matter
+        return Decision(against, kept if against.code in _REMEMBERED else None, gate=gate)
+    if view.verdict and view.verdict.outcome != "parked":
+        return Decision(view.verdict, gate=gate, node=view.node)
+    if view.verdict and rule.early == "refuse":
+        return Decision(Verdict.of("early", workflow=workflow.ref.name, gate=gate), gate=gate)
+    return _move(mine, gate, view, folded, workflow, kept, now)
 
 
-def _take_back(aim: Aim, state: State) -> Decision:
-    """Take keys away, and note it for those that are still on their way."""
-    facts = aim.event.facts
-    outcomes: list[tuple[str | None, Outcome, str]] = []
-    for item in aim.take_back:
-        state, outcome, reason = remembered.withdraw(state, item.slot, facts, rounds=item.way.rounds)
-        outcomes.append((item.gate, outcome, reason))
-    if aim.closes:
-        state = remembered.close(state, facts)
-        outcomes.append((None, "withdrawn", f"{facts.pull_request} was closed unmerged, so its waiting keys go."))
-    # The strongest thing that was done is the outcome of them all.
-    order: tuple[Outcome, ...] = ("withdrawn", "refused", "already-open")
-    gate, outcome, _ = min(outcomes, key=lambda item: order.index(item[1]))
-    return Decision(Answer(outcome, " ".join(reason for _, _, reason in outcomes), gate=gate), state)
+def _move(
+    mine: Signal, gate: str, view: GateView, folded: Folded, workflow: Workflow, state: State, now: datetime
+) -> Decision:
+    """Move the node with this signal among those that move it; else it waits."""
+    standing = folded.standing_of(mine)
+    if standing is None or view.target is None:
+        waiting = view.verdict or Verdict.of("not-reached", workflow=workflow.ref.name, gate=gate, hint="")
+        return Decision(waiting, state, gate=gate, node=view.node)
+    node = view.target.id
+    movers = standing.movers(mine)
+    if not movers:
+        verdict = Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=gate)
+        return Decision(verdict, state, gate=gate, node=node)
+    if folded.standings[0] is not standing:
+        first = folded.standings[0].pull_request or "no pull request"
+        return Decision(Verdict.of("older-first", pull_request=first, gate=gate), state, gate=gate, node=node)
+    return use_signals(movers, standing.how, gate, view.target, workflow, state, now)
 
 
-def _use_or_keep(aim: Aim, rules: Rules, workflow: Workflow, state: State, now: datetime, trail: Trail) -> Decision:
-    bring, facts = aim.bring, aim.event.facts
-    trail.ask("key")
-    if not isinstance(bring, Bring):
-        raise bring or No("ignored", "It brings no key.")
-    for slot, old in state.keys.items():  # whichever gate the rules give this event today
-        if old.state == "claimed" and old.event == facts.event:
-            return _finish_claim(slot, old, rules, workflow, state, now)
-    key = _check_key(_new_key(aim.task, bring, now), state.keys.get(bring.slot), bring)
-    trail.found("no other key and no withdrawal stands against it")
-    trail.ask("gate")
-    opening = _check_gate(bring.gate, bring.way, key, workflow, now)
-    if opening is None:
-        trail.found("it is not reached yet, so the key waits")
-        decision = _keep(bring, key, workflow, state)
-    else:
-        trail.found(f"node {opening.node.id} is waiting")
-        decision = _use(bring.slot, bring.gate, key, opening, rules, workflow, state)
-    last = remembered.read_state(workflow).keys.get(bring.slot)
-    if last and last.state == "waiting" and last.event != key.event:
-        # Nothing else remembers the key whose place was taken.
-        overtaken = f"The key of event {last.event} of {show_time(last.happened)} is overtaken."
-        answer = replace(decision.answer, reason=f"{decision.answer.reason} {overtaken}")
-        decision = replace(decision, answer=answer)
-    return decision
+def _too_late(view: GateView, signal: Signal, state: State) -> Decision:
+    """Answer for a gate that no longer waits.
 
-
-def _new_key(task: Task, bring: Bring, now: datetime) -> Key:
-    return Key(
-        **bring.facts.model_dump(),
-        state="waiting",
-        task=task.id,
-        repository=task.repository,
-        written=now.replace(microsecond=0),
-        outputs=bring.outputs,
-    )
-
-
-def _check_key(key: Key, old: Key | None, bring: Bring) -> Key:
-    """What is remembered for this gate against the new key.
-
-    Returns: the key, with what must stay remembered.
-    Raises: No.
+    An approval is remembered all the same where it ends the same person's request for changes.
     """
-    if old is None:
-        return key
-    if old.state == "used" and not bring.way.rounds:
-        opened = _BY_OTHERS if old.why else f"by event {old.event}"
-        raise No("already-open", f"{bring.gate} was opened before, {opened}.", node=old.node)
-    if old.state == "claimed":
-        outcome: Outcome = "unavailable" if bring.way.rounds else "already-open"
-        raise No(outcome, f"{bring.gate} is about to be opened by event {old.event}.", node=old.node)
-    if old.event != key.event:
-        _check_order(key, old, bring)
-    elif old.state == "withdrawn":
-        raise No("refused", f"The key of this very event was withdrawn: {old.why or 'a withdrawal came first'}.")
-    for note in old.notes:
-        if note.is_against(key):
-            if_other = f"Event {note.event} of {show_time(note.happened)} stands against it, and it is not newer."
-            raise No("refused", "It was withdrawn before." if note.event == key.event else if_other)
-    if old.floor is not None and key.happened <= old.floor:
-        raise No("refused", f"Withdrawals up to {show_time(old.floor)} stand against it, and it is not newer.")
-    if old.event == key.event and old.state == "waiting":
-        return old  # the same event again
-    old = old.given_way(key)
-    rounds = old.rounds + ((old.event,) if old.state == "used" else ())
-    return key.with_(notes=old.notes, floor=old.floor, rounds=rounds)
+    verdict = view.verdict or Verdict.of("already-open", gate=view.gate, how=BY_HAND)
+    decision = Decision(verdict, gate=view.gate, node=view.node)
+    word = newest_word(state, signal)
+    if signal.verdict != "approved" or word is None or word.verdict != "changes_requested":
+        return decision
+    return decision._replace(state=state.with_signal(signal._replace(gate=None, outputs={})))
 
 
-def _check_order(key: Key, old: Key, bring: Bring) -> None:
-    """A key gives way only to a newer one; reviews of the same second are told apart by their numbers."""
-    if old.state == "used":  # an earlier round
-        newest = max([old.happened, *(note.happened for note in old.notes)])
-        if key.happened <= newest:
-            reason = f"It is not newer than the last round of {bring.gate}, which ended {show_time(newest)}."
-            raise No("refused", reason)
-        return
-    if not old.was_kept or (old.state == "withdrawn" and old.pull_request != key.pull_request):
-        return
-    if key.happened > old.happened:
-        return
-    if key.happened == old.happened and (key.review or 0) > (old.review or 0):
-        return
-    raise No(
-        "refused",
-        f"Overtaken by event {old.event} of {show_time(old.happened)}: it happened at {show_time(key.happened)}.",
-    )
+def use_signals(
+    movers: Iterable[Signal], how: str, gate: str, node: Node, workflow: Workflow, state: State, now: datetime
+) -> Decision:
+    """Move a node with these signals.
 
-
-def _check_gate(gate: str, way: Way, key: Key, workflow: Workflow, now: datetime) -> Opening | None:
-    """The opening of the one node that waits; None when the gate is not reached yet.
-
-    Raises: No, when several wait, or none will.
+    Raises:
+        Rejection: `missing-output` or `unsafe-output`.
     """
-    nodes = workflow.gate_nodes(gate, way.inputs)
-    running = [node for node in nodes if node.phase == "Running"]
-    if len(running) > 1:
-        named = ", ".join(node.id for node in running)
-        raise No("ambiguous", f"Several nodes wait at {gate}: {named}; only a person can say which one is meant.")
-    if running:
-        return _opening(running[0], key, now)
-    if not nodes or not all(node.is_finished for node in nodes):
-        return None
-    succeeded = [node for node in nodes if node.phase == "Succeeded"]
-    if succeeded and way.rounds:
-        return None
-    if succeeded:
-        raise No("already-open", f"{gate} was opened before, {_BY_OTHERS}.", node=succeeded[0].id)
-    phases = ", ".join(sorted({node.phase for node in nodes}))
-    raise No("refused", f"{gate} ended as {phases} and waits no longer.", node=nodes[0].id)
+    movers = tuple(movers)
+    first = movers[0]
+    finished_at = format_time(now)
+    offered = {name: value for signal in reversed(movers) for name, value in signal.outputs.items()}
+    try:
+        values = values_for(node, offered, fails=how == "fail")
+    except Rejection as rejection:
+        rejection.gate, rejection.node = gate, node.id
+        raise
+    message = _message(first, how, len(movers) - 1)
+    move = Move(node, "Succeeded" if how == "open" else "Failed", finished_at, message, values)
+    uses = [
+        Use(
+            id=signal.id,
+            source=signal.source,
+            gate=signal.gate or gate,
+            happened=signal.happened,
+            pull_request=signal.pull_request,
+            node=node.id,
+            started=node.started,
+            at=parse_time(finished_at),
+            how=how,
+            # Argo Server moves an offloaded node in a second step; until that is done the signal is claimed.
+            claimed=workflow.stored == "offloaded",
+        )
+        for signal in movers
+    ]
+    is_claim = workflow.stored == "offloaded"  # its outputs are needed again if somebody else finishes it
+    uses_state = state._replace(used=(*state.used, *uses)) if is_claim else state.with_use(uses)
+    code = "opened" if how == "open" else "failed"
+    return Decision(Verdict.of(code, gate=gate, message=message), uses_state, move, gate, node.id)
 
 
-def _opening(node: Node, key: Key, now: datetime) -> Opening:
-    return Opening(node, show_time(now), _message(key), values_for(node, key.outputs))
-
-
-def _message(key: Key) -> str:
-    """What a person reads at the node: by whom and by which event it was opened."""
-    who = f" of {_plain(key.person)}" if key.person else ""
-    what = f" on {_plain(key.pull_request)}" if key.pull_request else ""
-    return f"opened by {_plain(key.name)}{who}{what} (taskgate, event {_plain(key.event)})"
+def _message(signal: Signal, how: str, others: int) -> str:
+    """Return what a person reads at the node: who moved it, and by which event."""
+    verb = "opened" if how == "open" else "failed"
+    who = f" of {_plain(signal.person)}" if signal.person else ""
+    more = f" and {others} more" if others else ""
+    what = f" on {_plain(signal.pull_request)}" if signal.pull_request else ""
+    return f"{verb} by {_plain(signal.name)}{who}{more}{what} (taskgate, event {_plain(signal.id)})"
 
 
 def _plain(text: str) -> str:
-    """Text from outside, without what a terminal or a template would act on."""
+    """Return text from outside without what a terminal or a template would act on."""
     if text.isascii():  # nearly always, and much faster
         return _UNPLAIN.sub("", text)[:120]
     kept = (character for character in text if unicodedata.category(character)[0] in "LNPS" and character not in "{}")
     return "".join(kept)[:120]
 
 
-def _keep(bring: Bring, key: Key, workflow: Workflow, state: State) -> Decision:
-    gate, name = bring.gate, workflow.ref.name
-    if bring.way.early == "refuse":
-        raise No("refused", f"Workflow {name} has not reached {gate}, and the rules keep no key for it.")
-    if bring.slot not in state.keys or state.keys[bring.slot] is not key:
-        unfinished = [node.id for node in workflow.gate_nodes(gate, bring.way.inputs) if not node.is_finished]
-        state = state.with_key(bring.slot, key.with_(unfinished=tuple(unfinished)))
-    reason = f"Workflow {name} has not reached {gate} yet: the key waits for it."
-    return Decision(Answer("parked", reason, gate=gate), state)
+def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
+    """Remember an event that revokes, and say what it revoked."""
+    known = state.with_signal(signal)
+    gates = rules.gate_ids()
+    revoked: dict[str, list[str]] = {}
+    newer: list[str] = []
+    over: list[str] = []
+    for identifier, (gate, _) in gates.items():
+        if gate not in intent.revokes and not signal.gone:
+            continue
+        folded = fold(known, rules, identifier, now, moved=last_move(state, identifier))
+        ids = [each[0] for each, verdict in folded.verdicts.items() if verdict.data.get("event") == signal.id]
+        if ids:
+            revoked.setdefault(gate, []).extend(ids)
+        elif any(signal.pull_request == standing.pull_request for standing in folded.standings):
+            newer.append(gate)
+        elif view_gate(workflow, state, gate, identifier, rules).is_over and not workflow.finished:
+            over.append(gate)
+    verdict = _revoked(intent, signal, revoked, newer, over)
+    return Decision(verdict, known, gate=next(iter(revoked or intent.revokes), None))
 
 
-def _use(slot: str, gate: str, key: Key, opening: Opening, rules: Rules, workflow: Workflow, state: State) -> Decision:
-    node, binds = opening.node.id, rules.workflows.one_pull_request
-    key = key.with_(written=parse_time(opening.finished_at))
-    # Argo Server opens an offloaded node in a second step; until that is done the key is claimed.
-    is_offloaded = workflow.stored == "offloaded"
-    key = key.with_(state="claimed", node=node, unfinished=()) if is_offloaded else key.used(node)
-    answer = Answer("opened", f"{gate} is open: {opening.message}.", gate=gate, node=node)
-    return Decision(answer, remembered.use(state, slot, key, binds=binds), opening)
+def _revoked(
+    intent: Intent, signal: Signal, revoked: dict[str, list[str]], newer: list[str], over: list[str]
+) -> Verdict:
+    ids = ", ".join(f"event {each}" for each in sorted({each for found in revoked.values() for each in found}))
+    if signal.gone:
+        how = {"left": "has left", "closed": "was closed unmerged, so it is gone from", "merged": "was merged for"}
+        what = f"revoked {ids}" if ids else "nothing waited, and late signals of it will be refused"
+        if signal.gone == "merged":
+            what = "the Workflow is free for another pull request"
+        return Verdict.of(
+            "left", pull_request=signal.pull_request, how=how[signal.gone], task=intent.task.id, what=what
+        )
+    if revoked:
+        return Verdict.of("revoked-signals", gates=", ".join(revoked), signals=ids)
+    if newer and not over:
+        return Verdict.of("revoked-nothing", gates=", ".join(newer))
+    if over and not newer:
+        return Verdict.of("nothing-waits", gate=", ".join(over))
+    return Verdict.of("revokes-later", gates=", ".join(intent.revokes))
 
 
-def _finish_claim(slot: str, key: Key, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
-    """An offloaded node was claimed, and what came of it is not known: look at the node."""
-    node = workflow.node(key.node or "")
+def finish_claim(use: Use, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
+    """Decide about a node that was claimed, when what came of it is not known: look at the node.
+
+    Raises:
+        Rejection: `claim-pending`, when the node is not there yet.
+    """
+    gate = next((name for name, _ in [rules.gate_ids().get(use.gate, (use.gate, []))]), use.gate)
+    together = [each for each in state.claims if each.node == use.node]
+    signals = [signal for each in together if (signal := state.find(each.identity))]
+    node = workflow.node(use.node or "")
     if node is None or node.phase in ("", "Pending"):
-        raise No("unavailable", f"The claimed node {key.node} is not there yet; try again.", node=key.node)
+        raise Rejection("claim-pending", gate=gate, node=use.node)
+    message = _message(signals[0], use.how, len(signals) - 1) if signals else ""
+    confirmed = state.with_use([each._replace(claimed=False) for each in together])
     if node.phase == "Running":
-        return _use(slot, slot, key, _opening(node, key, now), rules, workflow, state)
-    if node.phase != "Succeeded":
-        answer = Answer("refused", f"{slot} ended as {node.phase} and waits no longer.", gate=slot, node=node.id)
-        return Decision(answer, state.with_key(slot, key.withdrawn(f"the gate ended as {node.phase}")))
-    message = _message(key)
-    if node.raw.get("message") == message:
-        answer = Answer("opened", f"{slot} is open: {message}.", gate=slot, node=node.id)
-        return Decision(answer, state.with_key(slot, key.used(node.id)))
-    answer = Answer("already-open", f"{slot} was opened before, {_BY_OTHERS}.", gate=slot, node=node.id)
-    return Decision(answer, state.with_key(slot, key.used(node.id, f"the gate was opened {_BY_OTHERS}")))
+        move = use_signals(signals, use.how, gate, node, workflow, state._replace(used=_without(state, together)), now)
+        return _remembering(move, move.state or state, rules, workflow, now)
+    wanted = "Succeeded" if use.how == "open" else "Failed"
+    if node.phase == wanted and node.raw.get("message") == message:
+        code = "opened" if use.how == "open" else "failed"
+        done = Decision(Verdict.of(code, gate=gate, message=message), gate=gate, node=node.id)
+        return _remembering(done, confirmed, rules, workflow, now)
+    by_hand = state.with_use([each._replace(claimed=False, by_hand=True) for each in together])
+    if node.phase == "Succeeded":
+        verdict = Verdict.of("already-open", gate=gate, how=BY_HAND)
+    else:
+        verdict = Verdict.of("gate-failed", gate=gate, phase=node.phase)
+    return _remembering(Decision(verdict, gate=gate, node=node.id), by_hand, rules, workflow, now)
 
 
-def settle(workflow: Workflow, claimed: Decision) -> Decision:
-    """Argo Server has opened the claimed node: its key is used."""
-    state = remembered.read_state(workflow)
-    for slot, key in state.keys.items():
-        mine = claimed.state.keys.get(slot)
-        if key.state == "claimed" and mine and key.event == mine.event:
-            return Decision(claimed.answer, state.with_key(slot, key.used(key.node or "")))
-    return Decision(claimed.answer, state)  # a release came first
+def _without(state: State, uses: Iterable[Use]) -> tuple[Use, ...]:
+    gone = {use.identity for use in uses}
+    return tuple(use for use in state.used if use.identity not in gone)
+
+
+def settle(workflow: Workflow, claimed: Decision, rules: Rules, now: datetime) -> Decision:
+    """Remember that Argo Server has moved the claimed node."""
+    state = read_state(workflow)
+    mine = [use for use in state.claims if use.node == claimed.node]
+    if not mine:
+        return claimed._replace(state=None, move=None)  # somebody else finished the claim
+    settled = state.with_use([use._replace(claimed=False) for use in mine])
+    return _remembering(claimed._replace(move=None), settled, rules, workflow, now)
 
 
 def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
-    """A Workflow with waiting keys has changed: open at most one gate, with the oldest key that can.
-
-    Raises: No, when nothing is to be written.
-    """
+    """Decide about a Workflow on which signals wait, and which has changed: move at most one gate."""
+    name = workflow.ref.name
     if not rules.workflows.parsed_selector.matches(workflow.labels):
-        raise No("ignored", f"The labels of Workflow {workflow.ref.name} do not fit {rules.workflows.selector}.")
-    state = _by_hand(remembered.tidy(remembered.read_state(workflow), workflow, now), rules, workflow)
-    for slot, key in state.keys.items():
-        if key.state == "claimed":
-            return _finish_claim(slot, key, rules, workflow, state, now)
-    reasons = []
-    outcome: Outcome = "ignored"
-    waiting = [(slot, key) for slot, key in state.keys.items() if key.state == "waiting"]
-    for slot, key in sorted(waiting, key=lambda item: item[1].happened):
-        try:
-            decision = _release(slot, key, rules, workflow, state, now)
-        except No as no:
-            reasons.append(f"{slot}: {no.reason}")
-            if no.outcome in ("ambiguous", "incomplete"):  # somebody has to do something about it
-                outcome = no.outcome
+        return Decision(Verdict.of("selector-mismatch", workflow=name, selector=rules.workflows.selector))
+    if workflow.finished or workflow.shutdown:
+        why = "has come to its end" if workflow.finished else "is being stopped"
+        return Decision(Verdict.of("nothing-to-release", detail=f"Workflow {name} {why}: what waits on it is kept."))
+    old = read_state(workflow)
+    if old.claims:
+        return finish_claim(old.claims[0], rules, workflow, old, now)
+    state = _used_up_by_hand(old, rules, workflow, now)
+    candidates: list[tuple[Standing, str, str]] = []
+    details: list[str] = []
+    for identifier, (gate, _) in rules.gate_ids().items():
+        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+        candidates += [(standing, gate, identifier) for standing in folded.standings[:1]]
+        details += [f"{gate}: {verdict.sentence}" for verdict in folded.verdicts.values()]
+    blocked: Decision | None = None
+    for standing, gate, identifier in sorted(candidates, key=lambda each: each[0].signals[0].order):
+        decision = _release(standing, gate, identifier, rules, workflow, state, now)
+        if decision.move:
+            return _remembering(decision, decision.state or state, rules, workflow, now)
+        if decision.outcome in ("ambiguous", "incomplete"):  # somebody has to do something about it
+            blocked = blocked or decision
+        details.append(decision.verdict.sentence)
+    nothing = Verdict.of("nothing-to-release", detail=" ".join(details) or "No signal waits on it.")
+    return _remembering(blocked or Decision(nothing), state, rules, workflow, now)
+
+
+def _release(
+    standing: Standing, gate: str, identifier: str, rules: Rules, workflow: Workflow, state: State, now: datetime
+) -> Decision:
+    """Move a gate with the signals that wait for it, if the Workflow stands there."""
+    signal = standing.signals[0]
+    task = Task(signal.task or "", signal.repository, "signal")
+    disagreement = rules.workflows.disagreement(workflow.labels, task)
+    if disagreement:
+        why = Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=disagreement)
+        return Decision(why, gate=gate, task=task)
+    view = view_gate(workflow, state, gate, identifier, rules)
+    movers = standing.movers()
+    if view.target is None or not movers:
+        verdict = view.verdict or Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=gate)
+        return Decision(verdict, gate=gate, node=view.node, task=task)
+    try:
+        return use_signals(movers, standing.how, gate, view.target, workflow, state, now)._replace(task=task)
+    except Rejection as rejection:
+        return Decision(rejection.verdict, gate=gate, node=view.target.id, task=task)
+
+
+def _used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetime) -> State:
+    """A gate that somebody opened by hand uses up what waited for it."""
+    uses = []
+    for identifier, (gate, given) in rules.gate_ids().items():
+        waiting = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
+        if not waiting:
             continue
-        if decision:
-            return decision
-        reasons.append(f"{slot} is not reached yet.")
-    return Decision(Answer(outcome, " ".join(reasons) or "No key waits on this Workflow."), state)
+        moved = {use.node for use in state.used}
+        nodes = workflow.gate_nodes(gate, given[0].inputs)
+        by_hand = [node for node in nodes if node.phase == "Succeeded" and node.id not in moved]
+        over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
+        for signal in waiting:
+            node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
+            if node:
+                uses.append(
+                    Use(
+                        id=signal.id,
+                        source=signal.source,
+                        gate=identifier,
+                        happened=signal.happened,
+                        pull_request=signal.pull_request,
+                        node=node.id,
+                        started=node.started,
+                        at=now.replace(microsecond=0),
+                        by_hand=True,
+                    )
+                )
+    return state.with_use(uses) if uses else state
 
 
-def _way_of(slot: str, key: Key, rules: Rules) -> tuple[str, Way] | None:
-    """The gate of a kept key, and the way that it would come by today."""
-    return next(
-        (
-            (gate, way)
-            for gate in rules.gates
-            for way in rules.ways_for_key(gate, key)
-            if slot_of(gate, way.inputs) == slot
-        ),
-        None,
-    )
+def _finished_after(node: Node, signal: Signal) -> bool:
+    """Return whether the signal waited for the gate when the node was opened."""
+    try:
+        return signal.written is not None and parse_time(node.raw.get("finishedAt")) > signal.written
+    except ValueError:
+        return False
 
 
-def _release(slot: str, key: Key, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision | None:
-    """All is checked again: rules, people and the Workflow's labels may have changed since the key came."""
-    found = _way_of(slot, key, rules)
-    if found is None:
-        raise No("ignored", f"The rules have no way in any more for event {key.event}.")
-    gate, way = found
-    if state.used_by(key.event):
-        raise No("ignored", f"Event {key.event} has opened another gate, and opens one only.")
-    task = Task(key.task or "", key.repository, "key")
-    why_not = rules.workflows.disagreement(workflow.labels, task)
-    if why_not:
-        raise No("ignored", f"Workflow {workflow.ref.name} is not the one of {task} any more, {why_not}.")
-    no = refusal(key, task, rules, way.by, forks=way.forks, fresh=way.fresh, trail=Trail())
-    if no:
-        raise no
-    _check_pull_request(key, rules, state, workflow)
-    opening = _check_gate(gate, way, key, workflow, now)
-    if opening is None:
-        return None
-    decision = _use(slot, gate, key, opening, rules, workflow, state)
-    return replace(decision, answer=replace(decision.answer, task=task))
-
-
-def _by_hand(state: State, rules: Rules, workflow: Workflow) -> State:
-    """A gate that somebody opened by hand uses the waiting key up."""
-    for slot, key in state.keys.items():
-        found = _way_of(slot, key, rules) if key.state == "waiting" else None
-        if found is None:
-            continue
-        gate, way = found
-        nodes = workflow.gate_nodes(gate, way.inputs)
-        if not nodes or not all(node.is_finished for node in nodes):
-            continue
-        opened = [node for node in nodes if node.phase == "Succeeded"]
-        if way.rounds:
-            opened = [node for node in opened if node.id in key.unfinished]
-        if opened:
-            used = key.used(opened[0].id, f"the gate was opened {_BY_OTHERS}")
-            state = remembered.use(state, slot, used, binds=rules.workflows.one_pull_request)
-    return state
+__all__ = ["Decision", "decide", "decide_release", "describe", "rule_of", "settle"]

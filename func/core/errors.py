@@ -3,3 +3,7 @@
 
 class SettingError(Exception):
     """A setting is wrong; the message names it, its value and what was expected."""
+
+
+class ConfigError(Exception):
+    """gates.yaml is wrong; the message names the place, its value and what was expected."""

@@ -1,15 +1,16 @@
-"""What came of an event: the names, their HTTP status, and the answer that tells it."""
+"""What an event comes to: outcomes, and the answer that goes to the sender, the log and the metrics."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Severity: TypeAlias = Literal["INFO", "WARN", "ERROR"]
 Outcome: TypeAlias = Literal[
     "opened",
+    "failed",
     "duplicate",
     "already-open",
     "parked",
@@ -23,52 +24,47 @@ Outcome: TypeAlias = Literal[
     "invalid",
     "unavailable",
     "forbidden",
+    "error",
 ]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
-# The checks, in the order in which they are made; the first that says no answers.
-Check: TypeAlias = Literal[
-    "token",
-    "cloudevent",
-    "rule",
-    "task",
-    "repository",
-    "fork",
-    "person",
-    "fresh",
-    "workflow",
-    "age",
-    "duplicate",
-    "pull request",
-    "key",
-    "gate",
-]
-CHECKS: tuple[Check, ...] = get_args(Check)
 
-_STATUS: Mapping[Outcome, int] = {
-    "parked": 202,
-    "ambiguous": 422,
-    "incomplete": 422,
-    "invalid": 400,
-    "unavailable": 503,
-    "forbidden": 500,
+class Traits(NamedTuple):
+    """What follows from an outcome.
+
+    Args:
+        status: HTTP status of the reply.
+        severity: of the line in the log.
+        retry: whether sending the event again can help.
+        writes: whether it changes the Workflow; observe mode answers `observed` instead.
+    """
+
+    status: int = 200
+    severity: Severity = "INFO"
+    retry: bool = False
+    writes: bool = False
+
+
+OUTCOMES: Mapping[Outcome, Traits] = {
+    "opened": Traits(writes=True),
+    "failed": Traits(writes=True),
+    "duplicate": Traits(),
+    "already-open": Traits(),
+    "parked": Traits(202, writes=True),
+    "withdrawn": Traits(writes=True),
+    "refused": Traits(),
+    "ignored": Traits(),
+    "no-workflow": Traits(),
+    "observed": Traits(),
+    "ambiguous": Traits(422),
+    "incomplete": Traits(422),
+    "invalid": Traits(400),
+    "unavailable": Traits(503, "ERROR", retry=True),
+    "forbidden": Traits(500, "ERROR", retry=True),
+    "error": Traits(500, "ERROR", retry=True),
 }
 
-# Outcomes that write to the Workflow; observe mode answers `observed` instead.
-WRITES: frozenset[Outcome] = frozenset({"opened", "parked", "withdrawn"})
 
-
-_MAX_REASON = 1000  # characters
-
-
-def _one_line(text: str) -> str:
-    """Words from outside may be long, and hold what a terminal would act on."""
-    shown = text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 4]}...."
-    return shown if shown.isprintable() else "".join(each if each.isprintable() else " " for each in shown)
-
-
-@dataclass(frozen=True, slots=True)
-class EventRef:
+class EventRef(NamedTuple):
     """The CloudEvent that an answer is about.
 
     Args:
@@ -81,14 +77,13 @@ class EventRef:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """Which task an event names, and how we know.
 
     Args:
-        id: the task's id as text, as in the Workflow's label.
+        id: as in the Workflow's label.
         repository: `owner/name`, or None for sources that name none.
-        found_by: `label`, `branch`, `title` or `data`.
+        found_by: `label`, `branch`, `title`, `data`, or `signal` for a signal that waited.
     """
 
     id: str
@@ -99,8 +94,7 @@ class Task:
         return f"task {self.id}" + (f" of {self.repository}" if self.repository else "")
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowRef:
+class WorkflowRef(NamedTuple):
     """One Workflow, by all that identifies it."""
 
     namespace: str
@@ -108,19 +102,21 @@ class WorkflowRef:
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one event, as it goes to the sender and to the log.
+class Answer(NamedTuple):
+    """What one event came to.
 
     Args:
+        code: the stable word for the reason; `reasons.CODES` has them all.
         reason: one sentence for a person.
         node: the suspend node's id.
         would: in observe mode, the outcome that was not carried out.
-        code: an HTTP status where the outcome has more than one.
+        http_status: where it is another one than the outcome's.
         retry_after: seconds after which trying again may help.
+        written: whether the Workflow was changed for this event.
     """
 
     outcome: Outcome
+    code: str
     reason: str
     event: EventRef | None = None
     task: Task | None = None
@@ -128,39 +124,31 @@ class Answer:
     workflow: WorkflowRef | None = None
     node: str | None = None
     would: Outcome | None = None
-    code: int | None = None
+    http_status: int | None = None
     retry_after: int | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "reason", _one_line(self.reason))
+    written: bool = False
 
     @property
     def status(self) -> int:
         """The HTTP status that this answer is sent with."""
-        return self.code or _STATUS.get(self.outcome, 200)
+        return self.http_status or OUTCOMES[self.outcome].status
 
     @property
     def subject(self) -> str | None:
         """The CloudEvent subject, `<namespace>/<workflow>`."""
         return f"{self.workflow.namespace}/{self.workflow.name}" if self.workflow else None
 
-    @property
-    def sentence(self) -> str:
-        """The reason, as it is told."""
-        return f"Observe mode, nothing written: {self.reason}" if self.would else self.reason
-
     def data(self) -> dict[str, object]:
-        """The answer as the JSON object that a sender receives."""
+        """Return the answer as the JSON object that a sender receives."""
         event, task, workflow = self.event, self.task, self.workflow
         shown: dict[str, object] = {
             "outcome": self.outcome,
-            "reason": self.sentence,
+            "reason": self.reason,
+            "code": self.code,
             "event": {"id": event.id, "type": event.type, "source": event.source} if event else None,
             "task": {"id": task.id, "repository": task.repository, "found_by": task.found_by} if task else None,
             "gate": self.gate,
-            "workflow": (
-                {"namespace": workflow.namespace, "name": workflow.name, "uid": workflow.uid} if workflow else None
-            ),
+            "workflow": workflow._asdict() if workflow else None,
             "node": self.node,
         }
         if self.would:
@@ -168,67 +156,8 @@ class Answer:
         return shown
 
     def observed(self) -> Answer:
-        """The same answer in observe mode: what would have been written was not."""
-        return replace(self, outcome="observed", would=self.outcome) if self.outcome in WRITES else self
-
-
-class No(Exception):
-    """A check says no: the event ends here, with this outcome and reason.
-
-    Args:
-        outcome: what the sender is told.
-        reason: one sentence for a person.
-        code: an HTTP status where the outcome has more than one.
-        retry_after: seconds after which trying again may help.
-        event, task, gate, node, workflow: what was known by then and belongs into the answer.
-    """
-
-    def __init__(
-        self,
-        outcome: Outcome,
-        reason: str,
-        *,
-        code: int | None = None,
-        retry_after: int | None = None,
-        event: EventRef | None = None,
-        task: Task | None = None,
-        gate: str | None = None,
-        node: str | None = None,
-        workflow: WorkflowRef | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.answer = Answer(outcome, reason, event, task, gate, workflow, node, None, code, retry_after)
-
-    @property
-    def outcome(self) -> Outcome:
-        """What the sender is told."""
-        return self.answer.outcome
-
-    def about(self, task: Task | None, gate: str | None) -> No:
-        """The same no, with what it is about."""
-        self.answer = replace(self.answer, task=task, gate=gate)
-        return self
-
-
-@dataclass(slots=True)
-class Trail:
-    """The checks of one event, in their order: what `explain` shows.
-
-    Args:
-        steps: those that said yes, with what was found.
-        at: the one that is being made; after a no, the one that said it.
-    """
-
-    steps: list[tuple[Check, str]] = field(default_factory=list)
-    at: Check = "token"
-
-    def ask(self, check: Check) -> None:
-        """Begin a check; when it was made before (a race was lost), all from there on are made again."""
-        self.at = check
-        while self.steps and CHECKS.index(self.steps[-1][0]) >= CHECKS.index(check):
-            self.steps.pop()
-
-    def found(self, found: str) -> None:
-        """The check said yes."""
-        self.steps.append((self.at, found))
+        """Return the same answer in observe mode: what would have been written was not."""
+        if not OUTCOMES[self.outcome].writes:
+            return self
+        reason = f"Observe mode, nothing written: {self.reason}"
+        return self._replace(outcome="observed", would=self.outcome, reason=reason)

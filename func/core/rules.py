@@ -1,46 +1,77 @@
-"""gates.yaml: which event opens which gate of which Workflow, and who may cause it."""
+"""gates.yaml: which event moves which gate of which Workflow, and who may cause it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from fnmatch import translate
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     StrictBool,
     StrictInt,
     StrictStr,
-    ValidationError,
     model_validator,
 )
 
-from func.core.events import ACTIONS, Event, Facts, github_kind
+from func.core.conditions import Wanted, holds
 from func.core.label_selectors import Selector, is_label_value
 from func.core.outcomes import Task
-from func.core.values import RepositoryName, Together, describe, look_up
+from func.core.patterns import Pattern, compile_pattern, fits_glob
+from func.core.reasons import Verdict
+from func.core.signals import Signal
+from func.core.sources import github
+from func.core.sources.facts import FACTS, Paths
+from func.core.sources.github_actions import ACTIONS
+from func.core.values import is_repository
 
 ANYONE = "anyone"
-MAX_VALUE = 255  # characters of a label, branch or title that a pattern looks at
+GITHUB = "github"
 
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_CONDITION_PATH = re.compile(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*")
+MAX_QUORUM = 20
 
 
-class ConfigError(Exception):
-    """gates.yaml is wrong; the message is one line that names the place, its value and what was expected."""
+class CrossFieldError(ValueError):
+    """Several fields do not fit together; the message names them itself."""
+
+
+class PathPattern(NamedTuple):
+    """Where something stands in an event's data.
+
+    Args:
+        pattern: its one group is the value; None for the whole text.
+    """
+
+    path: str
+    pattern: Pattern | None = None
+
+
+class Person(NamedTuple):
+    """Somebody of a group.
+
+    Args:
+        login: without case.
+        id: the account's number, which must fit too where it is given, since free logins can be taken over.
+    """
+
+    login: str
+    id: int | None = None
 
 
 class _Part(BaseModel):
     # cached_property needs a __dict__ that a frozen model keeps; fields themselves never change.
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 def _as_list(value: object) -> object:
@@ -57,24 +88,50 @@ def _checked(pattern: re.Pattern[str], expected: str) -> BeforeValidator:
 
 
 def _parse_event(value: object) -> object:
-    if isinstance(value, str):
-        kind, _, action = value.partition(".")
-        if kind in ACTIONS and action not in (ACTIONS[kind] or {""}):
-            known = ", ".join(f"{kind}.{name}" for name in sorted(ACTIONS[kind])) or kind
-            raise ValueError(f"GitHub has no such event, expected one of {known}")
+    if not isinstance(value, str):
+        return value
+    if kind := github.kind_of_type(value):
+        raise ValueError(f"expected its name without that, {kind}.<action>")
+    kind, _, action = value.partition(".")
+    known = ACTIONS.get(kind)
+    if known is not None and action and action not in known and "*" not in known:
+        raise ValueError(f"GitHub has no such event{nearest(value, [f'{kind}.{each}' for each in known] or [kind])}")
     return value
+
+
+def nearest(value: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    near = get_close_matches(value, names, 1, 0.5)
+    if near:
+        return f", did you mean {near[0]}?"
+    return f", expected one of {', '.join(names)}" if len(names) <= 30 else ""
 
 
 def _parse_pattern(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        groups = re.compile(value, re.ASCII).groups
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
+        groups = compile_pattern(value).groups
+    except ValueError as error:
+        raise ValueError(f"not a regular expression that matches in linear time (RE2): {error}") from None
     if groups != 1:
         raise ValueError(f"expected a pattern with one group, the task's id, found {groups}")
     return value
+
+
+def _parse_path(value: object) -> object:
+    """A path, or {path, pattern}."""
+    if isinstance(value, PathPattern):
+        return value
+    pattern = None
+    if isinstance(value, Mapping) and value.keys() == {"path", "pattern"}:
+        given: Mapping[str, object] = value
+        value, pattern = given["path"], _parse_pattern(given["pattern"])
+    if not isinstance(value, str) or not _PATH.fullmatch(value) or not isinstance(pattern, str | None):
+        raise ValueError("expected a path in the event's data like pull_request.number, or {path: ..., pattern: ...}")
+    return PathPattern(value, compile_pattern(pattern) if pattern else None)
 
 
 def _parse_template(value: object) -> object:
@@ -88,34 +145,79 @@ def _parse_template(value: object) -> object:
         if "{" in literal or "}" in literal:
             raise ValueError("expected no doubled braces: Argo would expand them")
         if name is not None and (spec or conversion or not _PATH.fullmatch(name)):
-            raise ValueError(f"{{{name}}} is no path in the event's data like {{pull_request.number}}")
+            raise ValueError(f"{{{name}}} is not a path in the event's data like {{pull_request.number}}")
     return value
 
 
 def _parse_person(value: object) -> object:
-    if isinstance(value, str | Person) or (
-        isinstance(value, Mapping) and value.keys() == {"login", "id"} and type(value["id"]) is int
-    ):
+    if isinstance(value, Person):
         return value
+    if isinstance(value, str):
+        return Person(value)
+    if isinstance(value, Mapping) and value.keys() == {"login", "id"}:
+        login, number = value["login"], value["id"]
+        if isinstance(login, str) and type(number) is int:
+            return Person(login, number)
     raise ValueError("expected a login or {login: ..., id: ...} with the number of the account")
 
 
+def _parse_wanted(value: object) -> object:
+    if isinstance(value, Mapping):
+        if value.keys() != {"not"}:
+            raise ValueError("expected {not: ...}")
+        return {"not": _parse_wanted(value["not"])}
+    if isinstance(value, list):
+        return [_parse_wanted(each) for each in value]
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise ValueError("expected a string, a number, true, false, null, a list of these or {not: ...}")
+
+
+def _parse_when(value: object) -> object:
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError("expected conditions like {check_suite.conclusion: success}")
+    for path in value:
+        if not isinstance(path, str) or not _CONDITION_PATH.fullmatch(path):
+            raise ValueError(f"{path!r} is not a path in the event's data like check_suite.conclusion or labels.*.name")
+    return {path: _parse_wanted(wanted) for path, wanted in value.items()}
+
+
+def _parse_source(value: object) -> object:
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(f"expected an object of paths, by {', '.join(FACTS)}")
+    for fact, path in value.items():
+        if fact not in FACTS:
+            raise ValueError(f"{fact!r} is not a fact of an event{nearest(str(fact), FACTS)}")
+        if not isinstance(path, str) or not _CONDITION_PATH.fullmatch(path):
+            raise ValueError(f"{fact} is {path!r}: expected a path in the event's data like object_attributes.iid")
+        if "*" in path and fact != "label":
+            raise ValueError(f"{fact} is {path!r}: only a label's path may have a *")
+    return dict(value)
+
+
+def _parse_repository(value: object) -> object:
+    if not isinstance(value, str) or not is_repository(value):
+        raise ValueError("expected owner/name")
+    if not is_label_value(slug(value)):
+        raise ValueError(
+            f"no label can hold {slug(value)}, so no Workflow can be found for it: a label's value has at most 63 "
+            "characters, alphanumeric at both ends"
+        )
+    return value
+
+
 EventName = Annotated[StrictStr, BeforeValidator(_parse_event)]
-Pattern = Annotated[StrictStr, BeforeValidator(_parse_pattern)]
+PatternText = Annotated[StrictStr, BeforeValidator(_parse_pattern)]
 Template = Annotated[StrictStr, BeforeValidator(_parse_template)]
-Path = Annotated[StrictStr, _checked(_PATH, "a path in the event's data like pull_request.number")]
+DataPath = Annotated[PathPattern, PlainValidator(_parse_path)]
 LabelKey = Annotated[StrictStr, _checked(_LABEL_KEY, "the name of a Kubernetes label")]
-Namespace = Annotated[StrictStr, _checked(re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"), "a Kubernetes namespace")]
+Namespace = Annotated[StrictStr, _checked(_NAMESPACE, "a Kubernetes namespace")]
+Groups = Annotated[tuple[StrictStr, ...], BeforeValidator(_as_list)]
 
 
-class Person(_Part):
-    """A login (case does not count) that must also have this account id, since free logins can be taken over."""
-
-    login: StrictStr
-    id: StrictInt
-
-
-class Match(_Part):
+class EventFilter(_Part):
     """Which events are meant, and by whom."""
 
     event: Annotated[tuple[EventName, ...], BeforeValidator(_as_list)] = Field(min_length=1)
@@ -124,7 +226,8 @@ class Match(_Part):
     merged: StrictBool | None = None
     draft: StrictBool | None = None
     base: StrictStr | None = None
-    by: Annotated[tuple[StrictStr, ...], BeforeValidator(_as_list)] = Field(min_length=1)
+    when: Annotated[Mapping[str, Any], BeforeValidator(_parse_when)] = {}
+    by: Groups = (ANYONE,)
 
     @model_validator(mode="before")
     @classmethod
@@ -133,66 +236,84 @@ class Match(_Part):
             raise ValueError("expected `event` in the place of `on`, which YAML 1.1 reads as true")
         return value
 
-    @model_validator(mode="after")
-    def _can_match(self) -> Match:
-        if self.review and not any(name.startswith("pull_request_review.") for name in self.event):
-            raise ValueError(f"no event of it has a review, so `review: {self.review}` would never match")
-        return self
-
-    def matches(self, facts: Facts, labels: Iterable[str]) -> bool:
-        """Is this the event?
+    def matches(self, signal: Signal, *, unknown: bool = False) -> bool:
+        """Return whether this is the event.
 
         Args:
-            labels: those that the glob may fit, where the event has none of its own.
+            unknown: the answer where a condition asks for data that the signal does not carry.
         """
         return (
-            facts.name in self.event
-            and self.fitting_label(facts, labels) is not False
-            and self.review in (None, facts.verdict)
-            and self.merged in (None, facts.merged)
-            and self.draft in (None, facts.draft)
-            and (self.base is None or _fits(self.base, facts.base))
+            bool(names_of(signal) & self.names)
+            and (self.label is None or any(fits_glob(self.label, each, ignore_case=True) for each in _labels(signal)))
+            and self.review in (None, signal.verdict)
+            and self.merged in (None, signal.merged)
+            and self.draft in (None, signal.draft)
+            and (self.base is None or (signal.base is not None and fits_glob(self.base, signal.base)))
+            and all(_holds(wanted, signal.data.get(path), unknown) for path, wanted in self.when.items())
         )
 
-    def fitting_label(self, facts: Facts, labels: Iterable[str]) -> str | Literal[False] | None:
-        """The label that fits, None where none is asked for, False where none fits."""
-        if self.label is None:
-            return None
-        candidates = [facts.label] if facts.label is not None else labels
-        return next((label for label in candidates if _fits(self.label, label)), False)
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The events' names."""
+        return frozenset(self.event)
 
 
-class Withdrawal(Match):
-    """An event that takes a waiting key away."""
+def names_of(signal: Signal) -> set[str]:
+    """Return the names by which a rule may mean an event; only GitHub's own have GitHub's names."""
+    kind = signal.name.partition(".")[0]
+    if signal.source is None:
+        return {signal.name, kind}
+    return set() if kind in ACTIONS else {signal.name}
 
-    by: Annotated[tuple[StrictStr, ...], BeforeValidator(_as_list)] = (ANYONE,)
+
+def _labels(signal: Signal) -> tuple[str, ...]:
+    return signal.labels if signal.label is None else (signal.label,)
 
 
-class Way(Match):
-    """An event that opens the gate, and what must hold for it.
+def _holds(wanted: Wanted, found: list[Any] | None, unknown: bool) -> bool:  # noqa: FBT001
+    return unknown if found is None else holds(wanted, found)
+
+
+class Rule(EventFilter):
+    """An event that moves the gate, and what must hold for it.
 
     Args:
+        then: `open` the gate, or let it `fail`.
+        quorum: signals of this many different people are needed.
+        not_author: the pull request's author may not cause it.
         fresh: the review must be about the head of the pull request.
         forks: pull requests from other repositories count too.
         inputs: only a gate whose node has these input parameters.
-        early: `refuse` an event that comes before its gate is reached, instead of keeping its key.
+        early: `refuse` a signal that comes before its gate is reached, instead of keeping it.
         rounds: the gate can come again.
-        task: for sources other than GitHub, the path of the task's id in the data.
-        repository: likewise of `owner/name`.
+        task, repository, person: where they stand in the event's data, in the place of where its source has them.
+        outputs: values for supplied output parameters, beside and before the general ones.
     """
 
+    by: Groups = Field(min_length=1)
+    then: Literal["open", "fail"] = "open"
+    quorum: StrictInt = Field(default=1, ge=1, le=MAX_QUORUM)
+    not_author: StrictBool = Field(default=False, alias="not-author")
     fresh: StrictBool = False
     forks: StrictBool = False
     inputs: Mapping[StrictStr, StrictStr] = {}
     early: Literal["wait", "refuse"] = "wait"
     rounds: StrictBool = False
-    task: Path | None = None
-    repository: Path | None = None
-    withdraw: Annotated[tuple[Withdrawal, ...], BeforeValidator(_as_list)] = ()
+    task: DataPath | None = None
+    repository: DataPath | None = None
+    person: DataPath | None = None
+    withdraw: Annotated[tuple[EventFilter, ...], BeforeValidator(_as_list)] = ()
+    outputs: Mapping[StrictStr, Template] = {}
+
+
+def gate_id(gate: str, rule: Rule) -> str:
+    """Return the name of a gate with the inputs that tell it apart, e.g. `wait-event(event=merged)`."""
+    pairs = ",".join(f"{name}={value}" for name, value in sorted(rule.inputs.items()))
+    return f"{gate}({pairs})" if pairs else gate
 
 
 def slug(repository: str) -> str:
-    """`owner/name` as a label's value: `owner-name`."""
+    """Return `owner/name` as a label's value: `owner-name`."""
     return repository.replace("/", "-")
 
 
@@ -217,11 +338,13 @@ class WorkflowRules(_Part):
         try:
             _ = self.parsed_selector
         except ValueError as error:
-            raise Together(f"selector is {self.selector!r}: {error}") from None
+            raise CrossFieldError(f"workflows.selector is {self.selector!r}: {error}") from None
         if self.name is not None:
             sample = self.name.replace("{task}", "1")
             if sample == self.name or not _KUBERNETES_NAME.fullmatch(sample):
-                raise Together(f"name is {self.name!r}: expected the name of a Workflow with {{task}} in it")
+                raise CrossFieldError(
+                    f"workflows.name is {self.name!r}: expected the name of a Workflow with {{task}} in it"
+                )
         return self
 
     @cached_property
@@ -229,200 +352,208 @@ class WorkflowRules(_Part):
         """The selector, ready to be matched."""
         return Selector.parse(self.selector)
 
-    def labels_of(self, task: Task) -> dict[str, str] | None:
-        """The labels that the task's Workflow has, beside those of the selector; None where no label can say it."""
+    def impossible_label(self, task: Task) -> str | None:
+        """Return the value that no label can hold, though the task's Workflow would need it."""
+        wanted = [task.id, *([slug(task.repository or "")] if self.labels.repository else [])]
+        return next((value for value in wanted if not value or not is_label_value(value)), None)
+
+    def selector_of(self, task: Task) -> str:
+        """Return a label selector for the task's Workflows; which repository they are of is for `disagreement`.
+
+        Kubernetes compares labels with case, and people write `abc-7` for ticket ABC-7.
+        """
+        variants = dict.fromkeys((task.id, task.id.upper(), task.id.lower()))
+        return f"{self.selector},{self.labels.task} in ({','.join(variants)})"
+
+    def disagreement(self, labels: Mapping[str, str], task: Task) -> str | None:
+        """Return why a Workflow with these labels is not the task's, whatever its name; None when it is."""
+        if not self.parsed_selector.matches(labels):
+            return f"its labels do not match {self.selector}"
         wanted = {self.labels.task: task.id}
         if self.labels.repository:
             wanted[self.labels.repository] = slug(task.repository or "")
-        return wanted if all(map(is_label_value, wanted.values())) else None
-
-    def selector_of(self, task: Task) -> str:
-        """A label selector for the task's Workflows."""
-        return ",".join([self.selector, *(f"{name}={value}" for name, value in (self.labels_of(task) or {}).items())])
-
-    def disagreement(self, labels: Mapping[str, str], task: Task) -> str | None:
-        """Why a Workflow with these labels is not the task's, whatever its name; None when it is."""
-        if not self.parsed_selector.matches(labels):
-            return f"its labels do not fit {self.selector}"
-        wanted = self.labels_of(task)
-        if wanted is None:
-            return "its labels can't say which task it is of"
-        wrong = next((name for name, value in wanted.items() if labels.get(name) != value), None)
-        return f"its label {wrong} is not {wanted[wrong]}" if wrong else None
+        for name, value in wanted.items():
+            given = labels.get(name)
+            if given is None:
+                return f"it has no label {name}"
+            if given.casefold() != value.casefold():
+                return f"its label {name} is {given}, not {value}"
+        return None
 
     def name_of(self, task: Task) -> str | None:
-        """The name of the task's Workflow, or None when names are generated or this id gives none."""
-        name = self.name.replace("{task}", task.id) if self.name else None
+        """Return the name of the task's Workflow, or None when names are generated or this id gives none."""
+        name = self.name.replace("{task}", task.id.lower()) if self.name else None
         return name if name and _KUBERNETES_NAME.fullmatch(name) else None
 
 
 class TaskRules(_Part):
     """Where a pull request says which task it is of; a pattern's one group is the id."""
 
-    label: Pattern | None = None
-    branch: Pattern | None = None
-    title: Pattern | None = None
+    label: PatternText | None = None
+    branch: PatternText | None = None
+    title: PatternText | None = None
 
     @cached_property
-    def patterns(self) -> dict[str, re.Pattern[str]]:
-        """Place -> pattern, ready to be matched."""
+    def patterns(self) -> dict[str, Pattern]:
+        """Place -> pattern, ready to be matched; GitHub's labels have no case."""
         given = {"label": self.label, "branch": self.branch, "title": self.title}
-        return {place: re.compile(text, re.ASCII) for place, text in given.items() if text is not None}
+        return {
+            place: compile_pattern(text, ignore_case=place == "label")
+            for place, text in given.items()
+            if text is not None
+        }
 
 
 class Rules(_Part):
     """All of gates.yaml."""
 
     workflows: WorkflowRules
-    repositories: tuple[RepositoryName, ...] | None = None
+    repositories: tuple[Annotated[StrictStr, BeforeValidator(_parse_repository)], ...] | None = None
     task: TaskRules = TaskRules()
-    people: Mapping[StrictStr, tuple[Annotated[StrictStr | Person, BeforeValidator(_parse_person)], ...]] = {}
-    gates: Mapping[StrictStr, Annotated[tuple[Way, ...], BeforeValidator(_as_list), Field(min_length=1)]] = Field(
+    people: Mapping[StrictStr, tuple[Annotated[Person, PlainValidator(_parse_person)], ...]] = {}
+    sources: Mapping[StrictStr, Annotated[Mapping[str, str], BeforeValidator(_parse_source)]] = {}
+    gates: Mapping[StrictStr, Annotated[tuple[Rule, ...], BeforeValidator(_as_list), Field(min_length=1)]] = Field(
         min_length=1
     )
     outputs: Mapping[StrictStr, Template] = {}
 
-    @model_validator(mode="after")
-    def _check(self) -> Rules:
-        self._check_repositories()
-        if ANYONE in self.people:
-            raise Together(f"people.{ANYONE}: this name stands for everybody, choose another one")
-        for gate, ways in self.gates.items():
-            for way in ways:
-                self._check_way(f"gates.{gate}", way)
-        return self
+    @cached_property
+    def rules_by_event(self) -> dict[str, list[tuple[str, Rule]]]:
+        """Event name -> rules with their gates."""
+        found: dict[str, list[tuple[str, Rule]]] = {}
+        for gate, rule in self.each_rule():
+            for name in rule.names:
+                found.setdefault(name, []).append((gate, rule))
+        return found
 
-    def _check_repositories(self) -> None:
-        seen: dict[str, str] = {}
-        for repository in self.repositories or ():
-            other = seen.setdefault(slug(repository).casefold(), repository)
-            if other.casefold() != repository.casefold():
-                raise Together(
-                    f"repositories: {other} and {repository} are the same as a label ({slug(repository)}), "
-                    "so their Workflows can't be told apart: rename one, or run a function for each"
-                )
+    @cached_property
+    def withdrawals_by_event(self) -> dict[str, list[tuple[str, Rule, EventFilter]]]:
+        """Event name -> what revokes, with the rules and gates that it revokes for."""
+        found: dict[str, list[tuple[str, Rule, EventFilter]]] = {}
+        for gate, rule in self.each_rule():
+            for withdrawal in rule.withdraw:
+                for name in withdrawal.names:
+                    found.setdefault(name, []).append((gate, rule, withdrawal))
+        return found
 
-    def _check_way(self, place: str, way: Way) -> None:
-        for group in way.by:
-            self._check_group(f"{place}.by", group)
-        for withdrawal in way.withdraw:
-            self._check_withdrawal(f"{place}.withdraw", way, withdrawal)
-        for name in way.event:
-            if github_kind(name):
-                raise Together(
-                    f"{place}.event is {name!r}: expected its name without that, {github_kind(name)}.<action>"
-                )
-            known = _is_read(name)
-            if known and way.task:
-                raise Together(f"{place}.task is {way.task!r}: the task of {name} is found by the rules of `task`")
-            if not known and not way.task:
-                raise Together(f"{place}.event is {name!r}: expected also `task`, the path of the task in its data")
-            if way.task and self.workflows.labels.repository and not way.repository:
-                raise Together(
-                    f"{place}.repository is missing: expected the path of the repository in the data of {name}, "
-                    "because Workflows have a label for it"
-                )
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Gate -> its place in the pipeline."""
+        return {gate: place for place, gate in enumerate(self.gates)}
 
-    def _check_withdrawal(self, place: str, way: Way, withdrawal: Withdrawal) -> None:
-        for group in withdrawal.by:
-            self._check_group(f"{place}.by", group)
-        for name in withdrawal.event:
-            # Where the task of another source's event stands is said by the way that it belongs to.
-            if not _is_read(name) and not way.task:
-                raise Together(f"{place}.event is {name!r}: expected an event of {' or '.join(ACTIONS)}")
+    def each_rule(self) -> Iterator[tuple[str, Rule]]:
+        """Return all rules with their gates, in the order of the file."""
+        for gate, rules in self.gates.items():
+            for rule in rules:
+                yield gate, rule
 
-    def _check_group(self, place: str, group: str) -> None:
-        groups = [*self.people, ANYONE]
-        if group not in groups:
-            raise Together(f"{place} is {group!r}: expected one of {', '.join(groups)}")
+    def gate_ids(self) -> dict[str, tuple[str, list[Rule]]]:
+        """Return gate with inputs -> its name and its rules."""
+        found: dict[str, tuple[str, list[Rule]]] = {}
+        for gate, rule in self.each_rule():
+            found.setdefault(gate_id(gate, rule), (gate, []))[1].append(rule)
+        return found
 
-    def allows(self, by: Iterable[str], facts: Facts) -> bool:
-        """May this person cause it?"""
-        return any(group == ANYONE or self._has(group, facts) for group in by)
+    def match(self, signal: Signal) -> tuple[str, Rule] | None:
+        """Return the rule of an event: the first that matches, with its gate."""
+        candidates = [pair for name in names_of(signal) for pair in self.rules_by_event.get(name, ())]
+        found = [(gate, rule) for gate, rule in candidates if rule.matches(signal)]
+        if len(found) < 2:
+            return found[0] if found else None
+        order = {id(rule): place for place, (_, rule) in enumerate(self.each_rule())}
+        return min(found, key=lambda pair: order[id(pair[1])])
 
-    def _has(self, group: str, facts: Facts) -> bool:
-        if facts.person is None or not facts.person.isascii():  # GitHub's are, and a long s would pass for an s
+    def withdrawals_of(self, signal: Signal) -> list[tuple[str, Rule, EventFilter]]:
+        """Return the rules whose signals this event revokes, with their gates."""
+        candidates = [each for name in names_of(signal) for each in self.withdrawals_by_event.get(name, ())]
+        return [each for each in candidates if each[2].matches(signal)]
+
+    def conditions_of(self, signal: Signal) -> dict[str, list[Wanted]]:
+        """Return what rules ask of the data of this event: path -> wanted."""
+        names = names_of(signal)
+        filters: list[EventFilter] = [rule for name in names for _, rule in self.rules_by_event.get(name, ())]
+        filters += [each[2] for name in names for each in self.withdrawals_by_event.get(name, ())]
+        found: dict[str, list[Wanted]] = {}
+        for each in filters:
+            for path, wanted in each.when.items():
+                found.setdefault(path, []).append(wanted)
+        return found
+
+    def labels_for(self, signal: Signal) -> tuple[str, ...]:
+        """Return those labels of the pull request that a rule for this event asks for."""
+        names = names_of(signal)
+        filters: list[EventFilter] = [rule for name in names for _, rule in self.rules_by_event.get(name, ())]
+        filters += [each[2] for name in names for each in self.withdrawals_by_event.get(name, ())]
+        globs = {each.label for each in filters if each.label is not None}
+        return tuple(
+            sorted(each for each in signal.labels if any(fits_glob(glob, each, ignore_case=True) for glob in globs))
+        )
+
+    def source_paths(self, event_type: str) -> Paths:
+        """Return where the facts of a CloudEvent's type stand, for sources other than GitHub."""
+        return next((paths for glob, paths in self.sources.items() if fits_glob(glob, event_type)), {})
+
+    def facts_of(self, name: str) -> frozenset[str]:
+        """Return the facts that an event of this name has."""
+        kind = name.partition(".")[0]
+        return frozenset(github.paths_of(kind) if kind in ACTIONS else self.source_paths(name))
+
+    @cached_property
+    def prefixes(self) -> frozenset[str]:
+        """Words that may stand before a person's name, to say of which source: those of the sources' types."""
+        types = [*self.sources, *(name for _, rule in self.each_rule() for name in rule.names)]
+        return frozenset(
+            word for each in types if each.partition(".")[0] not in ACTIONS for word in each.split(".")
+        ) | {GITHUB}
+
+    def allows(self, by: Iterable[str], signal: Signal) -> bool:
+        """Return whether this person is in one of the groups."""
+        return any(group == ANYONE or self._has(group, signal) for group in by)
+
+    def _has(self, group: str, signal: Signal) -> bool:
+        if signal.person is None:
             return False
-        login = facts.person.casefold()
+        source = {GITHUB} if signal.source is None else set(signal.name.split("."))
         for person in self.people[group]:
-            if isinstance(person, str):
-                if person.casefold() == login:
-                    return True
-            elif person.login.casefold() == login and person.id == facts.person_id:
+            prefix, separator, login = person.login.partition(":")
+            if separator and prefix in self.prefixes:
+                if prefix not in source:
+                    continue
+            else:
+                login = person.login
+            if _is_same_login(login, signal.person) and person.id in (None, signal.person_id):
                 return True
         return False
 
-    def way_of(self, facts: Facts, labels: Iterable[str]) -> tuple[str, Way] | None:
-        """The rule of an event: the first way that matches, with its gate; None where there is none."""
-        labels = tuple(labels)
-        for gate, ways in self.gates.items():
-            for way in ways:
-                if way.matches(facts, labels):
-                    return gate, way
+    def refuses(self, signal: Signal, rule: Rule) -> Verdict | None:
+        """Return why the rules do not accept a signal from this pull request and this person; None when they do."""
+        allowed = self.repositories
+        if allowed is not None and (signal.repository or "").casefold() not in {each.casefold() for each in allowed}:
+            return Verdict.of("repository-not-listed", repository=signal.repository or "(none)")
+        if signal.fork and not rule.forks:
+            if signal.pull_request is None:
+                return Verdict.of("unknown-head", event=signal.name, branch=signal.base or "of the event")
+            return Verdict.of("fork", pull_request=signal.pull_request)
+        return self._refuses_person(signal, rule)
+
+    def _refuses_person(self, signal: Signal, rule: Rule) -> Verdict | None:
+        if not self.allows(rule.by, signal):
+            groups = " or ".join(rule.by)
+            if signal.person is None:
+                return Verdict.of("no-person", groups=groups)
+            return Verdict.of("person-not-allowed", person=signal.person, groups=groups)
+        if rule.not_author:
+            if signal.author is None or signal.person is None:
+                return Verdict.of("no-author" if signal.person else "no-person", groups=" or ".join(rule.by))
+            same_id = signal.author_id is not None and signal.author_id == signal.person_id
+            if same_id or _is_same_login(signal.author, signal.person):
+                what = signal.pull_request or "what the event is about"
+                return Verdict.of("author-not-allowed", person=signal.person, pull_request=what)
+        if rule.fresh and not signal.fresh:
+            return Verdict.of("not-head", head=signal.head, pull_request=signal.pull_request)
         return None
 
-    def withdrawals_of(self, facts: Facts, labels: Iterable[str]) -> list[tuple[str, Way, Withdrawal]]:
-        """The gates whose keys this event takes away."""
-        labels = tuple(labels)
-        return [
-            (gate, way, withdrawal)
-            for gate, ways in self.gates.items()
-            for way in ways
-            for withdrawal in way.withdraw
-            if withdrawal.matches(facts, labels)
-        ]
 
-    def ways_for_key(self, gate: str, facts: Facts) -> list[Way]:
-        """The ways that a kept key could come by today."""
-        labels = () if facts.label is None else (facts.label,)
-        return [way for way in self.gates[gate] if way.matches(facts, labels)]
-
-
-def _is_read(name: str) -> bool:
-    """Is it an event of GitHub whose task is found without a path in its data?"""
-    return name.partition(".")[0] in ACTIONS
-
-
-def fill(template: str, event: Event) -> str | None:
-    """An output's value, or None where the event has no such field."""
-    text = ""
-    for literal, name, _, _ in Formatter().parse(template):
-        text += literal
-        if name is None:
-            continue
-        value = event.facts.person if name == "person" else look_up(event.data, name)
-        if isinstance(value, bool):
-            value = "true" if value else "false"
-        if not isinstance(value, str | int | float):
-            return None
-        text += str(value)
-    return text
-
-
-def parse_rules(text: str, where: str) -> Rules:
-    """gates.yaml -> Rules.
-
-    Args:
-        text: the YAML.
-        where: its path, for messages.
-
-    Raises: ConfigError, one line.
-    """
-    import yaml
-
-    from func.core.yaml_loader import UniqueKeyLoader
-
-    try:
-        data: Any = yaml.load(text, UniqueKeyLoader)  # noqa: S506 - a SafeLoader that refuses repeated keys
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise ConfigError(f"{where}: not YAML: nested too deeply") from None
-    try:
-        return Rules.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {describe(error)}") from None
-
-
-def _fits(glob: str, value: str | None) -> bool:
-    return value is not None and len(value) <= MAX_VALUE and re.fullmatch(translate(glob), value) is not None
+def _is_same_login(login: str, other: str) -> bool:
+    """Return whether two logins are the same; only ASCII has no case, as a long s would pass for an s."""
+    return login.casefold() == other.casefold() if login.isascii() and other.isascii() else login == other

@@ -10,25 +10,28 @@ import binascii
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from func.core.outcomes import No, WorkflowRef
+from func.core.outcomes import WorkflowRef
+from func.core.reasons import Rejection
+from func.core.signals import STATE_ANNOTATION
 from func.core.values import parse_time
 
-STATE_ANNOTATION = "taskgate.dev/state"
 PARKED_LABEL = "taskgate.dev/parked"
 _COMPLETED_LABEL = "workflows.argoproj.io/completed"
-UNDER_WAY = f"{_COMPLETED_LABEL}!=true"  # a label selector
+UNFINISHED = f"{_COMPLETED_LABEL}!=true"  # a label selector
 _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
+_MAY_BE_RETRIED = frozenset({"Failed", "Error"})
+# What the controller adds to a gate's name: `(1:item)` in a loop, `(0)` for the attempts of a retried node.
+_ADDED = re.compile(r"(?P<item>\(\d+:.*\))?(?:\((?P<attempt>\d+)\))?", re.DOTALL)
 _MAX_NODES_BYTES = 64 * 1024 * 1024  # a Workflow is 1 MiB compressed at most; JSON of nodes packs about 20:1
 
 
-@dataclass(frozen=True, slots=True)
-class Supplied:
+class Supplied(NamedTuple):
     """An output parameter of a suspend node whose value comes from outside.
 
     Args:
@@ -41,24 +44,32 @@ class Supplied:
     published_as: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A suspend node.
+class Node(NamedTuple):
+    """A node that stands for a gate.
 
     Args:
         id: its key in the map of nodes.
         phase: e.g. `Running`; empty where there is none yet.
         raw: all of it.
+        item: which of a loop's items, e.g. `(0:qa)`; empty outside of loops.
+        attempt: of a retried node.
     """
 
     id: str
     phase: str
     raw: Mapping[str, Any]
+    item: str = ""
+    attempt: int = 0
 
     @property
     def is_finished(self) -> bool:
-        """It waits no longer, whatever came of it."""
+        """Whether it no longer waits, whatever it came to."""
         return self.phase not in ("", "Pending", "Running")
+
+    @property
+    def started(self) -> str | None:
+        """When it started, as the controller wrote it."""
+        return _string(self.raw.get("startedAt"))
 
     @property
     def supplied(self) -> list[Supplied]:
@@ -67,17 +78,17 @@ class Node:
         for parameter in parameters(self.raw.get("outputs")):
             name, source, published_as = parameter.get("name"), parameter.get("valueFrom"), parameter.get("globalName")
             if isinstance(name, str) and isinstance(source, Mapping) and source.get("supplied") is not None:
-                published = published_as if isinstance(published_as, str) and published_as else None
-                found.append(Supplied(name, source.get("default"), published))
+                found.append(Supplied(name, source.get("default"), _string(published_as) or None))
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Workflow:
+class Workflow(NamedTuple):
     """One Workflow.
 
     Args:
         annotations: None where the object has no such map.
+        phase: empty where there is none yet, or none any more after `argo retry`.
+        shutdown: how it is being stopped, `Terminate` or `Stop`; empty where it is not.
         stored: where the nodes are: in the object, in it but compressed, or offloaded to a database.
         nodes: by id; empty when offloaded.
         raw: the whole object.
@@ -87,10 +98,27 @@ class Workflow:
     labels: Mapping[str, str]
     annotations: Mapping[str, str] | None
     created: datetime
-    finished: bool
+    phase: str
+    shutdown: str
     stored: Literal["plain", "compressed", "offloaded"]
     nodes: Mapping[str, Any]
     raw: Mapping[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to its end."""
+        return is_finished(self.labels, self.phase)
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether `argo retry` can make a finished one go on."""
+        return self.phase in _MAY_BE_RETRIED
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether a person paused all of it."""
+        spec = self.raw.get("spec")
+        return isinstance(spec, Mapping) and spec.get("suspend") is True
 
     @property
     def state(self) -> str | None:
@@ -98,28 +126,58 @@ class Workflow:
         return (self.annotations or {}).get(STATE_ANNOTATION)
 
     def node(self, node_id: str) -> Node | None:
-        """The node of this id, if it is a suspend node."""
+        """Return the node of this id, if it is a suspend node."""
         raw = self.nodes.get(node_id)
-        return _suspend_node(node_id, raw) if isinstance(raw, Mapping) else None
+        if not isinstance(raw, Mapping) or raw.get("type") != "Suspend":
+            return None
+        return Node(node_id, _string(raw.get("phase")) or "", raw)
 
     def gate_nodes(self, gate: str, inputs: Mapping[str, str]) -> list[Node]:
-        """The suspend nodes that stand for a gate.
+        """Return the suspend nodes that stand for a gate, and those that were skipped in its place.
+
+        Of the attempts of a retried node only the newest counts.
 
         Args:
-            gate: their displayName.
+            gate: their displayName, without what the controller adds to it.
             inputs: input parameters, by name, that they must have.
         """
-        found = (
-            _suspend_node(node_id, node)
-            for node_id, node in self.nodes.items()
-            if isinstance(node, Mapping) and node.get("displayName") == gate
-        )
-        return [node for node in found if node and inputs.items() <= _inputs(node.raw).items()]
+        newest: dict[str, Node] = {}
+        found = []
+        for node_id, raw in self.nodes.items():
+            if not isinstance(raw, Mapping) or raw.get("type") not in ("Suspend", "Skipped"):
+                continue
+            name = raw.get("displayName")
+            added = _ADDED.fullmatch(name, len(gate)) if isinstance(name, str) and name.startswith(gate) else None
+            if added is None or not inputs.items() <= _inputs(raw).items():
+                continue
+            attempt = int(added["attempt"] or -1)
+            node = Node(str(node_id), _string(raw.get("phase")) or "", raw, added["item"] or "", attempt)
+            if attempt < 0:
+                found.append(node)
+            elif node.item not in newest or newest[node.item].attempt < attempt:
+                newest[node.item] = node
+        return [*found, *newest.values()]
+
+    def similar_gate(self, gate: str) -> str | None:
+        """Return the displayName of a waiting node that nearly is a gate's, for a person."""
+        running = {
+            name: raw
+            for raw in self.nodes.values()
+            if isinstance(raw, Mapping) and raw.get("type") == "Suspend" and raw.get("phase") == "Running"
+            if (name := _string(raw.get("displayName")))
+        }
+        for name, raw in running.items():
+            if name.casefold() == gate.casefold() or raw.get("templateName") == gate:
+                return name
+        if not running:
+            return None
+        from difflib import get_close_matches
+
+        return next(iter(get_close_matches(gate, running, 1, 0.85)), None)
 
 
-def _suspend_node(node_id: str, raw: Mapping[str, Any]) -> Node | None:
-    phase = raw.get("phase")
-    return Node(node_id, phase if isinstance(phase, str) else "", raw) if raw.get("type") == "Suspend" else None
+def _string(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _inputs(node: Mapping[str, Any]) -> dict[str, str]:
@@ -132,20 +190,21 @@ def _inputs(node: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parameters(holder: object) -> list[Mapping[str, Any]]:
-    """The parameters of `inputs` or `outputs`; empty where there are none or they are odd."""
+    """Return the parameters of `inputs` or `outputs`; none where there are none or they are odd."""
     given = holder.get("parameters") if isinstance(holder, Mapping) else None
     return [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
 
 
 def is_finished(labels: Mapping[str, str], phase: object = None) -> bool:
-    """Has the Workflow come to its end? (From its labels, and its phase where that is known.)"""
+    """Return whether a Workflow has come to its end, from its labels, and its phase where that is known."""
     return labels.get(_COMPLETED_LABEL) == "true" or (isinstance(phase, str) and phase in _FINISHED)
 
 
 def read_workflow(raw: Mapping[str, Any]) -> Workflow:
-    """An object of the Kubernetes API -> Workflow.
+    """Return an object of the Kubernetes API as a Workflow.
 
-    Raises: No, `refused`, when the object is not of the shape that Argo writes.
+    Raises:
+        Rejection: `workflow-unreadable`, when the object is not of the shape that Argo writes.
     """
     metadata = raw.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
@@ -154,39 +213,38 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
         name=str(metadata.get("name") or ""),
         uid=str(metadata.get("uid") or ""),
     )
-    status = raw.get("status") or {}
+    spec, status = raw.get("spec"), raw.get("status") or {}
     if not isinstance(status, Mapping):
-        raise _odd(ref, "status is no object")
-    if not isinstance(status.get("phase", ""), str):
-        raise _odd(ref, "status.phase is no text")
+        raise _odd(ref, "status is not an object")
+    if not isinstance(status.get("phase") or "", str):
+        raise _odd(ref, "status.phase is not a string")
     try:
         created = parse_time(metadata.get("creationTimestamp"))
     except ValueError:
-        raise _odd(ref, "metadata.creationTimestamp is no time") from None
+        raise _odd(ref, "metadata.creationTimestamp is not a time") from None
     labels = _texts(ref, "labels", metadata.get("labels")) or {}
     return Workflow(
         ref=ref,
         labels=labels,
         annotations=_texts(ref, "annotations", metadata.get("annotations")),
         created=created,
-        finished=is_finished(labels, status.get("phase")),
+        phase=status.get("phase") or "",
+        shutdown=_string(spec.get("shutdown") if isinstance(spec, Mapping) else None) or "",
         stored=_stored(status),
         nodes=_nodes(ref, status),
         raw=raw,
     )
 
 
-def _odd(ref: WorkflowRef, what: str) -> No:
-    return No(
-        "refused", f"Workflow {ref.name} can't be read, {what}; look at it with kubectl get workflow.", workflow=ref
-    )
+def _odd(ref: WorkflowRef, what: str) -> Rejection:
+    return Rejection("workflow-unreadable", about=ref, workflow=ref.name, why=what)
 
 
 def _texts(ref: WorkflowRef, name: str, value: object) -> Mapping[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
-        raise _odd(ref, f"metadata.{name} is no map of texts")
+        raise _odd(ref, f"metadata.{name} is not a map of strings")
     return value
 
 
@@ -205,17 +263,18 @@ def _nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> Mapping[str, Any]:
     if nodes is None:
         return {}
     if not isinstance(nodes, Mapping):
-        raise _odd(ref, "status.nodes is no object")
+        raise _odd(ref, "status.nodes is not an object")
     return nodes
 
 
 def decompress(text: object) -> object:
-    """The content of status.compressedNodes: base64 of gzip of JSON.
+    """Return the content of status.compressedNodes: base64 of gzip of JSON.
 
-    Raises: ValueError, what is wrong with it.
+    Raises:
+        ValueError: what is wrong with it.
     """
     if not isinstance(text, str):
-        raise ValueError("is no text")  # noqa: TRY004 - what is wrong is the content
+        raise ValueError("is not a string")  # noqa: TRY004 - what is wrong is the content
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(base64.b64decode(text.encode(), validate=True))) as packed:
             content = packed.read(_MAX_NODES_BYTES + 1)
@@ -223,10 +282,10 @@ def decompress(text: object) -> object:
             raise ValueError(f"holds more than {_MAX_NODES_BYTES} bytes")
         return json.loads(content)
     except (binascii.Error, OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        raise ValueError("is no base64 of gzip of JSON") from None
+        raise ValueError("is not base64 of gzip of JSON") from None
 
 
 def compress(nodes: Mapping[str, Any]) -> str:
-    """Nodes -> the content of status.compressedNodes."""
+    """Return nodes as the content of status.compressedNodes."""
     content = json.dumps(nodes, separators=(",", ":"), ensure_ascii=False).encode()
     return base64.b64encode(gzip.compress(content, compresslevel=1, mtime=0)).decode()

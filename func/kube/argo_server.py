@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from func.core.patches import Opening
+from func.core.patches import Move
 from func.core.workflows import Workflow
 from func.kube.client import Budget, Forbidden, LostRace, Unavailable, cause_of, kind_of, read_within, sentence
 
@@ -51,20 +51,20 @@ class ArgoServer:
         nodes = status.get("nodes") if isinstance(status, dict) else None
         if not isinstance(nodes, dict):
             raise Unavailable(f"Argo Server gives no nodes of Workflow {workflow.ref.name}.")
-        return replace(workflow, nodes=nodes)
+        return workflow._replace(nodes=nodes)
 
-    def open(self, workflow: Workflow, opening: Opening, budget: Budget) -> None:
-        """Open exactly the claimed node.
+    def move(self, workflow: Workflow, move: Move, budget: Budget) -> None:
+        """Open exactly the claimed node, or let it fail.
 
         Raises: LostRace when it waits no longer; Forbidden, Unavailable.
         """
         request = {
             "name": workflow.ref.name,
             "namespace": workflow.ref.namespace,
-            "nodeFieldSelector": f"id={opening.node.id}",
-            "phase": "Succeeded",
-            "message": opening.message,
-            "outputParameters": json.dumps(_all_values(opening)),
+            "nodeFieldSelector": f"id={move.node.id}",
+            "phase": move.phase,
+            "message": move.message,
+            "outputParameters": json.dumps(_all_values(move)),
         }
         self._call("PUT", workflow, "/set", request, budget)
 
@@ -108,10 +108,12 @@ class ArgoServer:
             raise Forbidden(f"ARGO_SERVER_TOKEN_FILE can't be read: {os.strerror(error.errno or 0)}.") from None
 
 
-def _all_values(opening: Opening) -> dict[str, str]:
+def _all_values(move: Move) -> dict[str, str]:
     """Argo Server's `set` fills in no defaults, so they are sent too."""
-    defaults = {output.name: output.default for output in opening.node.supplied}
-    return {name: str(value) for name, value in (defaults | dict(opening.values)).items() if value is not None}
+    if move.phase == "Failed":
+        return dict(move.values)
+    defaults = {output.name: output.default for output in move.node.supplied}
+    return {name: str(value) for name, value in (defaults | dict(move.values)).items() if value is not None}
 
 
 def _checked(status: int, content: bytes) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.parse import quote, urlencode
 
-from func.core.outcomes import No
 from func.core.patches import Operation, encode
+from func.core.reasons import Rejection
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
@@ -34,11 +34,11 @@ _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,applic
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
-class KubernetesError(No):
+class KubernetesError(Rejection):
     """The API did not do what was asked: an answer for the sender too."""
 
     def __init__(self, reason: str, retry_after: int | None = None) -> None:
-        super().__init__("unavailable", reason, retry_after=retry_after)
+        super().__init__("api-unavailable", retry_after=retry_after, detail=reason)
 
 
 class NotFound(KubernetesError):
@@ -61,11 +61,11 @@ class Unavailable(KubernetesError):
     """The API does not answer, or refuses for load."""
 
 
-class Forbidden(No):
+class Forbidden(Rejection):
     """The API says no for good, or to whoever we are."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__("forbidden", reason)
+        super().__init__("api-forbidden", detail=reason)
 
 
 class ApiCall(NamedTuple):
@@ -391,7 +391,7 @@ class Workflows:
                 answer = self.api.call("GET", path, where, query, {"Accept": accept}, budget)
                 return _parse(*answer)
             except (_NoAnswer, Unavailable) as error:
-                after = error.answer.retry_after
+                after = error.retry_after
                 wait = after or random.uniform(0.05, 0.15) * 2**attempt  # noqa: S311 - no secret
                 if attempt == 2 or wait > budget.left():
                     if isinstance(error, Unavailable):

@@ -13,9 +13,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from func.core.cloud_event import OWN_TYPES, read_cloudevent, write_reply
-from func.core.outcomes import Answer, No
+from func.core.outcomes import Answer
+from func.core.reasons import Rejection
 from func.kube.client import Budget
-from func.service.pipeline import EVENT_SECONDS, Case, Pipeline
+from func.service.pipeline import EVENT_SECONDS, Pipeline, answer_of
 from func.telemetry.facade import PROCESS, Telemetry
 from func.telemetry.log import log_line
 
@@ -79,7 +80,7 @@ class Function:
         budget = Budget.of(EVENT_SECONDS)
         answer: Answer | None
         if self._events >= MAX_EVENTS:
-            answer = Answer("unavailable", f"{MAX_EVENTS} events are in work; try again.")
+            answer = answer_of(Rejection("busy", detail=f"{MAX_EVENTS} events are in progress; try again."))
         else:
             self._events += 1
             self._telemetry.begin()
@@ -108,22 +109,22 @@ class Function:
                 return await self._in_thread(lambda: self._handle(headers, body, budget))
             finally:
                 self._bytes -= len(body)
-        except No as no:
-            return no.answer
+        except Rejection as rejection:
+            return answer_of(rejection)
         except ClientDisconnect:
             raise
         except Exception:
             # A defect of ours: the sender tries again or keeps a dead letter, and the log has the traceback.
             log_line("ERROR", "The function failed on an event.", {"exception.stacktrace": traceback.format_exc()})
-            return Answer("unavailable", "The function failed on this event; its log says how.")
+            return answer_of(Rejection("defect"))
 
     async def _read_body(self, request: Request, budget: Budget) -> bytes:
         """The body, counted among those in work; the time that its sender takes is not the event's.
 
-        Raises: No, when it is too large, too slow, or too many are in work.
+        Raises: Rejection, when it is too large, too slow, or too many are in work.
         """
         body, size, started = bytearray(), 0, time.monotonic()
-        no: No | None = None
+        no: Rejection | None = None
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
@@ -143,16 +144,18 @@ class Function:
         except BaseException as error:
             self._bytes -= len(body)
             if isinstance(error, TimeoutError):
-                raise No("unavailable", f"The body did not come within {BODY_SECONDS:.0f} s; try again.") from None
+                raise Rejection(
+                    "body-too-slow", detail=f"The body did not arrive within {BODY_SECONDS:.0f} s; try again."
+                ) from None
             raise
         budget.deadline += time.monotonic() - started
         return bytes(body)
 
-    def _too_large(self, size: int) -> No | None:
+    def _too_large(self, size: int) -> Rejection | None:
         if size > MAX_BODY:
-            return No("invalid", f"The body has more than {MAX_BODY >> 20} MiB.", code=413)
+            return Rejection("body-too-large", detail=f"The body has more than {MAX_BODY >> 20} MiB.")
         if self._bytes > MAX_BODIES:
-            return No("unavailable", f"Bodies of {MAX_BODIES >> 20} MiB are in work; try again.")
+            return Rejection("busy", detail=f"Bodies of {MAX_BODIES >> 20} MiB are in progress; try again.")
         return None
 
     async def _scraped(self, request: Request) -> Response:
@@ -172,12 +175,12 @@ class Function:
     def _handle(self, headers: Mapping[str, str], body: bytes, budget: Budget) -> Answer | None:
         """One request whose sender is known -> the answer, or None where there is nothing to say.
 
-        Raises: No.
+        Raises: Rejection.
         """
         incoming = read_cloudevent(headers, body)
         if incoming.ref.type.startswith(OWN_TYPES):
             return None  # a Broker sends our own replies back
-        return self._pipeline.handle(Case(incoming, budget))
+        return self._pipeline.handle(incoming, budget)
 
 
 def _reply(answer: Answer) -> Response:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from func.core.outcomes import No
+from func.core.reasons import Rejection
 from func.kube.client import Budget, TokenReviews
 
 AUDIENCE = "taskgate"
@@ -21,7 +21,7 @@ _REMEMBERED = 1000  # tokens
 Inquiry = Callable[[Budget], None]
 """A question to somebody else, which takes its time.
 
-Raises: No, `invalid` with status 401; `unavailable` or `forbidden`, when there is no answer.
+Raises: Rejection, `invalid` with status 401; `unavailable` or `forbidden`, when there is no answer.
 """
 
 
@@ -32,19 +32,19 @@ class Gatekeeper(Protocol):
         """Let the sender in; returns at once.
 
         Returns: what has to be asked before; None when nothing has.
-        Raises: No, `invalid` with status 401.
+        Raises: Rejection, with status 401.
         """
 
 
 def bearer_token(authorization: str | None) -> str:
     """`Bearer abc` -> `abc`.
 
-    Raises: No, `invalid` with status 401, when there is no such token.
+    Raises: Rejection, with status 401, when there is no such token.
     """
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
-        raise No("invalid", "No token: send the header Authorization with Bearer and a token.", code=401)
+        raise Rejection("no-token")
     return token
 
 
@@ -77,10 +77,9 @@ class ServiceAccounts:
         now = time.monotonic()
         username = self.reviews.username(token, AUDIENCE, budget)
         if username is None:
-            raise No("invalid", f"The token is not valid for the audience {AUDIENCE}.", code=401)
+            raise Rejection("invalid-token", audience=AUDIENCE)
         if self.namespace and not username.startswith(f"system:serviceaccount:{self.namespace}:"):
-            reason = f"The sender {username} is no service account of namespace {self.namespace}."
-            raise No("invalid", reason, code=401)
+            raise Rejection("sender-not-allowed", sender=username, namespace=self.namespace)
         self._remember(digest, now)
 
     def _remember(self, digest: bytes, now: float) -> None:
@@ -109,7 +108,7 @@ class TokenFile:
         token = bearer_token(authorization).encode()
         # All lines are compared, in constant time each, so that the time tells nothing.
         if not sum(hmac.compare_digest(token, known) for known in self._read()):
-            raise No("invalid", "The token is not one of those in the token file.", code=401)
+            raise Rejection("unknown-token")
 
     def _read(self) -> tuple[bytes, ...]:
         try:

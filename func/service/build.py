@@ -25,9 +25,9 @@ def start(environment: Mapping[str, str]) -> Function:
         api = connect(settings.kubeconfig, THREADS)
         pipeline = build_pipeline(settings, api, writes=settings.mode == "open")
         if settings.kubernetes_events:
-            from func.telemetry.kubernetes_events import Notices
+            from func.telemetry.kubernetes_events import EventRecorder
 
-            pipeline.notices = Notices(api)
+            pipeline.recorder = EventRecorder(api)
         telemetry = Telemetry(settings.rules.gates, _observer(environment))
         return Function(pipeline, _gatekeeper(settings, api), telemetry)
     except (SettingError, KubernetesError) as error:

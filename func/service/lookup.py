@@ -2,40 +2,73 @@
 
 from __future__ import annotations
 
-from func.core.outcomes import No, Task
-from func.core.rules import Rules
+from typing import NamedTuple
+
+from func.core.outcomes import Task
+from func.core.reasons import Verdict
+from func.core.rules import WorkflowRules
 from func.core.workflows import Workflow, is_finished, read_workflow
 from func.kube.client import Budget, NotFound, Workflows
 
 
-def find(task: Task, rules: Rules, workflows: Workflows, budget: Budget) -> Workflow | None:
-    """The task's one Workflow that is under way, else the newest that has come to its end; None where there is none.
+class Found(NamedTuple):
+    """What was found for a task.
 
-    Raises: No, `ambiguous`, when several are under way; NotFound, when the one that was listed is gone.
+    Args:
+        workflow: the one that is running, else the newest that has come to its end.
+        several: names of those that are running, where it is not one.
+        verdict: why there is not one.
     """
-    if rules.workflows.labels_of(task) is None:
-        return None
-    named = _by_name(task, rules, workflows, budget)
-    if named and not named.finished:
-        return named
-    listed = [item.get("metadata") or {} for item in workflows.list_metadata(rules.workflows.selector_of(task), budget)]
-    active = [item for item in listed if not is_finished(item.get("labels") or {})]
-    if len(active) > 1:
-        names = ", ".join(sorted(str(item.get("name")) for item in active))
-        raise No("ambiguous", f"Several Workflows of {task} are under way: {names}; stop all but one.")
-    chosen = active[0] if active else max(listed, key=lambda item: str(item.get("creationTimestamp")), default=None)
-    if chosen is None or (named and chosen.get("uid") == named.ref.uid):
-        return named
-    workflow = read_workflow(workflows.get(str(chosen.get("name")), budget))
-    return None if rules.workflows.disagreement(workflow.labels, task) else workflow
+
+    workflow: Workflow | None = None
+    several: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
 
-def _by_name(task: Task, rules: Rules, workflows: Workflows, budget: Budget) -> Workflow | None:
-    name = rules.workflows.name_of(task)
+def find(task: Task, rules: WorkflowRules, workflows: Workflows, budget: Budget) -> Found:
+    """Look for the task's Workflow: one GET by its name, else one metadata-only LIST by its labels and one GET.
+
+    Raises:
+        NotFound: when the one that was listed is gone.
+    """
+    impossible = rules.impossible_label(task)
+    if impossible is not None:
+        return Found(verdict=Verdict.of("impossible-label", task=task, value=impossible or "(empty)"))
+    named, disagreement = _by_name(task, rules, workflows, budget)
+    if named and not named.finished and disagreement is None:
+        return Found(named)  # whatever other Workflows call themselves
+    listed = [item.get("metadata") or {} for item in workflows.list_metadata(rules.selector_of(task), budget)]
+    listed = [item for item in listed if rules.disagreement(item.get("labels") or {}, task) is None]
+    running = sorted(str(item.get("name")) for item in listed if not is_finished(item.get("labels") or {}))
+    if len(running) > 1:
+        verdict = Verdict.of("several-workflows", task=task, workflows=", ".join(running))
+        return Found(several=tuple(running), verdict=verdict)
+    newest = max(listed, key=lambda item: str(item.get("creationTimestamp")), default=None)
+    name = running[0] if running else str(newest.get("name")) if newest else None
+    if name is None and named:
+        if disagreement:
+            wrong = Verdict.of("wrong-labels", workflow=named.ref.name, task=task, why=disagreement)
+            return Found(verdict=wrong)
+        return Found(named)
     if name is None:
-        return None
+        return Found(verdict=Verdict.of("no-workflow", task=task))
+    if named and name == named.ref.name:
+        return Found(named)
+    workflow = read_workflow(workflows.get(name, budget))
+    if rules.disagreement(workflow.labels, task):
+        return Found(verdict=Verdict.of("no-workflow", task=task))
+    return Found(workflow)
+
+
+def _by_name(
+    task: Task, rules: WorkflowRules, workflows: Workflows, budget: Budget
+) -> tuple[Workflow | None, str | None]:
+    """Return the Workflow of the task's name, and why it is not the task's."""
+    name = rules.name_of(task)
+    if name is None:
+        return None, None
     try:
         workflow = read_workflow(workflows.get(name, budget))
     except NotFound:
-        return None
-    return None if rules.workflows.disagreement(workflow.labels, task) else workflow
+        return None, None
+    return workflow, rules.disagreement(workflow.labels, task)

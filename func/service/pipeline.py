@@ -1,58 +1,53 @@
 """The one place that puts the steps in order.
 
-CloudEvent -> Event -> Task -> Workflow -> Gate -> JSON Patch -> Answer
+CloudEvent -> Event -> Plan -> Workflow -> Decision -> JSON Patch -> Answer
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from func.core.aim import Aim, take_aim
 from func.core.cloud_event import RELEASE_TYPES, Incoming, released_workflow
 from func.core.decisions import Decision, decide, decide_release, settle
 from func.core.events import read_event
-from func.core.outcomes import Answer, No, Task, Trail, WorkflowRef
-from func.core.patches import patch_for
+from func.core.intents import Intent, plan_event
+from func.core.outcomes import Answer, EventRef, Task, WorkflowRef
+from func.core.patches import Operation, patch_for
+from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rules
 from func.core.workflows import Workflow, read_workflow
 from func.kube.argo_server import ArgoServer
-from func.kube.client import Budget, LostRace, NotFound, Unavailable, Unsure, Workflows
-from func.service.lookup import find
+from func.kube.client import Budget, LostRace, NotFound, Unsure, Workflows
+from func.service.lookup import Found, find
 
-if TYPE_CHECKING:
-    from func.telemetry.kubernetes_events import Notices
+MAX_WRITES = 3  # for one Workflow, when others keep changing it
+MAX_REVOKED = 5  # Workflows of one task that an event revokes signals on
+EVENT_SECONDS = 4.5  # the Sensor delivers one event at a time, and waits 5 s for its answer
 
-MAX_WRITES = 3  # for one event, when others keep changing the Workflow
-EVENT_SECONDS = 4.5  # the Sensor delivers one event at a time, and wants its answer within 5 s
+
+class EventRecorder(Protocol):
+    """Somebody who reports to the cluster what was written."""
+
+    def record(self, answer: Answer, budget: Budget) -> None:
+        """Report an answer; whatever comes of it, the answer stays what it is."""
 
 
 @dataclass(slots=True)
-class Case:
-    """One event on its way, and what is known of it so far: for the answer, and for `explain`.
+class _Attempt:
+    """Tries to write one Workflow.
 
     Args:
-        gate: the one that it is about in the first place.
+        known: what is known of the answer so far.
+        unsure: what was written last, while nobody knows whether it was done.
+        why: the last try did not end it.
     """
 
-    incoming: Incoming
-    budget: Budget = field(default_factory=lambda: Budget.of(EVENT_SECONDS))
-    trail: Trail = field(default_factory=Trail)
-    task: Task | None = None
-    gate: str | None = None
-    workflow: WorkflowRef | None = None
-
-    def complete(self, answer: Answer) -> Answer:
-        """The answer, with what is known beside it."""
-        return replace(
-            answer,
-            event=self.incoming.ref,
-            task=answer.task or self.task,
-            gate=answer.gate or self.gate,
-            workflow=answer.workflow or self.workflow,
-        )
+    known: Answer
+    unsure: Decision | None = None
+    why: str = ""
 
 
 @dataclass(slots=True)
@@ -61,7 +56,7 @@ class Pipeline:
 
     Args:
         writes: False to decide only.
-        notices: where what was written is told to the cluster too.
+        recorder: reports what was written to the cluster too.
         clock: UTC.
     """
 
@@ -69,114 +64,212 @@ class Pipeline:
     workflows: Workflows
     argo: ArgoServer | None = None
     writes: bool = True
-    notices: Notices | None = None
+    recorder: EventRecorder | None = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    def handle(self, case: Case) -> Answer:
-        """One CloudEvent, all the way.
+    def handle(self, incoming: Incoming, budget: Budget) -> Answer:
+        """Carry one CloudEvent out, all the way.
 
-        Returns: what came of it; every refusal and every failure of the API is an answer too.
+        Returns:
+            What came of it; every rejection and every failure of the API is an answer too.
         """
         try:
-            case.trail.ask("cloudevent")
-            is_release = case.incoming.ref.type in RELEASE_TYPES
-            answer = self._release(case) if is_release else self._event(case)
-        except No as no:
-            answer = no.answer
-        answer = case.complete(answer)
-        if self.notices:
-            self.notices.tell(answer, case.budget)
+            is_release = incoming.ref.type in RELEASE_TYPES
+            answer = self._release(incoming, budget) if is_release else self._event(incoming, budget)
+        except Rejection as rejection:
+            answer = answer_of(rejection)
+        answer = answer._replace(event=incoming.ref)
+        if self.recorder:
+            self.recorder.record(answer, budget)
         return answer
 
-    def _event(self, case: Case) -> Answer:
-        incoming = case.incoming
-        event = read_event(incoming.ref, incoming.time, incoming.data, self.clock())
-        case.trail.found(event.facts.name)
-        aim = take_aim(event, self.rules, case.trail)
-        case.task, case.gate = aim.task, aim.gate
+    def _event(self, incoming: Incoming, budget: Budget) -> Answer:
+        event = read_event(incoming.ref, incoming.time, incoming.data, self.rules, self.clock())
+        plan = plan_event(event, self.rules)
+        known = Answer("ignored", "no-rule", "", task=plan.task, gate=plan.gate)
+        if not plan.intents:
+            return _tell(known, plan.verdict or Verdict.of("no-rule", event=event.signal.name, details=""))
+        # What it revokes elsewhere comes first: what is sent again after a failure then ends the same.
+        others = [self._intent(intent, known, budget) for intent in plan.intents[1:]]
+        answer = self._intent(plan.intents[0], known, budget)
+        if plan.intents[0].rule is None and plan.verdict and plan.verdict.outcome == "ambiguous":
+            others, answer = [*others, answer], _tell(known, plan.verdict)._replace(written=answer.written)
+        told = [each.reason for each in others if each.written]
+        return answer._replace(reason=" ".join([answer.reason, *told])) if told else answer
+
+    def _intent(self, intent: Intent, known: Answer, budget: Budget) -> Answer:
+        """Carry out what an event does to the Workflow of one task."""
+        known = known._replace(task=intent.task, gate=intent.gate or known.gate)
+
+        def read(known: Answer) -> Workflow | Answer:
+            found = find(intent.task, self.rules.workflows, self.workflows, budget)
+            if found.several and intent.rule is None:
+                return self._revoke_all(intent, found, known, budget)
+            if found.workflow is None:
+                return _tell(known, _without_workflow(intent, found))
+            return found.workflow
+
+        return self._write(known, read, lambda workflow: decide(intent, self.rules, workflow, self.clock()), budget)
+
+    def _revoke_all(self, intent: Intent, found: Found, known: Answer, budget: Budget) -> Answer:
+        """Revoke on every Workflow that fits, since nobody knows which one is meant."""
+        answers = [
+            self._write(
+                known,
+                lambda known, name=name: self._get(name, known, budget),  # type: ignore[misc]
+                lambda workflow: decide(intent, self.rules, workflow, self.clock()),
+                budget,
+            )
+            for name in found.several[:MAX_REVOKED]
+        ]
+        verdict = found.verdict or Verdict.of("no-workflow", task=intent.task)
+        return _tell(known, verdict)._replace(written=any(each.written for each in answers))
+
+    def _release(self, incoming: Incoming, budget: Budget) -> Answer:
+        namespace, name = released_workflow(incoming)
+        known = Answer("ignored", "nothing-to-release", "")
+        expected = self.rules.workflows.namespace
+        if namespace != expected:
+            return _tell(known, Verdict.of("other-namespace", namespace=namespace, expected=expected))
         return self._write(
-            case,
-            read=lambda: self._hydrated(self._find(aim, case), case),
-            decide=lambda workflow: decide(aim, self.rules, workflow, self.clock(), case.trail),
+            known,
+            lambda known: self._get(name, known, budget),
+            lambda workflow: decide_release(workflow, self.rules, self.clock()),
+            budget,
         )
 
-    def _release(self, case: Case) -> Answer:
-        namespace, name = released_workflow(case.incoming)
-        if namespace != self.rules.workflows.namespace:
-            raise No("ignored", f"Namespace {namespace} is not {self.rules.workflows.namespace}, the one of the rules.")
-        case.trail.found(f"Workflow {name} has changed")
-
-        def decide(workflow: Workflow) -> Decision:
-            case.trail.ask("gate")
-            return decide_release(workflow, self.rules, self.clock())
-
-        return self._write(case, read=lambda: self._hydrated(self._changed(name, case), case), decide=decide)
-
-    def _find(self, aim: Aim, case: Case) -> Workflow:
-        case.trail.ask("workflow")
-        case.workflow = None  # of a race that was lost; it may be gone
-        workflow = find(aim.task, self.rules, self.workflows, case.budget)
-        if workflow is None and aim.bring is None:
-            raise No("ignored", f"No Workflow has the labels of {aim.task}, so there is no key to take back.")
-        if workflow is None:
-            raise No("no-workflow", f"No Workflow has the labels of {aim.task}.")
-        return workflow
-
-    def _changed(self, name: str, case: Case) -> Workflow:
-        case.trail.ask("workflow")
+    def _get(self, name: str, known: Answer, budget: Budget) -> Workflow | Answer:
         try:
-            return read_workflow(self.workflows.get(name, case.budget))
+            return read_workflow(self.workflows.get(name, budget))
         except NotFound:
-            raise No("ignored", f"Workflow {name} is gone.") from None
+            return _tell(known, Verdict.of("workflow-gone", workflow=name))
 
-    def _hydrated(self, workflow: Workflow, case: Case) -> Workflow:
-        """The Workflow with its nodes, wherever they are stored."""
-        case.workflow = workflow.ref
-        if workflow.stored == "offloaded":
-            if self.argo is None:
-                reason = "The nodes of this Workflow are offloaded: set ARGO_SERVER to the URL of Argo Server."
-                raise No("unavailable", reason)
-            workflow = self.argo.hydrate(workflow, case.budget)
-        case.trail.found(f"{workflow.ref.namespace}/{workflow.ref.name}")
-        return workflow
+    def _write(
+        self,
+        known: Answer,
+        read: Callable[[Answer], Workflow | Answer],
+        decide: Callable[[Workflow], Decision],
+        budget: Budget,
+    ) -> Answer:
+        """Read, decide, write; when somebody else wrote first, all over again.
 
-    def _write(self, case: Case, read: Callable[[], Workflow], decide: Callable[[Workflow], Decision]) -> Answer:
-        """Read, decide, write; when somebody else wrote first, all over again."""
-        unsure: Decision | None = None
-        why = ""
-        for attempt in range(MAX_WRITES + 1):
-            try:
-                workflow = read()
-                if unsure and unsure.is_done_on(workflow):
-                    return self._settle(unsure, workflow, case)  # our write was done, only its answer was lost
-                if attempt == MAX_WRITES:
-                    break
-                decision = decide(workflow)
-                if not self.writes:
-                    return decision.answer.observed()
-                unsure = decision
-                patch = patch_for(workflow, decision.state, decision.opening)
-                if patch:
-                    self.workflows.patch(workflow.ref.name, patch, case.budget)
-                return self._settle(decision, workflow, case)
-            except (LostRace, NotFound) as error:
-                unsure, why = None, f"others kept changing it, and the last refusal was: {error}"
-            except Unsure as error:
-                why = str(error)
-        raise Unavailable(f"The Workflow could not be written in {MAX_WRITES} tries: {why}")
-
-    def _settle(self, decision: Decision, workflow: Workflow, case: Case) -> Answer:
-        """For offloaded nodes: Argo Server carries the claim out, then the key is used."""
-        if decision.opening is None or workflow.stored != "offloaded" or self.argo is None:
-            return decision.answer
-        self.argo.open(workflow, decision.opening, case.budget)
+        Args:
+            read: the Workflow; or the answer, where there is none to decide about.
+        """
+        attempt = _Attempt(known)
         try:
-            return self._write(
-                case,
-                read=lambda: self._changed(workflow.ref.name, case),
-                decide=lambda claimed: settle(claimed, decision),
-            )
-        except No as no:
-            if no.outcome == "ignored":  # the Workflow is gone; its gate was opened all the same
-                return decision.answer
-            raise
+            for _ in range(MAX_WRITES):
+                answer = self._try(attempt, read, decide, budget)
+                if answer:
+                    return answer
+            # Our last write may have been done, and only its answer lost.
+            answer = self._try(attempt, read, None, budget)
+            if answer:
+                return answer
+            raise Rejection("lost-race", tries=MAX_WRITES, why=attempt.why)
+        except Rejection as rejection:
+            return _complete(answer_of(rejection), attempt.known)
+
+    def _try(
+        self,
+        attempt: _Attempt,
+        read: Callable[[Answer], Workflow | Answer],
+        decide: Callable[[Workflow], Decision] | None,
+        budget: Budget,
+    ) -> Answer | None:
+        """Read, decide and write once; None when somebody else wrote first, or nobody knows."""
+        try:
+            workflow = read(attempt.known)
+            if isinstance(workflow, Answer):
+                return workflow
+            attempt.known = attempt.known._replace(workflow=workflow.ref)
+            workflow = self._hydrated(workflow, budget)
+            if attempt.unsure and attempt.unsure.is_done_on(workflow):
+                return self._settle(attempt.unsure, workflow, attempt.known, budget)
+            if decide is None:
+                return None
+            decision = decide(workflow)
+            answer = _of_decision(attempt.known, decision)
+            if not self.writes:
+                return answer.observed()
+            attempt.unsure = decision
+            patch = _patch(workflow, decision)
+            if not patch:
+                return answer
+            self.workflows.patch(workflow.ref.name, patch, budget)
+            return self._settle(decision, workflow, attempt.known, budget)
+        except (LostRace, NotFound) as error:
+            attempt.unsure, attempt.why = None, f"others kept changing it, and the last refusal was: {error}"
+            attempt.known = attempt.known._replace(workflow=None)  # it may be gone
+        except Unsure as error:
+            attempt.why = str(error)
+        return None
+
+    def _hydrated(self, workflow: Workflow, budget: Budget) -> Workflow:
+        """Return the Workflow with its nodes, wherever they are stored."""
+        if workflow.stored != "offloaded":
+            return workflow
+        if self.argo is None:
+            raise Rejection("offloaded")
+        return self.argo.hydrate(workflow, budget)
+
+    def _settle(self, decision: Decision, workflow: Workflow, known: Answer, budget: Budget) -> Answer:
+        """For offloaded nodes: Argo Server carries the claim out, then the signals are used."""
+        answer = _of_decision(known, decision)._replace(written=True)
+        if decision.move is None or workflow.stored != "offloaded" or self.argo is None:
+            return answer
+        self.argo.move(workflow, decision.move, budget)
+        settled = self._write(
+            known,
+            lambda known: self._get(workflow.ref.name, known, budget),
+            lambda claimed: settle(claimed, decision, self.rules, self.clock()),
+            budget,
+        )
+        # When the Workflow is gone meanwhile, its gate was moved all the same.
+        return answer if settled.code == "workflow-gone" else settled._replace(written=True)
+
+
+def _patch(workflow: Workflow, decision: Decision) -> list[Operation]:
+    if decision.state is None:
+        return []
+    return patch_for(workflow, decision.state, decision.move, parked=decision.parked)
+
+
+def _without_workflow(intent: Intent, found: Found) -> Verdict:
+    verdict = found.verdict or Verdict.of("no-workflow", task=intent.task)
+    if intent.rule is None and verdict.outcome == "no-workflow":
+        return Verdict.of("nothing-to-revoke", task=intent.task)
+    return verdict
+
+
+def answer_of(rejection: Rejection) -> Answer:
+    """Return the answer of an event that was rejected."""
+    verdict, about = rejection.verdict, rejection.about
+    return Answer(
+        verdict.outcome,
+        verdict.code,
+        verdict.sentence,
+        event=about if isinstance(about, EventRef) else None,
+        gate=rejection.gate,
+        workflow=about if isinstance(about, WorkflowRef) else None,
+        node=rejection.node,
+        http_status=verdict.http_status,
+        retry_after=rejection.retry_after,
+    )
+
+
+def _tell(known: Answer, verdict: Verdict) -> Answer:
+    return known._replace(
+        outcome=verdict.outcome, code=verdict.code, reason=verdict.sentence, http_status=verdict.http_status
+    )
+
+
+def _of_decision(known: Answer, decision: Decision) -> Answer:
+    task: Task | None = decision.task or known.task
+    return _tell(known, decision.verdict)._replace(gate=decision.gate or known.gate, node=decision.node, task=task)
+
+
+def _complete(answer: Answer, known: Answer) -> Answer:
+    return answer._replace(
+        task=answer.task or known.task, gate=answer.gate or known.gate, workflow=answer.workflow or known.workflow
+    )

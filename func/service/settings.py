@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from func.core.errors import SettingError
-from func.core.rules import ConfigError, Rules, parse_rules
+from func.core.errors import ConfigError, SettingError
+from func.core.gates_file import parse_rules
+from func.core.rules import Rules
 
 Auth = Literal["token", "kubernetes", "none"]
 Mode = Literal["open", "observe"]

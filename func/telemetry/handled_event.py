@@ -60,11 +60,11 @@ class Seen:
 
     @property
     def parked(self) -> bool:
-        """A key was left on the Workflow: the same event again writes nothing."""
-        return self.answer.outcome == "parked" and any(call.method == "PATCH" for call in self.calls)
+        """A signal was left on the Workflow: the same event again writes nothing."""
+        return self.answer.outcome == "parked" and self.answer.written
 
     @property
     def released(self) -> bool:
-        """A key that waited has opened its gate."""
+        """A signal that waited has moved its gate."""
         event = self.answer.event
-        return self.answer.outcome == "opened" and event is not None and event.type in RELEASE_TYPES
+        return self.answer.outcome in ("opened", "failed") and event is not None and event.type in RELEASE_TYPES

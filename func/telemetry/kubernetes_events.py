@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from func.core.outcomes import Answer, No, Outcome, WorkflowRef
+from func.core.outcomes import Answer, Outcome, WorkflowRef
+from func.core.reasons import Rejection
 from func.kube.client import Api, Budget, words_of
 from func.telemetry.log import log_line
 
@@ -23,13 +24,14 @@ _NAME_LENGTH = 200  # of a Workflow's name, so that the Event's is no longer tha
 # Reason, and the action that was taken.
 _REASONS: Mapping[Outcome, tuple[str, str]] = {
     "opened": ("GateOpened", "Open"),
-    "parked": ("KeyParked", "Park"),
-    "withdrawn": ("KeyWithdrawn", "Withdraw"),
+    "failed": ("GateFailed", "Fail"),
+    "parked": ("SignalParked", "Park"),
+    "withdrawn": ("SignalRevoked", "Revoke"),
 }
 
 
 @dataclass(slots=True)
-class Notices:
+class EventRecorder:
     """Writes Events about Workflows.
 
     Args:
@@ -39,11 +41,11 @@ class Notices:
     api: Api
     instance: str = field(default_factory=lambda: os.environ.get("HOSTNAME", "")[:128] or "taskgate")
 
-    def tell(self, answer: Answer, budget: Budget) -> None:
+    def record(self, answer: Answer, budget: Budget) -> None:
         """Tell of a Workflow that was written to; whatever comes of it, the answer stays what it is."""
         reason = _REASONS.get(answer.outcome)
         workflow = answer.workflow
-        if reason is None or workflow is None or not any(call.method == "PATCH" for call in budget.made):
+        if reason is None or workflow is None or not answer.written:
             return
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         body = json.dumps(event_of(workflow, answer.reason, *reason, self.instance)).encode()
@@ -51,8 +53,8 @@ class Notices:
         try:
             status, content, _ = self.api.call("POST", _EVENTS, names, [], headers, budget, body, _SECONDS)
             problem = "" if status < 300 else words_of(content) or f"status {status}"
-        except No as no:
-            problem = no.reason
+        except Rejection as rejection:
+            problem = str(rejection)
         if problem:
             told = {
                 "cloudevents.event_id": answer.event.id if answer.event else "",

@@ -12,13 +12,12 @@ import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from func.core.outcomes import OUTCOMES, Severity
 
 if TYPE_CHECKING:
     from func.telemetry.handled_event import Seen, Trace
-
-_PROBLEMS = frozenset({"unavailable", "forbidden"})
-Severity = Literal["INFO", "WARN", "ERROR"]
 
 
 def log_event(seen: Seen, trace: Trace | None, to: TextIO | None = None) -> None:
@@ -28,8 +27,8 @@ def log_event(seen: Seen, trace: Trace | None, to: TextIO | None = None) -> None
         trace: the span that it was handled in, or the one that it came from.
         to: standard error where None.
     """
-    severity: Severity = "ERROR" if seen.answer.outcome in _PROBLEMS else "INFO"
-    log_line(severity, seen.answer.sentence, attributes_of(seen), trace, to)
+    severity = OUTCOMES[seen.answer.outcome].severity
+    log_line(severity, seen.answer.reason, attributes_of(seen), trace, to)
 
 
 def attributes_of(seen: Seen) -> dict[str, str | int | float | bool]:
@@ -38,6 +37,7 @@ def attributes_of(seen: Seen) -> dict[str, str | int | float | bool]:
     event, task, workflow = answer.event, answer.task, answer.workflow
     attributes = {
         "taskgate.outcome": answer.outcome,
+        "taskgate.code": answer.code,
         "taskgate.would": answer.would,
         "http.response.status_code": answer.status,
         "cloudevents.event_id": event.id if event else None,

@@ -46,13 +46,17 @@ class Metric:
         return self.name.replace(".", "_") + unit + ("_total" if self.kind == "counter" else "")
 
 
-EVENTS = Metric("taskgate.events", "counter", "{event}", "Events that were answered.", ("outcome", "status", "gate"))
+EVENTS = Metric(
+    "taskgate.events", "counter", "{event}", "Events that were answered.", ("outcome", "code", "status", "gate")
+)
 DURATION = Metric(
     "taskgate.event.duration", "histogram", "s", "From the request of an event to its answer.", ("outcome",)
 )
 ACTIVE = Metric("taskgate.active_events", "updown", "{event}", "Events in work.")
-PARKED = Metric("taskgate.keys.parked", "counter", "{key}", "Keys that were left on a Workflow, to wait.", ("gate",))
-RELEASED = Metric("taskgate.keys.released", "counter", "{key}", "Waiting keys that opened their gate.", ("gate",))
+PARKED = Metric("taskgate.signals.parked", "counter", "{signal}", "Signals that wait on a Workflow.", ("gate",))
+RELEASED = Metric(
+    "taskgate.signals.released", "counter", "{signal}", "Signals that waited and moved a gate.", ("gate",)
+)
 API_CALLS = Metric(
     "taskgate.api.calls",
     "counter",
@@ -88,7 +92,7 @@ def measure(seen: Seen, gates: Container[str]) -> Iterator[Measurement]:
     """
     answer = seen.answer
     gate = answer.gate if answer.gate is not None and answer.gate in gates else ""
-    yield Measurement(EVENTS, (answer.outcome, str(answer.status), gate), 1)
+    yield Measurement(EVENTS, (answer.outcome, answer.code, str(answer.status), gate), 1)
     yield Measurement(DURATION, (answer.outcome,), seen.seconds)
     if seen.cold_start:
         yield Measurement(COLD_STARTS, (), 1)

@@ -125,7 +125,7 @@ class OpenTelemetry:
         )
         if status >= 500:
             span.set_attribute("error.type", str(status))
-            span.set_status(Status(StatusCode.ERROR, seen.answer.sentence))
+            span.set_status(Status(StatusCode.ERROR, seen.answer.reason))
         inside = set_span_in_context(span)
         for call in seen.calls:
             child = self._tracer.start_span(

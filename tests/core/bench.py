@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from func.core.aim import Aim, take_aim
 from func.core.cloud_event import read_cloudevent
 from func.core.decisions import Decision, decide, decide_release
 from func.core.events import read_event
-from func.core.outcomes import Answer, No, Trail
+from func.core.gates_file import parse_rules
+from func.core.intents import Plan, plan_event
+from func.core.outcomes import Answer, Task
 from func.core.patches import Operation, encode, patch_for
-from func.core.rules import Rules, parse_rules
+from func.core.reasons import Rejection, Verdict
+from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch
 from func.service.settings import BUILT_IN_RULES
@@ -43,23 +45,31 @@ def rules_with(gates: str, outputs: str = "", more: str = "") -> Rules:
     return parse_rules(f"{head}\ngates:\n{gates}\n{f'outputs:{chr(10)}{outputs}' if outputs else ''}\n{more}\n", "test")
 
 
-def aim_of(request: Request | Payload, rules: Rules, now: datetime = NOW, trail: Trail | None = None) -> Aim:
-    """What an event is for.
+def plan_of(request: Request | Payload, rules: Rules, now: datetime = NOW) -> Plan:
+    """Return what an event is for.
 
-    Raises: No.
+    Raises:
+        Rejection: when it is not an event that can be read.
     """
     headers, body = cloudevent_structured(request) if isinstance(request, dict) else request
     incoming = read_cloudevent(headers, body)
-    return take_aim(read_event(incoming.ref, incoming.time, incoming.data, now), rules, trail or Trail())
+    return plan_event(read_event(incoming.ref, incoming.time, incoming.data, rules, now), rules)
+
+
+def answer_of(verdict: Verdict, **known: Any) -> Answer:  # noqa: ANN401
+    """Return an answer with this verdict."""
+    return Answer(verdict.outcome, verdict.code, verdict.sentence, http_status=verdict.http_status, **known)
 
 
 def answer_to(request: Request | Payload, rules: Rules, now: datetime = NOW) -> Answer | None:
-    """The answer that needs no Workflow; None where one is needed."""
+    """Return the answer that needs no Workflow; None where one is needed."""
     try:
-        aim_of(request, rules, now)
-    except No as no:
-        return no.answer
-    return None
+        plan = plan_of(request, rules, now)
+    except Rejection as rejection:
+        return answer_of(rejection.verdict)
+    if plan.intents or plan.verdict is None:
+        return None
+    return answer_of(plan.verdict, task=plan.task, gate=plan.gate)
 
 
 @dataclass
@@ -84,25 +94,32 @@ class Bench:
         """Another bench that goes on from here."""
         return Bench(self.document, self.rules, self.now, self.writes)
 
-    def deliver(self, event: Request | Payload | Aim | Answer) -> Answer:
-        """One event; the answer is what its sender would get."""
-        if isinstance(event, Answer):
-            return event
+    def deliver(self, event: Request | Payload | Plan) -> Answer:
+        """Deliver one event and return what its sender would get, had this Workflow been found for each task."""
         try:
-            aim = event if isinstance(event, Aim) else aim_of(event, self.rules, self.now)
-            workflow = read_workflow(self.document)
-            if self.rules.workflows.disagreement(workflow.labels, aim.task):
-                return Answer("no-workflow", "It is not the one.")
-            return self._write(decide(aim, self.rules, workflow, self.now, Trail()))
-        except No as no:
-            return no.answer
+            plan = event if isinstance(event, Plan) else plan_of(event, self.rules, self.now)
+            own = [each for each in plan.intents if self.is_of(each.task.id, each.task.repository)]
+            if not own:
+                verdict = plan.verdict or Verdict.of("no-workflow", task=plan.task)
+                return answer_of(verdict, task=plan.task, gate=plan.gate)
+            answer = self._write(decide(own[0], self.rules, read_workflow(self.document), self.now))
+            if own[0].rule is None and plan.verdict and plan.verdict.outcome == "ambiguous":
+                return answer_of(plan.verdict, task=plan.task, gate=plan.gate)
+            return answer._replace(task=own[0].task, gate=answer.gate or plan.gate)
+        except Rejection as rejection:
+            return answer_of(rejection.verdict, gate=rejection.gate, node=rejection.node)
+
+    def is_of(self, task: str, repository: str | None) -> bool:
+        """Return whether the Workflow is the one of a task."""
+        labels = read_workflow(self.document).labels
+        return self.rules.workflows.disagreement(labels, Task(task, repository, "label")) is None
 
     def release(self) -> Answer:
-        """The Workflow has changed: can a waiting key be used?"""
+        """Tell that the Workflow has changed: can a waiting signal be used?"""
         try:
             return self._write(decide_release(read_workflow(self.document), self.rules, self.now))
-        except No as no:
-            return no.answer
+        except Rejection as rejection:
+            return answer_of(rejection.verdict)
 
     def _write(self, decision: Decision) -> Answer:
         patch = patch_of(self.document, decision)
@@ -114,7 +131,9 @@ class Bench:
             }
             self.document = patched(self.document, decision)
             self.writes += 1
-        return decision.answer
+        return answer_of(
+            decision.verdict, gate=decision.gate, node=decision.node, task=decision.task, written=bool(patch)
+        )
 
     def reach(self, gate: str = GATE) -> None:
         """The Workflow goes on to this gate; nobody tells the function."""
@@ -134,20 +153,17 @@ class Bench:
     def state(self) -> dict[str, Any]:
         """What is remembered."""
         text = self.document["metadata"].get("annotations", {}).get(STATE)
-        state = json.loads(text) if text else {"keys": {}}
+        state = json.loads(text) if text else {"signals": [], "used": []}
         assert isinstance(state, dict)
         return state
 
-    def key(self, gate: str = GATE) -> dict[str, Any]:
-        """The key of a gate."""
-        key = self.state["keys"][gate]
-        assert isinstance(key, dict)
-        return key
+    def signals(self) -> list[str]:
+        """Return the ids of the signals that are remembered, in the order of time."""
+        return [signal["id"] for signal in self.state["signals"]]
 
-    def key_state(self, gate: str = GATE) -> str | None:
-        """The state of the key of a gate, None where nothing is remembered."""
-        key = self.state["keys"].get(gate)
-        return key and str(key["state"])
+    def used(self, gate: str = GATE) -> list[str]:
+        """Return the ids of the signals that moved a gate, or were used up."""
+        return [use["id"] for use in self.state["used"] if use["gate"] == gate]
 
     @property
     def is_parked(self) -> bool:
@@ -167,7 +183,9 @@ class Bench:
 
 def patch_of(document: Workflow, decision: Decision) -> list[Operation]:
     """What a decision about this Workflow writes."""
-    return patch_for(read_workflow(document), decision.state, decision.opening)
+    if decision.state is None:
+        return []
+    return patch_for(read_workflow(document), decision.state, decision.move, parked=decision.parked)
 
 
 def patched(document: Workflow, decision: Decision, *, now: Workflow | None = None) -> Workflow:

@@ -1,0 +1,81 @@
+"""The annotation has an end: what is dropped leaves a bound in time, so that forgetting can refuse, never open."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from func.core.fold import Identity, fold, is_withdrawal
+from func.core.reasons import Verdict
+from func.core.rules import Rules
+from func.core.signals import EVERY, LATEST, Signal, State
+
+MAX_SIGNALS = 64
+MAX_BYTES = 64 * 1024
+_MAX_BOUNDS = 32  # pull requests
+
+
+def bounded(state: State, rules: Rules, now: datetime) -> State:
+    """Return a state within the bounds: revoked signals go first, then overtaken ones, then the oldest.
+
+    A signal that does not stand needs no bound: what stands against it is still there. What may revoke others does: its
+    pull request's signals up to then are no longer accepted.
+    """
+    while len(state.signals) > MAX_SIGNALS or len(state.text().encode()) > MAX_BYTES:
+        state = _without(state, _victim(state, rules, now), rules)
+    return state
+
+
+def _victim(state: State, rules: Rules, now: datetime) -> Signal:
+    verdicts: dict[Identity, Verdict] = {}
+    standing: set[Identity] = set()
+    for identifier in rules.gate_ids():
+        folded = fold(state, rules, identifier, now)
+        verdicts.update(folded.verdicts)
+        standing |= {signal.identity for each in folded.standings for signal in each.signals}
+
+    def rank(signal: Signal) -> tuple[int, datetime, str]:
+        verdict = verdicts.get(signal.identity)
+        if signal.gate and verdict and not _speaks(signal) and verdict.code in ("revoked", "pull-request-gone"):
+            place = 0
+        elif signal.gate and verdict and not _speaks(signal):
+            place = 1
+        elif signal.verdict == "changes_requested":
+            place = 4  # it stands against all approvals to come
+        elif signal.identity in standing:
+            place = 3
+        else:
+            place = 2
+        return place, signal.happened, signal.id
+
+    return min(state.signals, key=rank)
+
+
+def _speaks(signal: Signal) -> bool:
+    """Whether it may be somebody's newest review."""
+    return signal.review is not None
+
+
+def _without(state: State, victim: Signal, rules: Rules) -> State:
+    """Return the state without a signal, with the bound that it leaves."""
+    signals = tuple(each for each in state.signals if each is not victim)
+    used = state.used
+    if len(used) > MAX_SIGNALS:
+        bound = state.bound
+        oldest = next((use for use in used if use.pull_request != bound), used[0])
+        used = tuple(use for use in used if use is not oldest)
+    may_revoke = (
+        victim.gone is not None
+        or _speaks(victim)
+        or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
+    )
+    is_used = state.use_of(victim.identity) is not None
+    forgotten = dict(state.forgotten)
+    if may_revoke or is_used or victim.gate is None:
+        until = LATEST if victim.verdict == "changes_requested" else victim.happened
+        name = victim.pull_request or ""
+        forgotten[name] = max(until, forgotten.get(name, until))
+    if len(forgotten) > _MAX_BOUNDS:
+        oldest_name = min((name for name in forgotten if name != EVERY), key=lambda name: (forgotten[name], name))
+        until = forgotten.pop(oldest_name)
+        forgotten[EVERY] = max(until, forgotten.get(EVERY, until))
+    return state._replace(signals=signals, used=used, forgotten=forgotten)

@@ -1,0 +1,106 @@
+"""`when`: conditions on the data of an event, as data; there is no expression language.
+
+What a path finds is kept in a small form that a waiting signal can carry: each scalar as it is, an object or a list as
+`{}`, and a long text as `{"matched": [globs]}`, which says what the rules of that day found in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from func.core.patterns import MAX_VALUE, fits_glob
+
+Wanted: TypeAlias = "str | bool | int | float | list[Wanted] | dict[str, Wanted] | None"
+Found: TypeAlias = "list[Any]"  # of JSON values, small
+_MAX_FOUND = 64  # elements that a `*` visits: the labels of a pull request, the branches of a commit
+PRESENT = "*"
+
+
+def values_at(data: object, path: str) -> list[object]:
+    """Return what stands at a path, e.g. `pull_request.number`, `labels.0.name` or `labels.*.name`.
+
+    Args:
+        path: names with dots, an index into a list, or `*` for any element of a list or an object.
+    """
+    found = [data]
+    for part in path.split("."):
+        found = [value for each in found for value in _step(each, part)][:_MAX_FOUND]
+    return found
+
+
+def value_at(data: object, path: str) -> object:
+    """Return the first value at a path, or None where there is none."""
+    return next(iter(values_at(data, path)), None)
+
+
+def _step(value: object, part: str) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        if part == "*":
+            return value.values()
+        return (value[part],) if part in value else ()
+    if isinstance(value, list):
+        if part == "*":
+            return value
+        if part.isascii() and part.isdigit() and len(part) < 10 and int(part) < len(value):
+            return (value[int(part)],)
+    return ()
+
+
+def remember(data: object, path: str, wanted: Iterable[Wanted]) -> Found:
+    """Return what stands at a path, in the form that a signal carries.
+
+    Args:
+        wanted: what the rules ask of this path; a text that is too long to be kept is compared with these now.
+    """
+    globs = [glob for each in wanted for glob in _globs(each)]
+    return [_small(value, globs) for value in values_at(data, path)]
+
+
+def _small(value: object, globs: Sequence[str]) -> object:
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) <= MAX_VALUE:
+            return text
+        return {"matched": sorted({glob for glob in globs if fits_glob(glob, text)})}
+    return value if value is None or isinstance(value, bool | int | float) else {}
+
+
+def _globs(wanted: Wanted) -> Iterable[str]:
+    if isinstance(wanted, str):
+        yield wanted
+    elif isinstance(wanted, list):
+        for each in wanted:
+            yield from _globs(each)
+    elif isinstance(wanted, dict):
+        yield from _globs(wanted.get("not"))
+
+
+def holds(wanted: Wanted, found: Found) -> bool:
+    """Return whether a condition holds.
+
+    Args:
+        wanted: a text (a glob over the whole value), a number, true, false, null (absent or null), a list (any of
+            these), or `{not: ...}`. The glob `*` asks for any value that is not null.
+        found: from `remember`.
+    """
+    if isinstance(wanted, list):
+        return any(holds(each, found) for each in wanted)
+    if isinstance(wanted, dict):
+        return not holds(wanted.get("not"), found)
+    if wanted is None:
+        return all(value is None for value in found)
+    return any(_equals(wanted, value) for value in found)
+
+
+def _equals(wanted: str | bool | int | float, value: object) -> bool:  # noqa: FBT001 - a JSON value
+    if isinstance(wanted, str):
+        if wanted == PRESENT:
+            return value is not None
+        if isinstance(value, dict):
+            matched = value.get("matched")
+            return isinstance(matched, list) and wanted in matched
+        return isinstance(value, str) and fits_glob(wanted, value)
+    if isinstance(wanted, bool) or isinstance(value, bool):
+        return wanted is value
+    return isinstance(value, int | float) and wanted == value

@@ -1,0 +1,280 @@
+"""What the signals of a gate come to: a pure fold over the whole set, which does not look at the order of arrival.
+
+Three sentences hold: what a signal is revoked by depends on facts of the events alone; of each person the newest
+review speaks; the newest word, open or fail, counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+from func.core.reasons import Verdict
+from func.core.rules import EventFilter, Rule, Rules, gate_id
+from func.core.signals import EVERY, Signal, State, expired, forget_command
+from func.core.values import format_time
+
+EXPIRY_DAYS = 7
+Identity: TypeAlias = "tuple[str, str | None]"
+_SPEAKING = ("approved", "changes_requested", "dismissed")
+_GONE = {"closed": "was closed unmerged", "left": "left the task"}
+
+
+class Standing(NamedTuple):
+    """What one pull request's signals for a gate come to.
+
+    Args:
+        pull_request: None for signals that name none.
+        how: `open` or `fail`.
+        signals: those that stand, oldest first.
+        needed: of how many different people.
+    """
+
+    pull_request: str | None
+    how: str
+    signals: tuple[Signal, ...]
+    needed: int
+
+    def movers(self, including: Signal | None = None) -> tuple[Signal, ...]:
+        """Return the signals that move the gate together, the oldest of each person; none while people are missing.
+
+        Args:
+            including: an event that moves the gate only with itself among them.
+        """
+        if self.needed == 1:
+            return (including or self.signals[0],)
+        chosen: dict[str, Signal] = {}
+        for signal in [*([including] if including else []), *self.signals]:
+            if signal.person and len(chosen) < self.needed:
+                chosen.setdefault(signal.person.casefold(), signal)
+        return tuple(chosen.values()) if len(chosen) == self.needed else ()
+
+    @property
+    def people(self) -> int:
+        """How many different people have signalled."""
+        return len({signal.person.casefold() for signal in self.signals if signal.person})
+
+
+class Folded(NamedTuple):
+    """What all signals for a gate come to.
+
+    Args:
+        standings: by pull request, the one with the oldest signal first.
+        verdicts: identity -> why a signal for this gate does not stand.
+    """
+
+    standings: tuple[Standing, ...]
+    verdicts: Mapping[Identity, Verdict]
+
+    def standing_of(self, signal: Signal) -> Standing | None:
+        """Return the standing that a signal is part of."""
+        return next((each for each in self.standings if signal in each.signals), None)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a signal waits: it stands, or does as soon as requested changes no longer stand against it."""
+        return bool(self.standings) or any(each.code == "changes-requested" for each in self.verdicts.values())
+
+
+def fold(state: State, rules: Rules, gate: str, now: datetime, *, moved: datetime | None = None) -> Folded:
+    """Return what stands for a gate under the rules of today.
+
+    Args:
+        gate: with its inputs, from `gate_id`.
+        now: UTC; a signal expires 7 days after it was written.
+        moved: when the last signal that moved the gate happened; only newer ones count.
+    """
+    words = _newest_words(state.signals)
+    bound = state.bound if rules.workflows.one_pull_request else None
+    verdicts: dict[Identity, Verdict] = {}
+    standing: dict[str | None, list[tuple[Signal, Rule]]] = {}
+    for signal in state.signals:
+        if signal.gate != gate or state.use_of(signal.identity):
+            continue
+        rule = rule_of(signal, rules)
+        if rule is None:
+            why = f"no rule lets {signal.name} move {gate}."
+            verdicts[signal.identity] = Verdict.of("no-longer-allowed", event=signal.id, why=why)
+            continue
+        verdict = _why_not(signal, rule, rules, state, words, now)
+        if verdict is None and moved is not None and signal.happened <= moved:
+            verdict = Verdict.of("not-newer", gate=gate, at=format_time(moved))
+        if verdict is None and bound and signal.pull_request not in (None, bound):
+            verdict = other_pull_request(state, bound, signal)
+        if verdict is None:
+            verdict = _blocked(signal, rule, rules, words)
+        if verdict:
+            verdicts[signal.identity] = verdict
+        else:
+            standing.setdefault(signal.pull_request, []).append((signal, rule))
+    standings = [_newest_word(each, verdicts) for each in standing.values()]
+    return Folded(tuple(sorted(standings, key=lambda each: each.signals[0].order)), verdicts)
+
+
+def other_pull_request(state: State, bound: str, signal: Signal) -> Verdict:
+    """Return why a pull request moves nothing on a Workflow that belongs to another one."""
+    return Verdict.of(
+        "other-pull-request",
+        workflow=state.ref.name,
+        bound=bound,
+        pull_request=signal.pull_request,
+        command=forget_command(state.ref),
+    )
+
+
+def rule_of(signal: Signal, rules: Rules) -> Rule | None:
+    """Return the rule by which a signal could move its gate today."""
+    found = rules.match(signal)
+    return found[1] if found and gate_id(*found) == signal.gate else None
+
+
+def _why_not(
+    signal: Signal, rule: Rule, rules: Rules, state: State, words: Mapping[tuple[str, str], Signal], now: datetime
+) -> Verdict | None:
+    """Return what stands against one signal, whatever the other signals for its gate are."""
+    verdict = rules.refuses(signal, rule)
+    if verdict:
+        return Verdict.of("no-longer-allowed", event=signal.id, why=verdict.sentence)
+    bounds = [state.forgotten[name] for name in (signal.pull_request or "", EVERY) if name in state.forgotten]
+    if bounds and signal.happened <= max(bounds):
+        return Verdict.of("forgotten", workflow=state.ref.name, until=format_time(max(bounds)))
+    for other in state.signals:
+        if other.identity == signal.identity:
+            continue
+        if _is_gone_by(signal, other):
+            how, at = _GONE[other.gone or ""], format_time(other.happened)
+            return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at)
+        if revokes(other, signal, rule, rules):
+            return Verdict.of("revoked", by=describe(other), event=other.id)
+    word = _word_of(signal, words)
+    if word is not None and word.identity != signal.identity and _speaks_after(word, signal):
+        return _overtaken(word)
+    if expired(now, signal.written, EXPIRY_DAYS):
+        return Verdict.of("expired", days=EXPIRY_DAYS)
+    return None
+
+
+def _is_gone_by(signal: Signal, other: Signal) -> bool:
+    return (
+        other.gone in _GONE
+        and other.pull_request == signal.pull_request
+        and signal.pull_request is not None
+        and signal.happened <= other.happened
+    )
+
+
+def revokes(other: Signal, signal: Signal, rule: Rule, rules: Rules) -> bool:
+    """Return whether an event revokes a signal that came by a rule.
+
+    A dismissal revokes its one review, whenever it happened; a push does not touch reviews of the commit that it
+    brought; everything else revokes what its pull request signalled no later than it.
+    """
+    if other.pull_request != signal.pull_request or not is_withdrawal(other, rule, rules):
+        return False
+    if other.verdict == "dismissed":
+        return other.review == signal.review
+    if other.name == "pull_request.synchronize" and signal.review is not None and signal.head == other.head:
+        return False
+    if other.happened == signal.happened and other.review is not None and signal.review is not None:
+        return other.review > signal.review
+    return signal.happened <= other.happened
+
+
+def is_withdrawal(signal: Signal, rule: Rule, rules: Rules) -> bool:
+    """Return whether an event is one of those that a rule names in `withdraw`, by somebody who may."""
+    return any(_withdraws(signal, each, rules) for each in rule.withdraw)
+
+
+def _withdraws(signal: Signal, withdrawal: EventFilter, rules: Rules) -> bool:
+    return withdrawal.matches(signal, unknown=True) and rules.allows(withdrawal.by, signal)
+
+
+def _newest_words(signals: Iterable[Signal]) -> dict[tuple[str, str], Signal]:
+    """Return each person's newest review of a pull request: (pull request, person) -> its newest event.
+
+    A comment does not speak. A dismissal stands where the review stood that it dismisses.
+    """
+    words: dict[tuple[str, str], Signal] = {}
+    for signal in signals:
+        if signal.review is None or signal.verdict not in _SPEAKING or not signal.pull_request or not signal.person:
+            continue
+        key = (signal.pull_request, signal.person.casefold())
+        old = words.get(key)
+        if old is None or _speaks_after(signal, old):
+            words[key] = signal
+    return words
+
+
+def _speaks_after(signal: Signal, old: Signal) -> bool:
+    if signal.review == old.review and "dismissed" in (signal.verdict, old.verdict):
+        return signal.verdict == "dismissed"  # the last word of its review
+    return _review_order(signal) > _review_order(old)
+
+
+def _review_order(signal: Signal) -> tuple[datetime, int]:
+    """When its review was submitted; reviews of one second are told apart by their numbers."""
+    return signal.submitted or signal.happened, signal.review or 0
+
+
+def newest_word(state: State, signal: Signal) -> Signal | None:
+    """Return the newest review of a signal's person on its pull request."""
+    return _word_of(signal, _newest_words(state.signals))
+
+
+def _word_of(signal: Signal, words: Mapping[tuple[str, str], Signal]) -> Signal | None:
+    if signal.review is None or not signal.pull_request or not signal.person:
+        return None
+    return words.get((signal.pull_request, signal.person.casefold()))
+
+
+def _blocked(signal: Signal, rule: Rule, rules: Rules, words: Mapping[tuple[str, str], Signal]) -> Verdict | None:
+    """Return the requested changes that stand against an approval: newest reviews of people who may withdraw it."""
+    if signal.verdict != "approved":
+        return None
+    people = [
+        word.person
+        for (of, _), word in words.items()
+        if of == signal.pull_request and word.verdict == "changes_requested" and is_withdrawal(word, rule, rules)
+    ]
+    return Verdict.of("changes-requested", people=" and ".join(sorted(filter(None, people)))) if people else None
+
+
+def _newest_word(found: list[tuple[Signal, Rule]], verdicts: dict[Identity, Verdict]) -> Standing:
+    """Return what the signals of one pull request come to: the newest word, open or fail, overtakes the other kind."""
+    opens = [signal for signal, rule in found if rule.then == "open"]
+    fails = [signal for signal, rule in found if rule.then == "fail"]
+    if opens and fails:
+        newest_open, newest_fail = (max(each, key=lambda signal: signal.order) for each in (opens, fails))
+        is_open = _is_newer(newest_open, newest_fail)
+        newest = newest_open if is_open else newest_fail
+        standing_opens = [signal for signal in opens if is_open and _is_newer(signal, newest_fail)]
+        standing_fails = [signal for signal in fails if not is_open and not _is_newer(newest_open, signal)]
+        for signal in opens + fails:
+            if signal not in standing_opens + standing_fails:
+                verdicts[signal.identity] = _overtaken(newest_fail if is_open and signal in opens else newest)
+        opens, fails = standing_opens, standing_fails
+    how, standing = ("open", opens) if opens else ("fail", fails)
+    needed = max(rule.quorum for signal, rule in found if rule.then == how)
+    return Standing(standing[0].pull_request, how, tuple(standing), needed)
+
+
+def _is_newer(signal: Signal, other: Signal) -> bool:
+    """Return whether a signal is newer than one of the other kind; reviews of one second have their numbers."""
+    if signal.happened == other.happened:
+        return signal.review is not None and other.review is not None and signal.review > other.review
+    return signal.happened > other.happened
+
+
+def _overtaken(by: Signal) -> Verdict:
+    return Verdict.of("overtaken", by=describe(by), event=by.id)
+
+
+def describe(signal: Signal) -> str:
+    """Return an event for a person: `pull_request.synchronize by octocat at 2026-01-31T12:00:00Z (commit 6113728)`."""
+    details = [f"commit {signal.head[:7]}"] if signal.head and signal.name == "pull_request.synchronize" else []
+    verdict = f" {signal.verdict}" if signal.verdict and not signal.name.endswith(signal.verdict) else ""
+    label = f" {signal.label}" if signal.label else ""
+    by = f" by {signal.person}" if signal.person else ""
+    more = f" ({', '.join([*details, f'event {signal.id}'])})"
+    return f"{signal.name}{verdict}{label}{by} at {format_time(signal.happened)}{more}"

@@ -1,0 +1,97 @@
+"""Where a Workflow stands at a gate, seen together with what moved it before."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from func.core.fold import fold
+from func.core.reasons import Verdict
+from func.core.rules import Rules
+from func.core.signals import State
+from func.core.workflows import Node, Workflow
+
+BY_HAND = "by hand or by its own duration"
+_SKIPPED = frozenset({"Skipped", "Omitted"})
+
+
+class GateView(NamedTuple):
+    """A gate of a Workflow.
+
+    Args:
+        target: the one node that waits and that no signal moved.
+        verdict: why there is none.
+        node: the id of the node that the verdict is about.
+        is_over: the gate no longer waits and will not come again.
+    """
+
+    gate: str
+    target: Node | None
+    verdict: Verdict | None = None
+    node: str | None = None
+    is_over: bool = False
+
+
+def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rules: Rules) -> GateView:
+    """Return where a Workflow stands at a gate.
+
+    Args:
+        gate: its name in the rules.
+        identifier: the name with inputs, from `gate_id`.
+    """
+    given = rules.gate_ids()[identifier][1]
+    rounds = any(rule.rounds for rule in given)
+    nodes = workflow.gate_nodes(gate, given[0].inputs)
+    moved = {(use.node, use.started): use for use in state.used if use.node}
+    running = [node for node in nodes if node.phase == "Running" and (node.id, node.started) not in moved]
+    if len(running) > 1:
+        named = ", ".join(node.id for node in running)
+        return GateView(gate, None, Verdict.of("several-nodes", gate=gate, nodes=named), running[0].id)
+    if running:
+        if workflow.finished:
+            return GateView(gate, None, Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate))
+        return GateView(gate, running[0])
+    if not nodes or any(not node.is_finished and (node.id, node.started) not in moved for node in nodes):
+        return GateView(gate, None, _not_reached(workflow, gate, nodes))
+    claimed = next((moved[node.id, node.started] for node in nodes if not node.is_finished), None)
+    if claimed and not rounds:
+        return GateView(gate, None, Verdict.of("claimed", gate=gate, event=claimed.id), claimed.node, is_over=True)
+    succeeded = [node for node in nodes if node.phase == "Succeeded"]
+    if rounds and (succeeded or claimed):
+        return GateView(gate, None, Verdict.of("next-round", gate=gate))
+    if succeeded:
+        use = next((moved[node.id, node.started] for node in succeeded if (node.id, node.started) in moved), None)
+        how = f"by event {use.id}" if use and not use.by_hand else BY_HAND
+        return GateView(gate, None, Verdict.of("already-open", gate=gate, how=how), succeeded[0].id, is_over=True)
+    if workflow.finished:
+        return GateView(gate, None, Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate))
+    phases = ", ".join(sorted({node.phase for node in nodes}))
+    code = "gate-skipped" if all(node.phase in _SKIPPED for node in nodes) else "gate-failed"
+    return GateView(gate, None, Verdict.of(code, gate=gate, phase=phases), nodes[0].id, is_over=True)
+
+
+def _not_reached(workflow: Workflow, gate: str, nodes: list[Node]) -> Verdict:
+    if workflow.finished:
+        return Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate)
+    similar = None if nodes else workflow.similar_gate(gate)
+    hint = f" A node {similar} waits, is that what the rules mean?" if similar else ""
+    return Verdict.of("not-reached", workflow=workflow.ref.name, gate=gate, hint=hint)
+
+
+def last_move(state: State, identifier: str) -> datetime | None:
+    """Return when the newest signal that moved a gate happened; only newer ones move it again."""
+    return max((use.happened for use in state.used if use.gate == identifier and use.node), default=None)
+
+
+def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -> bool:
+    """Return whether a signal waits on a Workflow, or a claim: then its changes are watched."""
+    if state.claims:
+        return True
+    gates = {signal.gate for signal in state.signals if signal.gate and not state.use_of(signal.identity)}
+    for identifier, (gate, _) in rules.gate_ids().items():
+        if identifier not in gates:
+            continue
+        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+        if folded.has_waiting and not view_gate(workflow, state, gate, identifier, rules).is_over:
+            return True
+    return False

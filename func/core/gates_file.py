@@ -1,0 +1,204 @@
+"""gates.yaml as a file: its text -> Rules, or one line that names the place of what is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from func.core.errors import ConfigError
+from func.core.rules import (
+    ANYONE,
+    MAX_QUORUM,
+    CrossFieldError,
+    EventFilter,
+    Rule,
+    Rules,
+    TaskRules,
+    WorkflowLabels,
+    WorkflowRules,
+    nearest,
+    slug,
+)
+from func.core.sources.github_actions import ACTIONS
+
+_SHOWN = 60  # characters of a wrong value that a message repeats
+# What a rule asks for -> the facts of which its event must have one.
+_NEEDS: Mapping[str, frozenset[str]] = {
+    "label": frozenset({"label", "changed-label"}),
+    "review": frozenset({"review-state"}),
+    "merged": frozenset({"merged"}),
+    "draft": frozenset({"draft"}),
+    "base": frozenset({"base"}),
+    "fresh": frozenset({"review-commit"}),
+    "not-author": frozenset({"author"}),
+    "quorum": frozenset({"person"}),
+}
+_TASK_FACTS = frozenset({"task", "label", "branch", "title"})
+
+
+def parse_rules(text: str, where: str) -> Rules:
+    """Return the rules of gates.yaml.
+
+    Args:
+        text: the YAML.
+        where: its path, for messages.
+
+    Raises:
+        ConfigError: one line that names the place, its value and what was expected.
+    """
+    import yaml
+
+    from func.core.yaml_loader import UniqueKeyLoader
+
+    try:
+        data: Any = yaml.load(text, UniqueKeyLoader)  # noqa: S506 - a safe loader that refuses repeated keys
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: not YAML: nested too deeply") from None
+    if data is None:
+        raise ConfigError(f"{where}: the file is empty: expected workflows, task, people and gates")
+    try:
+        rules = Rules.model_validate(data)
+        check_rules(rules)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_describe(error, data)}") from None
+    except CrossFieldError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    return rules
+
+
+def check_rules(rules: Rules) -> None:
+    """Check what several parts of gates.yaml must agree in.
+
+    Raises:
+        CrossFieldError: at the first place that is wrong.
+    """
+    _check_repositories(rules)
+    if ANYONE in rules.people:
+        raise CrossFieldError(f"people.{ANYONE}: this name stands for everybody, choose another one")
+    for gate, given in rules.gates.items():
+        for index, rule in enumerate(given):
+            place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")
+            _check_filter(rules, place, rule, rule)
+            _check_task(rules, place, rule)
+            for position, withdrawal in enumerate(rule.withdraw):
+                where = f"{place}.withdraw" + (f".{position}" if len(rule.withdraw) > 1 else "")
+                _check_filter(rules, where, withdrawal, rule)
+
+
+def _check_repositories(rules: Rules) -> None:
+    seen: dict[str, str] = {}
+    for repository in rules.repositories or ():
+        other = seen.setdefault(slug(repository).casefold(), repository)
+        if other.casefold() != repository.casefold():
+            raise CrossFieldError(
+                f"repositories: {other} and {repository} are the same as a label ({slug(repository)}), "
+                "so their Workflows can't be told apart: rename one, or run a function for each"
+            )
+
+
+def _check_filter(rules: Rules, place: str, given: EventFilter, rule: Rule) -> None:
+    groups = [*rules.people, ANYONE]
+    for group in given.by:
+        if group not in groups:
+            raise CrossFieldError(f"{place}.by is {group!r}{nearest(group, groups)}")
+    asked = {
+        "label": given.label is not None,
+        "review": given.review is not None,
+        "merged": given.merged is not None,
+        "draft": given.draft is not None,
+        "base": given.base is not None,
+    }
+    if isinstance(given, Rule):
+        asked |= {"fresh": given.fresh, "not-author": given.not_author}
+        asked["quorum"] = given.quorum > 1 and given.person is None
+    for name in given.event:
+        facts = rules.facts_of(name)
+        for key, is_asked in asked.items():
+            if is_asked and not facts & _NEEDS[key]:
+                raise CrossFieldError(
+                    f"{place}.{key}: {name} has no {' or '.join(sorted(_NEEDS[key]))}, so the rule could never hold"
+                )
+        needs_person = any(group != ANYONE for group in given.by)
+        if needs_person and "person" not in facts and rule.person is None:
+            raise CrossFieldError(
+                f"{place}.by: {name} names no person: expected `person`, the path of the person in its data"
+            )
+
+
+def _check_task(rules: Rules, place: str, rule: Rule) -> None:
+    for name in rule.event:
+        facts = rules.facts_of(name)
+        if rule.task is None and not facts & _TASK_FACTS:
+            kind = name.partition(".")[0]
+            near = nearest(kind, ACTIONS) if kind not in ACTIONS and "." in name and name.count(".") == 1 else ""
+            raise CrossFieldError(
+                f"{place}.event is {name!r}: expected also `task`, the path of the task in its data{near}"
+            )
+        if rules.workflows.labels.repository and rule.repository is None and "repository" not in facts:
+            raise CrossFieldError(
+                f"{place}.repository is missing: expected the path of the repository in the data of {name}, "
+                "because Workflows have a label for it"
+            )
+
+
+# pydantic's kinds of error -> what was expected
+_EXPECTED: Mapping[str, str] = {
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "greater_than_equal": "a number of at least 1",
+    "int_type": "a whole number",
+    "less_than_equal": f"a number of at most {MAX_QUORUM}",
+    "mapping_type": "an object",
+    "model_type": "an object",
+    "string_too_short": "a string that is not empty",
+    "string_type": "a string",
+    "string_unicode": "a string in Unicode",
+    "too_short": "at least one",
+    "tuple_type": "a list",
+}
+
+
+def _describe(error: ValidationError, data: object) -> str:
+    """Return the first thing that is wrong, as `place is value: expected ...`, with the place as the user wrote it."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(_place(first["loc"], data)) or "the file"
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{where} is not known here{nearest(str(first['loc'][-1]), _known_names())}"
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, CrossFieldError):
+        return str(cause)
+    given = first["input"]
+    value = json.dumps(given) if given is None or isinstance(given, bool) else repr(given)  # null, not None
+    shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+    if first["type"] in _EXPECTED:
+        return f"{where} is {shown}: expected {_EXPECTED[first['type']]}"
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
+    if first["type"] == "literal_error" and isinstance(given, str):
+        message += nearest(given, re.findall(r"'([^']*)'", message)) if "did you mean" not in message else ""
+    return f"{where} is {shown}: {message}"
+
+
+def _place(location: tuple[int | str, ...], data: object) -> Iterator[str]:
+    """Return the place of an error without the index of a list that the user did not write."""
+    at: Any = data
+    for part in location:
+        if isinstance(part, int):
+            if not isinstance(at, list):
+                continue
+            at = at[part] if part < len(at) else None
+        else:
+            at = at.get(part) if isinstance(at, Mapping) else None
+        yield str(part)
+
+
+def _known_names() -> set[str]:
+    models: list[type[BaseModel]] = [Rules, WorkflowRules, WorkflowLabels, TaskRules, Rule]
+    return {field.alias or name for model in models for name, field in model.model_fields.items()}

@@ -1,0 +1,172 @@
+"""Event -> Plan: what an event does to which task, as far as that is known without any Workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from string import Formatter
+from typing import NamedTuple
+
+from func.core.conditions import value_at
+from func.core.events import Event
+from func.core.outcomes import Task
+from func.core.reasons import Rejection, Verdict
+from func.core.rules import Rule, Rules, gate_id
+from func.core.signals import Signal
+from func.core.tasks import Named, person_of, tasks_for, tasks_left
+
+MAX_OUTPUT = 4096  # characters of an output's value
+_WORDS = ("approved", "changes_requested", "dismissed")
+_REVIEWS = ("pull_request_review.submitted", "pull_request_review.dismissed")
+
+
+class Intent(NamedTuple):
+    """What an event does to the Workflow of one task.
+
+    Args:
+        signal: what is remembered of it; its `gate` is set where it may move one.
+        gate: the name of that gate.
+        rule: by which it may.
+        revokes: gates whose signals it may revoke.
+    """
+
+    task: Task
+    signal: Signal
+    gate: str | None = None
+    rule: Rule | None = None
+    revokes: tuple[str, ...] = ()
+
+
+class Plan(NamedTuple):
+    """What an event is for.
+
+    Args:
+        intents: at most one of them moves a gate, and is the first then.
+        verdict: why the event moves no gate, where that is known already.
+        gate: the one that it is about in the first place.
+        task: likewise; None where it names none.
+    """
+
+    intents: tuple[Intent, ...]
+    verdict: Verdict | None
+    gate: str | None
+    task: Task | None
+
+
+def plan_event(event: Event, rules: Rules) -> Plan:
+    """Make the checks that need no Workflow: rule, task, repository, fork, state, person and fresh.
+
+    What an event moves and what it revokes is checked each by itself: it revokes whatever else becomes of it.
+    """
+    signal = event.signal
+    matched = rules.match(signal)
+    named = tasks_for(event, rules, matched[1]) if matched else tasks_for(event, rules)
+    verdict, mover = _mover(event, rules, matched, named)
+    revokers = _revokers(event, rules, named)
+    intents = [mover] if mover else []
+    for task, (gates, gone) in revokers.items():
+        if mover and (task.id, task.repository) == (mover.task.id, mover.task.repository):
+            intents[0] = mover._replace(revokes=tuple(gates), signal=mover.signal._replace(gone=gone))
+        else:
+            revoking = signal._replace(task=task.id, repository=task.repository, gone=gone)
+            intents.append(Intent(task, revoking, revokes=tuple(gates)))
+    gate = matched[0] if matched else next((intent.revokes[0] for intent in intents if intent.revokes), None)
+    first = intents[0].task if intents else next(iter(named.tasks), None)
+    return Plan(tuple(intents), verdict, gate, first if len(named.tasks) < 2 or mover else None)
+
+
+def _mover(
+    event: Event, rules: Rules, matched: tuple[str, Rule] | None, named: Named
+) -> tuple[Verdict | None, Intent | None]:
+    """Return what the event may move, or why it may not."""
+    signal = event.signal
+    if matched is None:
+        return Verdict.of("no-rule", event=signal.name, details=_details(signal)), None
+    if named.verdict:
+        return named.verdict, None
+    gate, rule = matched
+    (task,) = named.tasks
+    try:
+        person = person_of(event, rule)
+    except Rejection as rejection:
+        return rejection.verdict, None
+    signal = signal._replace(
+        task=task.id,
+        repository=task.repository,
+        person=person,
+        person_id=signal.person_id if rule.person is None else None,
+        gate=gate_id(gate, rule),
+    )
+    if event.is_closed and signal.name != "pull_request.closed":
+        refused: Verdict | None = Verdict.of("pull-request-closed", pull_request=signal.pull_request)
+        verdict = rules.refuses(signal, rule)
+        # The checks before it answer first: repository and fork.
+        if verdict and verdict.check in ("repository", "fork"):
+            refused = verdict
+    else:
+        refused = rules.refuses(signal, rule)
+    if refused:
+        return refused, None
+    # A gate that fails gives no values on, unless its rule says so.
+    templates = {**rules.outputs, **rule.outputs} if rule.then == "open" else rule.outputs
+    outputs = {
+        name: value for name, template in templates.items() if (value := _fill(template, event, signal)) is not None
+    }
+    return None, Intent(task, signal._replace(outputs=outputs), gate, rule)
+
+
+def _revokers(event: Event, rules: Rules, named: Named) -> dict[Task, tuple[list[str], str | None]]:
+    """Return the tasks at which the event revokes signals: for which gates, and how the pull request is gone."""
+    found: dict[tuple[str, str], tuple[Task, list[str], str | None]] = {}
+    for task, gate, gone in _revocations(event, rules, named):
+        key = (task.id.casefold(), (task.repository or "").casefold())
+        first, gates, before = found.get(key, (task, [], None))
+        found[key] = (first, [*gates, gate] if gate and gate not in gates else gates, gone or before)
+    return {task: (gates, gone) for task, gates, gone in found.values()}
+
+
+def _revocations(event: Event, rules: Rules, named: Named) -> Iterator[tuple[Task, str | None, str | None]]:
+    """Return task, gate and how the pull request is gone, for each thing that the event revokes."""
+    signal = event.signal
+    allowed = rules.repositories
+    if allowed is not None and (signal.repository or "").casefold() not in {each.casefold() for each in allowed}:
+        return
+    for gate, rule, withdrawal in rules.withdrawals_of(signal):
+        if rules.allows(withdrawal.by, signal):
+            yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
+    if signal.verdict in _WORDS and signal.name in _REVIEWS:
+        # The newest review of each person speaks, whether a rule asks for its withdrawal or not.
+        for gate, rule in rules.each_rule():
+            is_review = _REVIEWS[0] in rule.names and rule.review not in (None, signal.verdict)
+            if is_review and rules.allows(rule.by, signal):
+                yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
+    if signal.name == "pull_request.closed" and signal.pull_request:
+        gone = "merged" if signal.merged else "closed"
+        yield from ((task, None, gone) for task in named.tasks or tasks_for(event, rules).tasks)
+    yield from ((task, None, "left") for task in tasks_left(event, rules))
+
+
+def _details(signal: Signal) -> str:
+    details = {"label": signal.label, "review": signal.verdict, "merged": signal.merged}
+    shown = [
+        f"{name} {str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in details.items()
+        if value is not None
+    ]
+    return f" with {', '.join(shown)}" if shown else ""
+
+
+def _fill(template: str, event: Event, signal: Signal) -> str | None:
+    """Return an output's value, or None where the event has no such field."""
+    text = ""
+    for literal, name, _, _ in Formatter().parse(template):
+        text += literal
+        if name is None:
+            continue
+        value = signal.person if name == "person" else value_at(event.data, name)
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        if not isinstance(value, str | int | float):
+            return None
+        text += str(value)
+    # One character more than an output may have: enough to be refused, and not too much to be remembered.
+    return text[: MAX_OUTPUT + 1]

@@ -1,0 +1,341 @@
+"""What a Workflow remembers: a set of signals and which of them moved a gate, as one annotation.
+
+What the signals come to is computed by `fold`, never stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from func.core.reasons import Rejection
+from func.core.values import format_time, parse_time
+
+if TYPE_CHECKING:
+    from func.core.outcomes import WorkflowRef
+    from func.core.workflows import Workflow
+
+STATE_ANNOTATION = "taskgate.dev/state"
+EVERY = "*"  # the pull request of a bound that counts for all
+
+
+class Signal(NamedTuple):
+    """The facts of one event, as far as rules need them: now, and again when it has waited.
+
+    Args:
+        id: of the event; for GitHub the delivery's.
+        source: of the CloudEvent; None for GitHub, whose delivery ids are unique by themselves.
+        name: e.g. `pull_request.labeled`; for sources other than GitHub the CloudEvent's type.
+        happened: UTC, whole seconds.
+        pull_request: `owner/name#number`.
+        person: login of the review's author, else of the sender.
+        author: of the pull request.
+        head: the commit that a review is about, else the head of the pull request.
+        review: the review's number.
+        submitted: when the review was, where `happened` is another time.
+        verdict: of the review, e.g. `approved`.
+        label: the label of a `labeled` or `unlabeled` event.
+        labels: those of the pull request that a rule asks for, where the event has no label of its own.
+        fork: the head is in another repository than the base, or may be.
+        fresh: `head` is the head of the pull request.
+        data: what conditions of rules asked of the event's data: path -> what was found.
+        task: the task's id.
+        gate: the gate that it may open or fail; None where it only revokes.
+        gone: the pull request was `closed` unmerged, has `left` the task, or was `merged`.
+        outputs: values for supplied outputs of the gate.
+        copied: it came with the annotation of the Workflow that this one was resubmitted from: it only revokes.
+        written: when it was remembered.
+    """
+
+    id: str
+    name: str
+    happened: datetime
+    source: str | None = None
+    pull_request: str | None = None
+    person: str | None = None
+    person_id: int | None = None
+    author: str | None = None
+    author_id: int | None = None
+    head: str | None = None
+    review: int | None = None
+    submitted: datetime | None = None
+    verdict: str | None = None
+    label: str | None = None
+    labels: tuple[str, ...] = ()
+    merged: bool | None = None
+    draft: bool | None = None
+    base: str | None = None
+    fork: bool = False
+    fresh: bool = True
+    data: Mapping[str, list[Any]] = {}
+    task: str | None = None
+    repository: str | None = None
+    gate: str | None = None
+    gone: str | None = None
+    outputs: Mapping[str, str] = {}
+    copied: bool = False
+    written: datetime | None = None
+
+    @property
+    def identity(self) -> tuple[str, str | None]:
+        """What tells this event from all others."""
+        return self.id, self.source
+
+    @property
+    def order(self) -> tuple[datetime, int, str, str]:
+        """Its place in time; reviews of one second are told apart by their numbers."""
+        return self.happened, self.review or 0, self.id, self.source or ""
+
+
+class Use(NamedTuple):
+    """A signal that moved a node, or was used up when somebody else did.
+
+    Args:
+        id, source: identity of the signal.
+        gate: of the rules.
+        node: the node's id; None on a copy of the Workflow.
+        started: when the node started, so that the same node started again is told apart.
+        at: when it was moved.
+        how: `open` or `fail`.
+        by_hand: it was not moved by this signal, which was used up.
+        claimed: Argo Server has not confirmed it yet.
+        pull_request: of the signal.
+        happened: of the signal.
+    """
+
+    id: str
+    gate: str
+    happened: datetime
+    source: str | None = None
+    node: str | None = None
+    started: str | None = None
+    at: datetime | None = None
+    how: str = "open"
+    by_hand: bool = False
+    claimed: bool = False
+    pull_request: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, str | None]:
+        """Of its signal."""
+        return self.id, self.source
+
+
+class State(NamedTuple):
+    """The annotation.
+
+    Args:
+        ref: the Workflow.
+        signals: in the order of time.
+        used: in the order of use.
+        forgotten: pull request, or EVERY -> signals that happened up to then are not accepted, because something that
+            may have revoked them was dropped.
+    """
+
+    ref: WorkflowRef
+    signals: tuple[Signal, ...] = ()
+    used: tuple[Use, ...] = ()
+    forgotten: Mapping[str, datetime] = {}
+
+    def find(self, identity: tuple[str, str | None]) -> Signal | None:
+        """Return the signal of an event."""
+        return next((signal for signal in self.signals if signal.identity == identity), None)
+
+    def use_of(self, identity: tuple[str, str | None]) -> Use | None:
+        """Return how an event was used."""
+        return next((use for use in self.used if use.identity == identity), None)
+
+    def with_signal(self, signal: Signal) -> State:
+        """Return a copy that remembers a signal; the same event again changes nothing."""
+        old = self.find(signal.identity)
+        if old and not (old.copied or (old.gate is None and signal.gate)):
+            return self
+        others = [each for each in self.signals if each is not old]
+        return self._replace(signals=tuple(sorted([*others, signal], key=lambda each: each.order)))
+
+    def with_use(self, uses: Iterable[Use]) -> State:
+        """Return a copy in which signals have moved a node; their outputs are no longer needed."""
+        new = {use.identity: use for use in uses}
+        signals = tuple(each._replace(outputs={}) if each.identity in new else each for each in self.signals)
+        kept = [use for use in self.used if use.identity not in new]
+        return self._replace(signals=signals, used=(*kept, *new.values()))
+
+    @property
+    def claims(self) -> tuple[Use, ...]:
+        """Uses that Argo Server has not confirmed."""
+        return tuple(use for use in self.used if use.claimed)
+
+    @property
+    def bound(self) -> str | None:
+        """The pull request that the Workflow belongs to: of the first signal used on it, unless that is gone.
+
+        One that was closed, left the task or was merged after its signal frees the Workflow.
+        """
+        gone: dict[str, datetime] = {}
+        for signal in self.signals:
+            if signal.gone and signal.pull_request and not signal.copied:
+                gone[signal.pull_request] = max(signal.happened, gone.get(signal.pull_request, signal.happened))
+        for use in self.used:
+            pull_request = use.pull_request
+            if pull_request is None or use.by_hand or use.node is None:
+                continue
+            if pull_request not in gone or use.happened > gone[pull_request]:
+                return pull_request
+        return None
+
+    def text(self) -> str:
+        """Return the annotation's text."""
+        shown: dict[str, object] = {
+            "uid": self.ref.uid,
+            "pull_request": self.bound,
+            "signals": [_shown(signal, Signal._field_defaults) for signal in self.signals],
+            "used": [_shown(use, Use._field_defaults) for use in self.used],
+        }
+        if self.forgotten:
+            shown["forgotten"] = {name: format_time(time) for name, time in sorted(self.forgotten.items())}
+        return json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+
+
+def _shown(record: Signal | Use, defaults: Mapping[str, Any]) -> dict[str, object]:
+    shown: dict[str, object] = {}
+    for name, value in zip(record._fields, record, strict=True):
+        if name in defaults and (value is None or value == defaults[name]):
+            continue
+        shown[name] = format_time(value) if isinstance(value, datetime) else value
+    return shown
+
+
+def read_state(workflow: Workflow) -> State:
+    """Return what a Workflow remembers; nothing where there is no annotation.
+
+    Of what a copy (`argo resubmit`) carried along, only what was used and what revokes counts.
+
+    Raises:
+        Rejection: `annotation-unreadable`, when it is not ours.
+    """
+    text = workflow.state
+    if text is None:
+        return State(workflow.ref)
+    try:
+        uid, state = _parse(text, workflow.ref)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        why = (
+            f"{error}" if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError) else "not JSON"
+        )
+        raise Rejection(
+            "annotation-unreadable",
+            about=workflow.ref,
+            annotation=STATE_ANNOTATION,
+            workflow=workflow.ref.name,
+            why=why,
+            command=forget_command(workflow.ref),
+        ) from None
+    return state if uid == workflow.ref.uid else _of_a_copy(state)
+
+
+def forget_command(ref: WorkflowRef) -> str:
+    """Return the command that makes a Workflow forget all that Taskgate remembers."""
+    return f"kubectl annotate workflow -n {ref.namespace} {ref.name} {STATE_ANNOTATION}-"
+
+
+def _of_a_copy(state: State) -> State:
+    signals = tuple(signal._replace(copied=True, gate=None, outputs={}) for signal in state.signals)
+    used = tuple(use._replace(node=None, started=None, at=None, claimed=False, by_hand=False) for use in state.used)
+    return State(state.ref, signals, used, state.forgotten)
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("expected a string")  # noqa: TRY004 - the content is wrong
+    return value
+
+
+def _number(value: object) -> object:
+    if type(value) is not int:
+        raise ValueError("expected a whole number")
+    return value
+
+
+def _flag(value: object) -> object:
+    if not isinstance(value, bool):
+        raise ValueError("expected true or false")  # noqa: TRY004
+    return value
+
+
+def _texts(value: object) -> object:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError("expected a list of strings")
+    return tuple(value)
+
+
+def _outputs(value: object) -> object:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("expected an object of strings")
+    return value
+
+
+def _data(value: object) -> object:
+    if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
+        raise ValueError("expected an object of lists")
+    return value
+
+
+_READERS: Mapping[str, Callable[[object], object]] = {
+    **dict.fromkeys(Signal._fields, _text),
+    **dict.fromkeys(Use._fields, _text),
+    **dict.fromkeys(("happened", "submitted", "written", "at"), parse_time),
+    **dict.fromkeys(("person_id", "author_id", "review"), _number),
+    **dict.fromkeys(("merged", "draft", "fork", "fresh", "copied", "by_hand", "claimed"), _flag),
+    "labels": _texts,
+    "outputs": _outputs,
+    "data": _data,
+}
+
+
+def _parse(text: str, ref: WorkflowRef) -> tuple[str, State]:
+    given = json.loads(text)
+    if not isinstance(given, dict) or not isinstance(given.get("uid"), str):
+        raise ValueError("uid is missing")  # noqa: TRY004
+    if "keys" in given:
+        raise ValueError("an unreleased version of Taskgate wrote it")
+    forgotten = given.get("forgotten", {})
+    if not isinstance(forgotten, dict):
+        raise ValueError("forgotten is not an object")  # noqa: TRY004
+    return given["uid"], State(
+        ref,
+        tuple(Signal(**fields) for fields in _records(given, "signals", Signal._fields)),
+        tuple(Use(**fields) for fields in _records(given, "used", Use._fields)),
+        {name: parse_time(time) for name, time in forgotten.items()},
+    )
+
+
+def _records(given: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Iterable[dict[str, Any]]:
+    records = given.get(name, [])
+    if not isinstance(records, list):
+        raise ValueError(f"{name} is not a list")  # noqa: TRY004
+    for index, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise ValueError(f"{name}.{index} is not an object")  # noqa: TRY004
+        fields = {}
+        for field, value in record.items():
+            if field not in known:
+                continue  # of a newer version
+            try:
+                fields[field] = _READERS[field](value)
+            except ValueError as error:
+                raise ValueError(f"{name}.{index}.{field}: {error}") from None
+        for field in ("id", "happened") + (("name",) if known is Signal._fields else ("gate",)):
+            if field not in fields:
+                raise ValueError(f"{name}.{index}.{field} is missing")
+        yield fields
+
+
+def expired(now: datetime, written: datetime | None, days: int) -> bool:
+    """Return whether something written then has waited for too long."""
+    return written is not None and (now - written).total_seconds() > days * 86400
+
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

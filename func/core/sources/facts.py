@@ -1,0 +1,156 @@
+"""Reading facts at paths in the data of an event: each has a kind, and a wrong one is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from func.core.reasons import Rejection
+from func.core.values import is_repository, parse_time
+
+Paths: TypeAlias = Mapping[str, str]  # fact -> path in the data
+_MAX_NAME = 255  # characters of what is remembered on the Workflow
+_MAX_ELEMENTS = 1000
+_SHOWN = 60  # characters of a wrong value that a message repeats
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("expected a string")  # noqa: TRY004 - what is wrong is the content
+    return value
+
+
+def _name(value: object) -> object:
+    if not isinstance(value, str) or len(value) > _MAX_NAME:
+        raise ValueError(f"expected a string of at most {_MAX_NAME} characters")
+    return value
+
+
+def _number(value: object) -> object:
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError("expected a whole number")
+    return value
+
+
+def _flag(value: object) -> object:
+    if not isinstance(value, bool):
+        raise ValueError("expected true or false")  # noqa: TRY004
+    return value
+
+
+def _repository(value: object) -> object:
+    if not isinstance(value, str) or not is_repository(value):
+        raise ValueError("expected owner/name")
+    return value
+
+
+def _list(value: object) -> object:
+    if not isinstance(value, list):
+        raise ValueError("expected a list")  # noqa: TRY004
+    return value
+
+
+def _anything(value: object) -> object:
+    return value
+
+
+def _login(value: object) -> object:
+    """A person of a source is named, or numbered."""
+    return str(value) if type(value) is int else _name(value)
+
+
+_KINDS: Mapping[str, Callable[[object], object]] = {
+    "task": _login,
+    "label": _text,
+    "branch": _text,
+    "title": _text,
+    "repository": _repository,
+    "number": _number,
+    "head": _name,
+    "base": _name,
+    "author": _login,
+    "author-id": _number,
+    "person": _login,
+    "person-id": _number,
+    "happened": parse_time,
+    "state": _name,
+    "draft": _flag,
+    "merged": _flag,
+    "head-repository": _repository,
+    "base-repository": _repository,
+    "changed-label": _text,
+    "review": _number,
+    "review-state": _name,
+    "review-commit": _name,
+    "submitted": parse_time,
+    "pull-requests": _list,
+    "is-pull-request": _anything,
+}
+# What a user's `sources` may map.
+FACTS = (
+    *("task", "label", "branch", "title", "repository", "number"),
+    *("head", "base", "author", "person", "person-id", "happened"),
+)
+
+
+def read_fact(data: Mapping[str, Any], fact: str, path: str) -> Any:  # noqa: ANN401 - the kind is the fact's
+    """Return one fact of an event; None where its path leads nowhere or to null.
+
+    Raises:
+        Rejection: `wrong-field`, naming the path, when what stands there is of the wrong kind.
+    """
+    found = read_facts(data, fact, path)
+    return found[0] if found else None
+
+
+def read_facts(data: Mapping[str, Any], fact: str, path: str) -> list[Any]:
+    """Return all values of a fact whose path may have a `*`, without nulls.
+
+    Raises:
+        Rejection: `wrong-field`, naming the path, when what stands there is of the wrong kind.
+    """
+    check = _KINDS[fact]
+    found: list[tuple[str, object]] = [("", data)]
+    for part in path.split("."):
+        found = [step for where, value in found for step in _steps(where, value, part)]
+    values = []
+    for where, value in found:
+        try:
+            values.append(check(value))
+        except ValueError as error:
+            raise wrong_field(where, value, str(error)) from None
+    return values
+
+
+def _steps(where: str, value: object, part: str) -> list[tuple[str, object]]:
+    prefix = f"{where}." if where else ""
+    if part == "*" or (part.isascii() and part.isdigit()):
+        if not isinstance(value, list):
+            if isinstance(value, Mapping):
+                return _steps_of_object(prefix, value, part)
+            raise wrong_field(where, value, "expected a list")
+        if part == "*":
+            return [(f"{prefix}{index}", each) for index, each in enumerate(value[:_MAX_ELEMENTS]) if each is not None]
+        return [(f"{prefix}{part}", each) for each in value[int(part[:9]) : int(part[:9]) + 1] if each is not None]
+    if not isinstance(value, Mapping):
+        raise wrong_field(where, value, "expected an object")
+    return _steps_of_object(prefix, value, part)
+
+
+def _steps_of_object(prefix: str, value: Mapping[str, Any], part: str) -> list[tuple[str, object]]:
+    if part == "*":
+        return [(f"{prefix}{name}", each) for name, each in value.items() if each is not None]
+    each = value.get(part)
+    return [] if each is None else [(f"{prefix}{part}", each)]
+
+
+def wrong_field(where: str, value: object, expected: str) -> Rejection:
+    """Return the rejection of an event whose field is of the wrong kind."""
+    try:
+        shown = json.dumps(value, ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):
+        shown = "..."
+    if len(shown) > _SHOWN:
+        shown = f"{shown[:_SHOWN]}..."
+    return Rejection("wrong-field", field=where or "data", value=shown, expected=expected)
