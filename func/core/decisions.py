@@ -257,6 +257,10 @@ def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, st
             newer.append(gate)
         elif view_gate(workflow, state, gate, identifier, rules).is_over and not workflow.finished:
             over.append(gate)
+    if signal.verdict == "dismissed" and not revoked:
+        reviews = [each.id for each in state.signals if each.review == signal.review and each.id != signal.id]
+        revoked = {gate: reviews for gate in intent.revokes if reviews}
+        newer = []
     verdict = _revoked(intent, signal, revoked, newer, over)
     return Decision(verdict, known, gate=next(iter(revoked or intent.revokes), None))
 

@@ -89,6 +89,7 @@ def check_rules(rules: Rules) -> None:
             for position, withdrawal in enumerate(rule.withdraw):
                 where = f"{place}.withdraw" + (f".{position}" if len(rule.withdraw) > 1 else "")
                 _check_filter(rules, where, withdrawal, rule)
+                _check_reach(rules, where, withdrawal, rule)
 
 
 def _check_repositories(rules: Rules) -> None:
@@ -131,14 +132,34 @@ def _check_filter(rules: Rules, place: str, given: EventFilter, rule: Rule) -> N
             )
 
 
+def _check_reach(rules: Rules, place: str, withdrawal: EventFilter, rule: Rule) -> None:
+    """Check that an event can revoke what it is to revoke: signals of its task and of its pull request."""
+    has_pull_request = any("number" in rules.facts_of(name) for name in rule.event)
+    for name in withdrawal.event:
+        facts = rules.facts_of(name)
+        if rule.task is None and not facts & _TASK_FACTS:
+            raise CrossFieldError(
+                f"{place}.event is {name!r}: it names no task, so it revokes nothing{_near_kind(name)}"
+            )
+        if has_pull_request and "number" not in facts:
+            raise CrossFieldError(
+                f"{place}.event is {name!r}: it names no pull request, so it revokes nothing of {' or '.join(rule.event)}"
+            )
+
+
+def _near_kind(name: str) -> str:
+    """Return a hint for something that looks like a misspelt event of GitHub."""
+    kind = name.partition(".")[0]
+    return nearest(kind, ACTIONS) if kind not in ACTIONS and name.count(".") < 2 else ""
+
+
 def _check_task(rules: Rules, place: str, rule: Rule) -> None:
     for name in rule.event:
         facts = rules.facts_of(name)
         if rule.task is None and not facts & _TASK_FACTS:
-            kind = name.partition(".")[0]
-            near = nearest(kind, ACTIONS) if kind not in ACTIONS and "." in name and name.count(".") == 1 else ""
+            hint = _near_kind(name)
             raise CrossFieldError(
-                f"{place}.event is {name!r}: expected also `task`, the path of the task in its data{near}"
+                f"{place}.event is {name!r}: expected also `task`, the path of the task in its data{hint}"
             )
         if rules.workflows.labels.repository and rule.repository is None and "repository" not in facts:
             raise CrossFieldError(
@@ -171,7 +192,7 @@ def _describe(error: ValidationError, data: object) -> str:
     if first["type"] == "missing":
         return f"{where} is missing"
     if first["type"] == "extra_forbidden":
-        return f"{where} is not known here{nearest(str(first['loc'][-1]), _known_names())}"
+        return f"{where} is not known here{nearest(str(first['loc'][-1]), _known_names(first['loc']))}"
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, CrossFieldError):
         return str(cause)
@@ -199,6 +220,14 @@ def _place(location: tuple[int | str, ...], data: object) -> Iterator[str]:
         yield str(part)
 
 
-def _known_names() -> set[str]:
-    models: list[type[BaseModel]] = [Rules, WorkflowRules, WorkflowLabels, TaskRules, Rule]
-    return {field.alias or name for model in models for name, field in model.model_fields.items()}
+def _known_names(location: tuple[int | str, ...]) -> set[str]:
+    """Return the names that are known at a place."""
+    parts = [part for part in location if isinstance(part, str)]
+    model: type[BaseModel] = Rules
+    if parts[0] == "workflows":
+        model = WorkflowLabels if "labels" in parts[1:-1] else WorkflowRules
+    elif parts[0] == "task":
+        model = TaskRules
+    elif parts[0] == "gates":
+        model = EventFilter if "withdraw" in parts[:-1] else Rule
+    return {field.alias or name for name, field in model.model_fields.items()}

@@ -69,6 +69,8 @@ def plan_event(event: Event, rules: Rules) -> Plan:
         else:
             revoking = signal._replace(task=task.id, repository=task.repository, gone=gone)
             intents.append(Intent(task, revoking, revokes=tuple(gates)))
+    if matched is None and intents and len(named.tasks) > 1:
+        verdict = named.verdict
     gate = matched[0] if matched else next((intent.revokes[0] for intent in intents if intent.revokes), None)
     first = intents[0].task if intents else next(iter(named.tasks), None)
     return Plan(tuple(intents), verdict, gate, first if len(named.tasks) < 2 or mover else None)

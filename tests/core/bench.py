@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from func.core.cloud_event import read_cloudevent
@@ -23,7 +23,7 @@ from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch
 from func.service.settings import BUILT_IN_RULES
-from tests.fleet import Workflow, waiting_workflow
+from tests.fleet import CREATED, Workflow, waiting_workflow
 from tests.payloads import Payload, Request, cloudevent_structured
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -84,6 +84,7 @@ class Bench:
     rules: Rules = field(default_factory=built_in)
     now: datetime = NOW
     writes: int = 0
+    reached: int = 0
 
     @classmethod
     def at(cls, gate: str | None = GATE, rules: Rules | None = None, **facts: Any) -> Bench:  # noqa: ANN401
@@ -143,6 +144,10 @@ class Bench:
             name=self.document["metadata"]["name"],
             uid=self.document["metadata"]["uid"],
         )
+        for node in reached["status"]["nodes"].values():
+            if node.get("displayName") == gate:
+                self.reached += 1  # a node that is reached again starts later
+                node["startedAt"] = (CREATED + timedelta(seconds=2 + self.reached)).strftime("%Y-%m-%dT%H:%M:%SZ")
         metadata = reached["metadata"] | {"annotations": self.document["metadata"].get("annotations", {})}
         labels = reached["metadata"]["labels"]
         if self.is_parked:
