@@ -142,8 +142,9 @@ def _check_reach(rules: Rules, place: str, withdrawal: EventFilter, rule: Rule) 
                 f"{place}.event is {name!r}: it names no task, so it revokes nothing{_near_kind(name)}"
             )
         if has_pull_request and "number" not in facts:
+            own = " or ".join(rule.event)
             raise CrossFieldError(
-                f"{place}.event is {name!r}: it names no pull request, so it revokes nothing of {' or '.join(rule.event)}"
+                f"{place}.event is {name!r}: it names no pull request, so it revokes nothing of {own}"
             )
 
 

@@ -65,7 +65,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         (one_gate("{event: issue_coment.created, by: anyone}"), ["'issue_coment.created'", "mean issue_comment"]),
         (
             one_gate("{event: issue_comment.made, by: anyone}"),
-            ["issue_comment.made", "no such event", "mean issue_comment."],
+            ["no such event", "mean issue_comment."],
         ),
         (one_gate("{event: pull_request.opened, by: anyone, when: {a: {b: c}}}"), ["when", "expected {not: ...}"]),
         (one_gate("{event: pull_request.opened, by: anyone, when: x}"), ["g.when is 'x'", "expected conditions"]),
