@@ -24,6 +24,7 @@ def moved(right: Right) -> Right:
 RIGHTS: dict[str, set[Right]] = {
     "base": {FUNCTION},
     "overlays/argo-events": {FUNCTION, WAITING, DEAD_LETTERS},
+    "overlays/deployment": {FUNCTION, WAITING, DEAD_LETTERS},
     "overlays/observe": {SHADOW, WAITING, DEAD_LETTERS},
     "overlays/broker": {FUNCTION, WAITING, TOKEN_REVIEW},
     "overlays/example": {moved(FUNCTION), moved(WAITING), DEAD_LETTERS},
