@@ -69,13 +69,14 @@ def test_one_command_stops_all_installations(cluster: RealApiServer, tmp_path: P
     paths = [workflow_in(cluster, namespace) for namespace in ("agent-platform", "factory")]
     for manifests in installed:
         apply(cluster, manifests)
-    for path, manifests in zip(paths, installed, strict=True):
-        api = account(cluster, manifests)
-        wait_for("the permission", lambda api=api, path=path: may(api, path, "PATCH") or None)
+    functions = [account(cluster, manifests) for manifests in installed]
+
+    def all_may(expected: bool) -> bool | None:  # noqa: FBT001 - the question itself
+        return all(may(api, path, "PATCH") is expected for api, path in zip(functions, paths, strict=True)) or None
+
+    wait_for("the permissions", lambda: all_may(True))
     assert len(stop(cluster).splitlines()) == 2
-    for path, manifests in zip(paths, installed, strict=True):
-        api = account(cluster, manifests)
-        wait_for("the stop", lambda api=api, path=path: not may(api, path, "PATCH") or None)
+    wait_for("the stop", lambda: all_may(False))
 
 
 def test_the_documents_name_it_and_no_other() -> None:
