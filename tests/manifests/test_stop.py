@@ -71,12 +71,12 @@ def test_one_command_stops_all_installations(cluster: RealApiServer, tmp_path: P
         apply(cluster, manifests)
     functions = [account(cluster, manifests) for manifests in installed]
 
-    def all_may(expected: bool) -> bool | None:  # noqa: FBT001 - the question itself
+    def all_may(*, expected: bool) -> bool | None:
         return all(may(api, path, "PATCH") is expected for api, path in zip(functions, paths, strict=True)) or None
 
-    wait_for("the permissions", lambda: all_may(True))
+    wait_for("the permissions", lambda: all_may(expected=True))
     assert len(stop(cluster).splitlines()) == 2
-    wait_for("the stop", lambda: all_may(False))
+    wait_for("the stop", lambda: all_may(expected=False))
 
 
 def test_the_documents_name_it_and_no_other() -> None:
