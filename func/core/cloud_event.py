@@ -49,7 +49,7 @@ class Incoming:
     data: Mapping[str, Any]
 
 
-def read_cloudevent(headers: Mapping[str, str], body: bytes) -> Incoming:
+def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray) -> Incoming:
     """A request -> CloudEvent, binary or structured.
 
     Args:
@@ -81,7 +81,7 @@ def _unsupported(media_type: str) -> No:
     return No("invalid", reason, code=415)
 
 
-def _parse(body: bytes) -> object:
+def _parse(body: bytes | bytearray) -> object:
     if body.count(b"{") + body.count(b"[") > _MAX_PARTS:
         raise No("invalid", f"The body has more than {_MAX_PARTS:,} objects and lists.")
     try:
