@@ -91,7 +91,7 @@ def run(mutant: Mutant | None) -> tuple[str, list[str]]:
         shutil.copy(ROOT / "pyproject.toml", folder)
         for part in ("core", "data"):
             shutil.copytree(ROOT / "tests" / part, folder / "tests" / part, ignore=ignored)
-        for file in ("__init__.py", "fleet.py", "payloads.py"):
+        for file in ("__init__.py", "recorded_workflows.py", "payloads.py"):
             shutil.copy(ROOT / "tests" / file, folder / "tests")
         if mutant:
             changed = folder / "func" / "core" / mutant.file

@@ -11,7 +11,6 @@ from func.core.decisions import decide
 from func.core.outcomes import Trail
 from func.core.workflows import read_workflow
 from tests.core.bench import NOW, PARKED, STATE, Bench, aim_of, built_in, patch_of, rules_with
-from tests.fleet import CREATED, gate_node, like, waiting_workflow
 from tests.payloads import (
     CLEO,
     HAPPENED,
@@ -31,6 +30,7 @@ from tests.payloads import (
     synchronize,
     unlabeled,
 )
+from tests.recorded_workflows import CREATED, gate_node, like, waiting_workflow
 
 SECOND = timedelta(seconds=1)
 EARLY = "wait-ready-for-qa"  # the gate before the one of the approval

@@ -17,11 +17,11 @@ from func.core.outcomes import Answer, EventRef
 from func.core.state import State
 from func.service.pipeline import Case, Pipeline
 from func.service.settings import read_rules
-from tests.fleet import NAMESPACE
 from tests.model.cluster import PARKED, Cluster, Document, Killed, phases, state_of
 from tests.model.github import Delivery, GitHub
 from tests.model.specification import EXPIRY, GATES, Life, Model
 from tests.payloads import HAPPENED, REPOSITORY
+from tests.recorded_workflows import NAMESPACE
 
 TASKS = ("3", "4")
 MAX_ANNOTATION = 16 * 1024  # bytes
