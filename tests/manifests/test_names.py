@@ -9,9 +9,10 @@ import yaml
 from tests.cluster.api_client import JSON_PATCH, WORKFLOWS, Answer, ApiClient
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.processes import wait_for
-from tests.manifests.building import CONFIGURATIONS, Manifest, build, function, of_kind
+from tests.docs.markdown import blocks
+from tests.manifests.building import CONFIGURATIONS, KNATIVE, Manifest, build, function, of_kind
 from tests.manifests.conftest import WORKFLOW_NAMESPACE, apply
-from tests.manifests.names import dangling, objects
+from tests.manifests.names import dangling, objects, overlay
 from tests.manifests.test_admission import STATE, change, refused_by_policy
 
 MOVED = {"namespace": "gates", "namePrefix": "factory-", "installation": {"workflows-namespace": "factory"}}
@@ -68,6 +69,13 @@ def test_everything_is_in_one_namespace_but_the_permissions_on_workflows(folder:
 @pytest.mark.parametrize("folder", RENAMED)
 def test_without_new_names_nothing_changes(folder: str, tmp_path: Path) -> None:
     assert objects(folder, tmp_path) == build(folder)
+
+
+def test_the_example_of_the_readme_is_such_an_overlay(tmp_path: Path) -> None:
+    (example,) = [text for _, text in blocks((KNATIVE / "README.md").read_text()) if "kind: Kustomization" in text]
+    mine = overlay("overlays/argo-events", tmp_path)
+    (mine / "kustomization.yaml").write_text(example)
+    assert build(mine) == objects("overlays/argo-events", tmp_path, **MOVED)
 
 
 def test_only_what_kustomize_makes_of_it_reaches_the_cluster(tmp_path: Path) -> None:
