@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := tests/requirements.lock
 
-.PHONY: demo run test check lint soak mutants bench lock cluster-tools experiments clean
+.PHONY: demo run test unit check lint soak mutants bench lock cluster-tools experiments clean
 
 demo: $(VENV)/.ready  ## 100 waiting tasks, one event, one open gate
 	$(BIN)/taskgate demo
@@ -14,6 +14,9 @@ run: $(VENV)/.ready  ## the demo that stays up for curl
 
 test: $(VENV)/.ready  ## every test that can run here; what `make experiments` runs apart
 	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/experiments
+
+unit: $(VENV)/.ready  ## the tests that need no other process and no real component, in half a minute
+	$(BIN)/python -m pytest -n auto --dist loadfile -q -m unit
 
 check: lint  ## lint, and branch coverage by the tests that need no cluster
 	$(BIN)/python -m pytest -n auto --dist loadfile -q --cov --cov-report=term:skip-covered \

@@ -26,7 +26,7 @@ TESS = "5DLabs-Tess[bot]"  # approves
 
 REPOSITORY = "5dlabs/cto"
 NUMBER = 123
-# After the Workflows of tests/fleet.py were created.
+# After the Workflows of tests/recorded_workflows.py were created.
 HAPPENED = datetime(2026, 11, 22, 11, 0, tzinfo=UTC)
 HEAD = "ec26c3e57ca3a959ca5aad62de7213c562f8c821"  # the head commit of the real payloads
 PUSHED = "6113728f27ae82c7b1a177c8d03f9e96e0adf246"  # the one that a synchronize brings

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from func.board.fleet import Changed, Gone, Heard, Listed, Lost, News
 from func.board.view import Card
+from func.board.workflow_watch import Changed, Gone, Heard, Listed, Lost, News
 from func.core.values import show_time
 
 MAX_LISTENERS = 32

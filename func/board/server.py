@@ -16,9 +16,9 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from func.board.fleet import Fleet, News, pause_after
 from func.board.hub import Hub
 from func.board.view import FINISHED, OTHER, UNDER_WAY, Names
+from func.board.workflow_watch import Fleet, News, pause_after
 from func.core.rules import Rules
 from func.kube.client import Workflows
 from func.service.sockets import listen

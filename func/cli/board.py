@@ -45,9 +45,9 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
       taskgate board --port 9000 --config gates.yaml --github https://github.example.com
       ssh -L 8070:127.0.0.1:8070 ops@bastion taskgate board   # and open it here
     """
-    from func.board.fleet import needed_right
     from func.board.server import BoardServer
     from func.board.view import Names
+    from func.board.workflow_watch import needed_right
     from func.core.outcomes import No
     from func.kube.client import NotFound, Workflows
 

@@ -53,14 +53,15 @@ def serve(port: int, host: str, config: Path | None) -> None:
     from functions_framework.aio import create_asgi_app
 
     import func
+    from func.service.http_protocol import BoundedProtocol
 
     source = str(Path(func.__file__).with_name("main.py"))
     app = create_asgi_app("taskgate", source, "http")  # type: ignore[no-untyped-call]
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            # The other parser, httptools, knows no bound: not for heads and trailers, nor for requests sent ahead.
-            http="h11",
+            # With h11: httptools has no bound on heads, trailers and pipelined requests.
+            http=BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

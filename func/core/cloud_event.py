@@ -51,7 +51,7 @@ class Incoming:
     data: Mapping[str, Any]
 
 
-def read_cloudevent(headers: Mapping[str, str], body: bytes) -> Incoming:
+def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray) -> Incoming:
     """A request -> CloudEvent, binary or structured.
 
     Args:
@@ -85,7 +85,7 @@ def _unsupported(media_type: str) -> Rejection:
     return Rejection("unsupported-media-type", detail=reason)
 
 
-def _parse(body: bytes) -> object:
+def _parse(body: bytes | bytearray) -> object:
     if body.count(b"{") + body.count(b"[") > _MAX_PARTS:
         raise Rejection("malformed", detail=f"The body has more than {_MAX_PARTS:,} objects and lists.")
     try:

@@ -22,9 +22,9 @@ from func.cli.sending import NoReplyError, Reply, Sender
 from func.cli.signals import ended_in_order
 from func.devcluster import Change, EmbeddedCluster
 from func.devcluster.approval import EVENTS, GATE, TASK, approved
-from func.devcluster.fleet import NAMESPACE, fleet, gates_of
 from func.devcluster.function_process import FunctionProcess
 from func.devcluster.releases import Releases
+from func.devcluster.sample_workflows import NAMESPACE, fleet, gates_of
 from func.devcluster.standings import TITLES, Comparison
 from func.kube.client import Workflows
 from func.kube.connection import connect

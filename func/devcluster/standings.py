@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from func.cli.output import Row
-from func.devcluster.fleet import PIPELINE, agent_of, gates_of
+from func.devcluster.sample_workflows import PIPELINE, agent_of, gates_of
 
 TITLES = ("", "TASK", "AGENT", "WAITED AT", "WAITS AT", "")
 _LISTED = 5  # of the unchanged ones that stood at the same gate

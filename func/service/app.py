@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 25 * 1024 * 1024  # GitHub's own cap for a webhook
 MAX_BODIES = 2 * MAX_BODY  # bytes of all bodies in work
-MAX_DRAINED = 4 * MAX_BODY  # bytes of a body that is refused
 MAX_EVENTS = 100  # in work; beyond it a 503 at once serves senders better than a queue
 THREADS = 16
 BODY_SECONDS = 10.0
@@ -118,29 +117,25 @@ class Function:
             log_line("ERROR", "The function failed on an event.", {"exception.stacktrace": traceback.format_exc()})
             return answer_of(Rejection("defect"))
 
-    async def _read_body(self, request: Request, budget: Budget) -> bytes:
+    async def _read_body(self, request: Request, budget: Budget) -> bytearray:
         """The body, counted among those in work; the time that its sender takes is not the event's.
 
-        Raises: Rejection, when it is too large, too slow, or too many are in work.
+        Raises: Rejection, as soon as it is too large, too slow, or too many are in work.
         """
-        body, size, started = bytearray(), 0, time.monotonic()
-        no: Rejection | None = None
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > MAX_BODY:
+            raise _too_large()
+        body, started = bytearray(), time.monotonic()
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.stream():
-                    size += len(chunk)
-                    if no is None:
-                        body += chunk
-                        self._bytes += len(chunk)
-                        no = self._too_large(len(body))
-                    # What is left is thrown away: a sender that is still sending would only see a broken connection.
-                    if no is not None:
-                        self._bytes -= len(body)
-                        body.clear()
-                        if size > MAX_DRAINED:
-                            break
-            if no is not None:
-                raise no
+                    body += chunk
+                    self._bytes += len(chunk)
+                    if len(body) > MAX_BODY:
+                        raise _too_large()
+                    if self._bytes > MAX_BODIES:
+                        detail = f"Bodies of {MAX_BODIES >> 20} MiB are in progress; try again."
+                        raise Rejection("busy", detail=detail)
         except BaseException as error:
             self._bytes -= len(body)
             if isinstance(error, TimeoutError):
@@ -149,14 +144,7 @@ class Function:
                 ) from None
             raise
         budget.deadline += time.monotonic() - started
-        return bytes(body)
-
-    def _too_large(self, size: int) -> Rejection | None:
-        if size > MAX_BODY:
-            return Rejection("body-too-large", detail=f"The body has more than {MAX_BODY >> 20} MiB.")
-        if self._bytes > MAX_BODIES:
-            return Rejection("busy", detail=f"Bodies of {MAX_BODIES >> 20} MiB are in progress; try again.")
-        return None
+        return body
 
     async def _scraped(self, request: Request) -> Response:
         from func.telemetry.prometheus import scrape  # with prometheus_client, which only a scrape needs
@@ -172,7 +160,7 @@ class Function:
             finally:
                 self._idle.append(thread)
 
-    def _handle(self, headers: Mapping[str, str], body: bytes, budget: Budget) -> Answer | None:
+    def _handle(self, headers: Mapping[str, str], body: bytearray, budget: Budget) -> Answer | None:
         """One request whose sender is known -> the answer, or None where there is nothing to say.
 
         Raises: Rejection.
@@ -181,6 +169,10 @@ class Function:
         if incoming.ref.type.startswith(OWN_TYPES):
             return None  # a Broker sends our own replies back
         return self._pipeline.handle(incoming, budget)
+
+
+def _too_large() -> Rejection:
+    return Rejection("body-too-large", detail=f"The body has more than {MAX_BODY >> 20} MiB.")
 
 
 def _reply(answer: Answer) -> Response:

@@ -22,8 +22,8 @@ from tests.cluster.api_server import ADMIN_TOKEN
 from tests.cluster.built import BUILD
 from tests.cluster.fixtures import running_api_server
 from tests.cluster.processes import Processes, wait_for
-from tests.fleet import CREATED as _CREATED
-from tests.fleet import NAMESPACE, Workflow, compressed, node_id, stamp, waiting_workflow
+from tests.recorded_workflows import CREATED as _CREATED
+from tests.recorded_workflows import NAMESPACE, Workflow, compressed, node_id, stamp, waiting_workflow
 
 GATE = "wait-pr-approved"
 WORKFLOWS = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/workflows"

@@ -11,7 +11,7 @@ from tests.bench.installation import Installation
 from tests.bench.pod import View
 from tests.bench.processes import Child
 from tests.cluster.processes import free_port
-from tests.fleet import NAMESPACE
+from tests.recorded_workflows import NAMESPACE
 
 TASKGATE = "Taskgate"
 BARE = "two bare API calls"

@@ -13,7 +13,7 @@ from tests.bench.contenders import Started
 from tests.bench.lab import Lab, drive_all
 from tests.bench.processes import spent
 from tests.bench.wire import connect
-from tests.fleet import NAMESPACE
+from tests.recorded_workflows import NAMESPACE
 
 COST = "cost"
 CPU, MEMORY, SECONDS = "CPU seconds per 1,000 events", "peak MB", "seconds per event"

@@ -21,8 +21,8 @@ from tests.bench.pod import AUTHORIZATION, pod_view
 from tests.bench.processes import Child
 from tests.bench.wire import Job, WireError, connect, request
 from tests.cluster.processes import free_port
-from tests.fleet import waiting_workflow
 from tests.payloads import approved, cloudevent_structured
+from tests.recorded_workflows import waiting_workflow
 
 LIST = Path(__file__).with_name("guard.txt")
 _TOKEN = "of the pod"

@@ -26,7 +26,7 @@ from tests.bench.lab import Lab, drive_all
 from tests.bench.pod import View, pod_view
 from tests.bench.processes import cpu_ticks, kilobytes, session_of
 from tests.bench.wire import Job, Wire, WireError, connect, request
-from tests.fleet import gate_node
+from tests.recorded_workflows import gate_node
 
 OTHER = "other standard library"
 

@@ -19,6 +19,12 @@ from tests.board.listening import Page
 
 
 @pytest.fixture
+def cluster(own_cluster: EmbeddedCluster) -> EmbeddedCluster:
+    """Each test gets a cluster of its own, because some of them stop it."""
+    return own_cluster
+
+
+@pytest.fixture
 def rules() -> Rules:
     """Those built in."""
     return parse_rules(BUILT_IN_RULES.read_text(encoding="utf-8"), "gates.yaml")

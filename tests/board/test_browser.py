@@ -22,7 +22,7 @@ from func.kube.connection import connect
 from tests.board.browser import Browser, find_axe
 from tests.board.conftest import serving
 from tests.board.workflows import approved_workflow, key, remembering
-from tests.fleet import fleet, waiting_workflow
+from tests.recorded_workflows import fleet, waiting_workflow
 
 LIVE = "document.querySelector('#link').textContent === 'Live'"
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -12,7 +12,7 @@ import pytest
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.board.listening import Page
 from tests.cli.running import running, taskgate
-from tests.fleet import fleet
+from tests.recorded_workflows import fleet
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -16,10 +16,10 @@ import pytest
 import urllib3
 
 from func.board import hub as hub_module
-from func.board.fleet import Changed
 from func.board.hub import Hub
 from func.board.server import BoardServer, refusal
 from func.board.view import Names, card_of
+from func.board.workflow_watch import Changed
 from func.core.rules import Rules
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.devcluster.reviews import Identity
@@ -28,7 +28,7 @@ from func.kube.connection import connect
 from tests.board.conftest import serving
 from tests.board.listening import Page
 from tests.board.workflows import approved_workflow
-from tests.fleet import CREATED, Workflow, fleet, waiting_workflow
+from tests.recorded_workflows import CREATED, Workflow, fleet, waiting_workflow
 
 
 def get(url: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:

@@ -8,7 +8,7 @@ from func.board.view import FINISHED, OTHER, UNDER_WAY, Card, Names, card_of
 from func.core.rules import Rules, parse_rules
 from func.service.settings import BUILT_IN_RULES
 from tests.board.workflows import approved_workflow, key, remembering
-from tests.fleet import Workflow, compressed, gate_node, like, recorded, waiting_workflow
+from tests.recorded_workflows import Workflow, compressed, gate_node, like, recorded, waiting_workflow
 
 RULES: Rules = parse_rules(BUILT_IN_RULES.read_text(encoding="utf-8"), "gates.yaml")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.fleet import Workflow, gate_node, waiting_workflow
+from tests.recorded_workflows import Workflow, gate_node, waiting_workflow
 
 TESS = {"person": "5DLabs-Tess[bot]", "name": "pull_request_review.submitted"}
 

@@ -18,6 +18,12 @@ from tests.cli.stand_in import Function
 
 
 @pytest.fixture
+def cluster(own_cluster: EmbeddedCluster) -> EmbeddedCluster:
+    """Each test gets a cluster of its own, because some of them stop it."""
+    return own_cluster
+
+
+@pytest.fixture
 def send(environment: dict[str, str]) -> Callable[..., str]:
     """An event goes its whole way; returns what came of it."""
 

@@ -12,7 +12,7 @@ import urllib3
 from func.kube.client import Workflows
 from func.kube.connection import connect
 from tests.cli.running import running, taskgate
-from tests.fleet import fleet, write
+from tests.recorded_workflows import fleet, write
 
 
 def test_serves_what_was_loaded_and_ends_in_order(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from func.core.events import read_event
 from func.core.outcomes import EventRef
 from func.devcluster import workflows
 from func.devcluster.approval import EVENTS, approved, by_a_stranger
-from func.devcluster.fleet import fleet
+from func.devcluster.sample_workflows import fleet
 from func.devcluster.standings import Comparison
 from tests.cli.running import running, taskgate
-from tests.fleet import recorded, waiting_workflow
+from tests.recorded_workflows import recorded, waiting_workflow
 
 NOW = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests import payloads
 from tests.cli.events import cloudevent, written
 from tests.cli.running import taskgate
-from tests.fleet import gate_node, like, recorded, waiting_workflow
+from tests.recorded_workflows import gate_node, like, recorded, waiting_workflow
 
 
 def checks(output: str) -> dict[str, str]:

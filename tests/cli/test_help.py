@@ -14,7 +14,7 @@ from func.__main__ import main
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.cli.running import taskgate
 from tests.docs.markdown import DOCS, table
-from tests.fleet import waiting_workflow
+from tests.recorded_workflows import waiting_workflow
 
 COMMANDS = main.list_commands(click.Context(main))
 

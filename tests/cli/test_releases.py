@@ -9,7 +9,7 @@ import pytest
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.devcluster.releases import Releases
 from tests.cli.stand_in import Function
-from tests.fleet import Workflow, waiting_workflow
+from tests.recorded_workflows import Workflow, waiting_workflow
 
 TRIES = (0.0, 0.0, 0.0)
 

@@ -14,7 +14,7 @@ from tests import payloads
 from tests.cli.events import cloudevent, dead_letter, lines, written
 from tests.cli.running import taskgate
 from tests.cli.stand_in import Function
-from tests.fleet import gate_node, waiting_workflow
+from tests.recorded_workflows import gate_node, waiting_workflow
 
 EVENTS = [cloudevent(payloads.approved(task=task), delivery=f"d-{task}") for task in (1, 2, 3)]
 

@@ -13,7 +13,7 @@ from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests import payloads
 from tests.cli.running import taskgate
 from tests.cli.test_waiting import key, with_keys
-from tests.fleet import Workflow, gate_node, like, recorded, waiting_workflow
+from tests.recorded_workflows import Workflow, gate_node, like, recorded, waiting_workflow
 
 NAME = "play-task-3-workflow"
 NOW = datetime.now(UTC).replace(microsecond=0)

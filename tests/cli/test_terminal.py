@@ -14,7 +14,7 @@ from tests import payloads
 from tests.cli.events import cloudevent, written
 from tests.cli.stand_in import Function
 from tests.cli.test_waiting import key, with_keys
-from tests.fleet import waiting_workflow
+from tests.recorded_workflows import waiting_workflow
 
 
 def on_a_terminal(*arguments: object, columns: int = 80, **environment: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from func.cli.key_words import age
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.cli.running import taskgate
-from tests.fleet import Workflow, compressed, fleet, like, recorded, waiting_workflow
+from tests.recorded_workflows import Workflow, compressed, fleet, like, recorded, waiting_workflow
 
 
 def with_keys(workflow: Workflow, keys: dict[str, Any], **state: Any) -> Workflow:  # noqa: ANN401  any JSON

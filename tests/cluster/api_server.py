@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.cluster.api_client import ApiClient
 from tests.cluster.processes import Processes, free_port, wait_for
 
 ADMIN_TOKEN = "cluster-tests-admin"
+DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
 def generate_certificate(tools: Path, folder: Path) -> tuple[Path, Path]:
@@ -107,14 +109,14 @@ class RealApiServer:
 
     def install(self, *files: Path) -> None:
         """Creates the CustomResourceDefinitions in the files and waits until they are served."""
-        definitions = [one for file in files for one in yaml.safe_load_all(file.read_text()) if one]
+        definitions = [one for file in files for one in _documents(file)]
         for definition in definitions:
             self.admin.must("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
         for definition in definitions:
             spec = definition["spec"]
             for version in spec["versions"]:
-                path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
-                wait_for(path, partial(self._served, path), self._server)
+                kind = spec["group"], version["name"], spec["names"]["plural"]
+                wait_for(str(kind), partial(self._served, *kind), self._server)
 
     def create_namespace(self, name: str) -> None:
         """Creates a namespace."""
@@ -173,5 +175,23 @@ class RealApiServer:
         except urllib3.exceptions.HTTPError:
             return None
 
-    def _served(self, path: str) -> bool | None:
-        return self.admin.request("GET", f"{path}?limit=1").status == 200 or None
+    def _served(self, group: str, version: str, plural: str) -> bool | None:
+        """Whether requests are answered, and discovery lists the kind: kubectl looks there, and it comes later."""
+        answers = self.admin.request("GET", f"/apis/{group}/{version}/{plural}?limit=1").status == 200
+        listed = self.admin.must("GET", "/apis", headers={"Accept": DISCOVERY})
+        return (answers and (group, version, plural) in set(_discovered(listed))) or None
+
+
+def _discovered(listed: Any) -> Iterator[tuple[str, str, str]]:  # noqa: ANN401 - JSON
+    """Group, version and plural of each kind in an APIGroupDiscoveryList."""
+    for group in listed["items"]:
+        for version in group["versions"]:
+            for resource in version.get("resources", ()):
+                yield group["metadata"]["name"], version["version"], resource["resource"]
+
+
+def _documents(file: Path) -> list[Any]:
+    """The YAML documents of a file, which may be compressed with gzip; read by libyaml, as some have 3 MB."""
+    content = file.read_bytes()
+    text = gzip.decompress(content) if file.suffix == ".gz" else content
+    return [one for one in yaml.load_all(text, Loader=yaml.CSafeLoader) if one]

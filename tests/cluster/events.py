@@ -1,4 +1,4 @@
-"""Webhooks for the Workflows of tests/fleet.py: those that open their gates and those that must not."""
+"""Webhooks for the Workflows of tests/recorded_workflows.py: those that open their gates and those that must not."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TypedDict
 
 from tests import payloads
 from tests.cluster.installation import Installation
-from tests.fleet import AGENTS
 from tests.payloads import Payload
+from tests.recorded_workflows import AGENTS
 
 MakePayload = Callable[[int], Payload]  # of a task
 

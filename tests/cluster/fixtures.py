@@ -26,7 +26,11 @@ from tests.cluster.sink import Sink
 from tests.manifests.building import build, find
 
 CRDS = Path(__file__).parents[1] / "data" / "crds"
-WORKFLOW_CRD = CRDS / "argo-workflows-v4.1.2-workflows-minimal.yaml"
+WORKFLOW_CRDS = {
+    kind: CRDS / f"argo-workflows-v4.1.2-workflows-{file}"
+    for kind, file in (("minimal", "minimal.yaml"), ("full", "full.yaml.gz"))
+}
+WORKFLOW_CRD = WORKFLOW_CRDS["minimal"]
 
 PROCESSES = pytest.StashKey[Processes]()
 STARTED = pytest.StashKey[float]()
@@ -66,12 +70,14 @@ def own_api_server(tools: Path, processes: Processes, tmp_path: Path) -> Iterato
 
 
 @contextmanager
-def running_api_server(tools: Path, processes: Processes, folder: Path) -> Iterator[RealApiServer]:
-    """An API server with the Workflow CRD, as long as the block runs."""
+def running_api_server(
+    tools: Path, processes: Processes, folder: Path, workflow_crd: Path = WORKFLOW_CRD
+) -> Iterator[RealApiServer]:
+    """An API server with a CRD of Workflows, as long as the block runs."""
     server = RealApiServer(tools, processes, folder)
     try:
         server.start()
-        server.install(WORKFLOW_CRD)
+        server.install(workflow_crd)
         yield server
     finally:
         server.close()

@@ -13,9 +13,9 @@ from tests.cluster.event_bus import Nats
 from tests.cluster.pod import Pod
 from tests.cluster.processes import wait_for
 from tests.cluster.webhooks import deliver
-from tests.fleet import NAMESPACE, Workflow
 from tests.manifests.building import find
 from tests.payloads import Payload
+from tests.recorded_workflows import NAMESPACE, Workflow
 
 TOKEN, WEBHOOK_SECRET = "the-function's-token", "the webhook's secret"
 SECRETS = {

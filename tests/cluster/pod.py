@@ -15,6 +15,7 @@ from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import Object
 from tests.cluster.processes import Processes, free_port, wait_for
 from tests.cluster.sandboxed import Sandboxed
+from tests.manifests.building import function
 from tests.payloads import Request
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -23,11 +24,11 @@ Reply = tuple[int, dict[str, Any]]  # status, body
 
 
 class Pod:
-    """One pod of the Knative Service, without Knative: it runs from `start` to `kill`.
+    """One pod of the Knative Service or the Deployment: it runs from `start` to `kill`.
 
     Args:
         folder: a new one, for its files.
-        manifests: the Service, and the ConfigMaps that it names; Secrets are read from the API server.
+        manifests: the Service or Deployment, and the ConfigMaps that it names; Secrets are read from the API server.
     """
 
     def __init__(
@@ -39,9 +40,7 @@ class Pod:
     ) -> None:
         self._api = api
         self.port = free_port()
-        self._spec = next(one for one in manifests if one["apiVersion"] == "serving.knative.dev/v1")["spec"][
-            "template"
-        ]["spec"]
+        self._spec = function(manifests)["spec"]["template"]["spec"]
         (container,) = self._spec["containers"]
         settings = {variable["name"]: variable["value"] for variable in container["env"]}
         environment = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests import fleet, payloads
+from tests import payloads, recorded_workflows
 from tests.cluster.api_client import MERGE_PATCH
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import EventSource, Object, Sensor
@@ -95,7 +95,7 @@ def test_only_workflows_on_which_a_key_waits_make_events(
     api = control_plane.admin
 
     def create(name: str, **labels: str) -> str:
-        workflow: dict[str, Any] = fleet.recorded("steps-first-gate")
+        workflow: dict[str, Any] = recorded_workflows.recorded("steps-first-gate")
         workflow["metadata"] = {"name": name, "labels": labels}
         api.must("POST", OURS, workflow)
         return f"{OURS}/{name}"

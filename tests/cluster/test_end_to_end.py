@@ -18,8 +18,8 @@ from tests import payloads
 from tests.cluster.events import RIGHT, WRONG, name_of, of, send
 from tests.cluster.installation import Installation
 from tests.cluster.watching import Gate, Watch
-from tests.fleet import NAMESPACE, PIPELINE, fleet, waiting_workflow
 from tests.payloads import Payload
+from tests.recorded_workflows import NAMESPACE, PIPELINE, fleet, waiting_workflow
 
 
 def test_200_signed_webhooks_open_the_gates_that_they_should_and_no_other(

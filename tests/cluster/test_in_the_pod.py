@@ -19,8 +19,8 @@ from tests.cluster.installation import OURS, TOKEN
 from tests.cluster.kubeconfig_function import FunctionWithKubeconfig
 from tests.cluster.pod import Pod, Reply
 from tests.cluster.processes import Processes, wait_for
-from tests.fleet import NAMESPACE, gate_node, waiting_workflow
 from tests.manifests.building import build, find
+from tests.recorded_workflows import NAMESPACE, gate_node, waiting_workflow
 
 GATE = "wait-pr-approved"
 BINDINGS = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings"

@@ -23,8 +23,8 @@ from tests.cluster.events import name_of, of, send
 from tests.cluster.installation import SECRETS, SECRETS_PATH, TOKEN, Installation, hastened
 from tests.cluster.processes import wait_for
 from tests.cluster.watching import Watch
-from tests.fleet import NAMESPACE, waiting_workflow
 from tests.manifests.building import find
+from tests.recorded_workflows import NAMESPACE, waiting_workflow
 
 GATE = "wait-pr-approved"
 TRIES = 6  # of the Sensor

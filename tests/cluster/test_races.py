@@ -25,7 +25,7 @@ from tests.cluster.installation import OURS
 from tests.cluster.kubeconfig_function import FunctionWithKubeconfig
 from tests.cluster.processes import Processes
 from tests.cluster.watching import Watch
-from tests.fleet import NAMESPACE, Workflow, gate_node, node_id, waiting_workflow
+from tests.recorded_workflows import NAMESPACE, Workflow, gate_node, node_id, waiting_workflow
 
 WORKFLOWS, GATES, WRITERS = 12, 8, 8
 RULES = {

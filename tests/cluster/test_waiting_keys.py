@@ -14,7 +14,7 @@ from tests.cluster.events import name_of, of
 from tests.cluster.installation import OURS, Installation
 from tests.cluster.processes import busyness, wait_for
 from tests.cluster.watching import Watch
-from tests.fleet import NAMESPACE, Workflow, gate_node, waiting_workflow
+from tests.recorded_workflows import NAMESPACE, Workflow, gate_node, waiting_workflow
 
 GATE = "wait-pr-approved"
 STATE, PARKED = "taskgate.dev/state", "taskgate.dev/parked"

@@ -14,7 +14,7 @@ import urllib3
 
 from tests.cluster.api_client import WORKFLOWS, ApiClient
 from tests.cluster.processes import ClusterError
-from tests.fleet import Workflow
+from tests.recorded_workflows import Workflow
 
 Gate = tuple[str, str]  # Workflow's name, gate's name
 

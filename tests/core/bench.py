@@ -23,8 +23,8 @@ from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch
 from func.service.settings import BUILT_IN_RULES
-from tests.fleet import CREATED, Workflow, waiting_workflow
 from tests.payloads import Payload, Request, cloudevent_structured
+from tests.recorded_workflows import CREATED, Workflow, waiting_workflow
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 STATE = "taskgate.dev/state"

@@ -18,8 +18,8 @@ from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch
 from tests.core.bench import NOW, PARKED, STATE, Bench, built_in, patched, plan_of, rules_with
-from tests.fleet import CREATED, compressed, gate_node, waiting_workflow
 from tests.payloads import HAPPENED, HEAD, PUSHED, REX, approved, closed, opened, synchronize
+from tests.recorded_workflows import CREATED, compressed, gate_node, waiting_workflow
 
 GATE = "wait-pr-approved"
 

@@ -12,7 +12,6 @@ import pytest
 
 from func.core.rules import Rules
 from tests.core.bench import GATE, PARKED, STATE, Bench, rules_with
-from tests.fleet import CREATED, Workflow, gate_node, recorded, waiting_workflow
 from tests.payloads import (
     CLEO,
     HAPPENED,
@@ -33,6 +32,7 @@ from tests.payloads import (
     synchronize,
     unlabeled,
 )
+from tests.recorded_workflows import CREATED, Workflow, gate_node, recorded, waiting_workflow
 
 EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
 SHARED = Path(__file__).parents[3] / "shared"

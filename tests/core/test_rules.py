@@ -9,7 +9,6 @@ from func.core.gates_file import parse_rules
 from func.core.rules import Rules
 from func.service.settings import BUILT_IN_RULES
 from tests.core.bench import Bench, answer_to, rules_with
-from tests.fleet import waiting_workflow
 from tests.payloads import (
     CLEO,
     REX,
@@ -28,6 +27,7 @@ from tests.payloads import (
     unlabeled,
     user,
 )
+from tests.recorded_workflows import waiting_workflow
 
 BUILT_IN = BUILT_IN_RULES.read_text(encoding="utf-8")
 HEAD = BUILT_IN.split("\ngates:")[0]

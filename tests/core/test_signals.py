@@ -10,7 +10,6 @@ import pytest
 from func.core.decisions import decide
 from func.core.workflows import read_workflow
 from tests.core.bench import NOW, PARKED, STATE, Bench, built_in, patch_of, plan_of, rules_with
-from tests.fleet import CREATED, gate_node, like, waiting_workflow
 from tests.payloads import (
     CLEO,
     HAPPENED,
@@ -30,6 +29,7 @@ from tests.payloads import (
     synchronize,
     unlabeled,
 )
+from tests.recorded_workflows import CREATED, gate_node, like, waiting_workflow
 
 SECOND = timedelta(seconds=1)
 EARLY = "wait-ready-for-qa"  # the gate before the one of the approval

@@ -8,7 +8,7 @@ import pytest
 
 from func.core.reasons import Rejection
 from func.core.workflows import compress, decompress, read_workflow
-from tests.fleet import recorded, waiting_workflow
+from tests.recorded_workflows import recorded, waiting_workflow
 
 
 @pytest.mark.parametrize(

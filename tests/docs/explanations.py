@@ -24,7 +24,7 @@ from func.service.settings import read_rules
 from tests import payloads
 from tests.cli.running import taskgate
 from tests.docs.markdown import DOCS
-from tests.fleet import Workflow, waiting_workflow
+from tests.recorded_workflows import Workflow, waiting_workflow
 
 FILE = DOCS / "explanations.md"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import fleet
+from tests import recorded_workflows
 from tests.cluster.api_client import WORKFLOWS
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import ArgoEvents, Object, Sensor
@@ -33,7 +33,7 @@ OLD_RIGHTS: list[Object] = [
     {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
-        "metadata": {"name": "argo-events-sa", "namespace": fleet.NAMESPACE},
+        "metadata": {"name": "argo-events-sa", "namespace": recorded_workflows.NAMESPACE},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"kind": "ServiceAccount", "name": "argo-events-sa", "namespace": "argo"}],
     },
@@ -112,16 +112,16 @@ def control_plane(tools: Path, processes: Processes, tmp_path: Path) -> Iterator
     """The cluster before the migration."""
     with running_api_server(tools, processes, tmp_path / "api") as server:
         server.install(*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml")))
-        server.create_namespace(fleet.NAMESPACE)
+        server.create_namespace(recorded_workflows.NAMESPACE)
         server.create_namespace("argo")
         applied = server.kubectl("apply", "--server-side", "--filename=-", objects=OLD_RIGHTS)
         assert applied.returncode == 0, applied.stderr
-        workflows = [fleet.waiting_workflow(task, GATE) for task in (3, 7, 15)]
-        workflows.append(fleet.waiting_workflow(11, GATE, name="play-11-k8d2f"))
+        workflows = [recorded_workflows.waiting_workflow(task, GATE) for task in (3, 7, 15)]
+        workflows.append(recorded_workflows.waiting_workflow(11, GATE, name="play-11-k8d2f"))
         del workflows[2]["metadata"]["labels"]["repository"]
         for workflow in workflows:
             del workflow["metadata"]["resourceVersion"]
-            server.admin.must("POST", WORKFLOWS.format(fleet.NAMESPACE), workflow)
+            server.admin.must("POST", WORKFLOWS.format(recorded_workflows.NAMESPACE), workflow)
         yield server
 
 

@@ -27,7 +27,7 @@ from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, free_port, wait_for
 from tests.docs.markdown import DOCS, sections, table
 from tests.docs.shell import Shell, examples, on_a_cluster
-from tests.fleet import NAMESPACE, recorded, waiting_workflow
+from tests.recorded_workflows import NAMESPACE, recorded, waiting_workflow
 
 TEXT = (DOCS / "runbook.md").read_text()
 # Headings that alerts link to.

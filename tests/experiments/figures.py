@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from func.devcluster.function_process import FunctionProcess
-from tests import fleet, payloads
+from tests import payloads, recorded_workflows
 from tests.cluster.processes import wait_for
 from tests.experiments.patching import GATE, WITH_NODE, patch
 from tests.experiments.stage import DEPENDENCY, WORKFLOWS_PATH, Object, Stage
@@ -187,7 +187,7 @@ def one_for_all(stage: Stage) -> list[Figure]:
 
         figures.append(Figure("webhook until the HTTP request arrives (h, j)", median_ms(asked)))
     stage.clear()
-    stage.create(*(fleet.waiting_workflow(task, GATE) for task in range(1, FEW + 1)))
+    stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in range(1, FEW + 1)))
     with stage.sensor(patch(), dependencies=[WITH_NODE]):
         figures.append(
             Figure("webhook until the gate is open, `k8s` patch (b)", median_ms(lambda n: opened(stage, n + 1)))
@@ -200,7 +200,7 @@ def opened(stage: Stage, task: int) -> float:
     name = f"play-task-{task}-workflow"
 
     def look() -> bool | None:
-        return fleet.gate_node(stage.workflow(name), GATE)["phase"] == "Succeeded" or None
+        return recorded_workflows.gate_node(stage.workflow(name), GATE)["phase"] == "Succeeded" or None
 
     begun = time.monotonic()
     stage.send(payloads.approved(task=task, happened=datetime.now(UTC)))
@@ -211,7 +211,7 @@ def opened(stage: Stage, task: int) -> float:
 def function_behind_argo_events(stage: Stage) -> list[Figure]:
     """The function behind a Sensor, warm."""
     stage.clear()
-    stage.create(*(fleet.waiting_workflow(task, GATE) for task in range(1, 101)))
+    stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in range(1, 101)))
     with FunctionProcess(stage.api.kubeconfig, 0, lambda _: None) as function:
         trigger = http(
             headers={"Content-Type": "application/cloudevents+json"},
@@ -243,7 +243,7 @@ def function_behind_argo_events(stage: Stage) -> list[Figure]:
 def kubectl(stage: Stage) -> list[Figure]:
     """What the pod of today runs for each event, without the pod: four kubectl, one after the other."""
     stage.clear()
-    stage.create(*(fleet.waiting_workflow(task, GATE) for task in range(1, 101)))
+    stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in range(1, 101)))
     selector = "task-id=3,workflow-type=play-orchestration"
     commands = (
         ("get", "workflows", "-l", selector, "-o", "jsonpath={.items[0].metadata.name}"),
@@ -255,12 +255,12 @@ def kubectl(stage: Stage) -> list[Figure]:
     def all_four(_: int) -> float:
         begun = time.monotonic()
         for command in commands:
-            run = stage.api.kubectl("-n", fleet.NAMESPACE, *command)
+            run = stage.api.kubectl("-n", recorded_workflows.NAMESPACE, *command)
             assert run.returncode == 0, run.stderr
         return time.monotonic() - begun
 
     value = median_ms(all_four)
-    node = fleet.gate_node(stage.workflow("play-task-3-workflow"), GATE)
+    node = recorded_workflows.gate_node(stage.workflow("play-task-3-workflow"), GATE)
     assert node["phase"] == "Running"  # `spec.suspend: false` opens no gate
     return [Figure("four `kubectl` as the pod of today runs them, without the pod (d)", value)]
 
@@ -277,7 +277,7 @@ def finding(stage: Stage) -> list[Figure]:
         "LIST of all": (WORKFLOWS_PATH, {}),
     }
     stage.clear()
-    stage.create(*(fleet.waiting_workflow(task, GATE) for task in range(1, 101)))
+    stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in range(1, 101)))
     for what, (path, headers) in ways.items():
 
         def ask(_: int, path: str = path, headers: dict[str, str] = headers) -> float:

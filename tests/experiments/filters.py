@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests import fleet, payloads
+from tests import payloads, recorded_workflows
 from tests.experiments.experiment import experiment
 from tests.experiments.stage import ALL_EVENTS, Object, Stage
 from tests.experiments.triggers import data, from_event, from_key, http, only
@@ -160,7 +160,7 @@ def transform(stage: Stage) -> str:
         stage.send(payloads.approved(task=3))
         made = recorder.wait_for(1)[0].json
     name = "play-task-3-workflow"
-    assert made == {"workflow": name, "node": fleet.node_id(name, f"{name}[2].wait-pr-approved")}
+    assert made == {"workflow": name, "node": recorded_workflows.node_id(name, f"{name}[2].wait-pr-approved")}
     return f"The script gave `{made['node']}`, which is Argo's id of `{name}[2].wait-pr-approved`."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from tests import fleet, payloads
+from tests import payloads, recorded_workflows
 from tests.cluster.api_client import JSON_PATCH
 from tests.experiments.experiment import experiment
 from tests.experiments.filters import TRANSFORM
@@ -47,7 +47,7 @@ WITH_NODE = {**ALL_EVENTS, "transform": {"script": TRANSFORM}}
 )
 def patch_opens(stage: Stage) -> str:
     stage.clear()
-    stage.create(*(fleet.waiting_workflow(task, GATE) for task in (1, 3, 5, 7)))
+    stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in (1, 3, 5, 7)))
     before = stage.open_gates()
     with stage.sensor(patch(), dependencies=[WITH_NODE]) as sensor:
         stage.send(payloads.approved())
@@ -64,15 +64,15 @@ def patch_opens(stage: Stage) -> str:
 )
 def patch_twice(stage: Stage) -> str:
     stage.clear()
-    stage.create(fleet.waiting_workflow(3, GATE))
+    stage.create(recorded_workflows.waiting_workflow(3, GATE))
     with stage.sensor(patch(), dependencies=[WITH_NODE]) as sensor:
         stage.send(payloads.approved(), "once")
         stage.done(sensor)
-        first = fleet.gate_node(stage.workflow(NAME), GATE)["finishedAt"]
+        first = recorded_workflows.gate_node(stage.workflow(NAME), GATE)["finishedAt"]
         stage.wait_a_second()
         stage.send(payloads.approved(), "once")
         stage.done(sensor)
-        second = fleet.gate_node(stage.workflow(NAME), GATE)["finishedAt"]
+        second = recorded_workflows.gate_node(stage.workflow(NAME), GATE)["finishedAt"]
     assert datetime.fromisoformat(second) > datetime.fromisoformat(first)
     return "The gate was open; the second delivery wrote a later `finishedAt` into it."
 
@@ -84,11 +84,11 @@ def patch_twice(stage: Stage) -> str:
 )
 def patch_early(stage: Stage) -> str:
     stage.clear()
-    stage.create(fleet.waiting_workflow(3, "wait-pr-created"))
+    stage.create(recorded_workflows.waiting_workflow(3, "wait-pr-created"))
     with stage.sensor(patch(), dependencies=[WITH_NODE]) as sensor:
         stage.send(payloads.approved())
         stage.done(sensor)
-    node = fleet.nodes_of(stage.workflow(NAME))[fleet.node_id(NAME, f"{NAME}[2].{GATE}")]
+    node = recorded_workflows.nodes_of(stage.workflow(NAME))[recorded_workflows.node_id(NAME, f"{NAME}[2].{GATE}")]
     assert sorted(node) == ["finishedAt", "phase"], node
     return 'A node with `phase: "Succeeded"` and `finishedAt`, without name, type or id, is in `status.nodes` now.'
 
@@ -116,7 +116,7 @@ def patch_creates(stage: Stage) -> str:
 )
 def json_patch(stage: Stage) -> str:
     stage.clear()
-    stage.create(fleet.waiting_workflow(3, GATE))
+    stage.create(recorded_workflows.waiting_workflow(3, GATE))
     before = stage.workflow(NAME)
     with stage.sensor(patch(patchStrategy=JSON_PATCH), dependencies=[WITH_NODE]) as sensor:
         stage.send(payloads.approved())
@@ -130,7 +130,7 @@ def json_patch(stage: Stage) -> str:
 @experiment("K6", "`operation: delete`", "Works.")
 def delete(stage: Stage) -> str:
     stage.clear()
-    stage.create(*(fleet.waiting_workflow(task, GATE) for task in (3, 7)))
+    stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in (3, 7)))
     for workflow in stage.api.admin.must("GET", WORKFLOWS_PATH)["items"]:
         assert not workflow["metadata"].get("finalizers"), workflow["metadata"]
     trigger = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests import fleet, payloads
+from tests import payloads, recorded_workflows
 from tests.experiments.experiment import experiment
 from tests.experiments.stage import DEPENDENCY, SERVER, Stage
 from tests.experiments.triggers import WORKFLOW_NAME, fixed, from_event, from_key, http
 
-WORKFLOW_URL = f"http://{SERVER}:2746/api/v1/workflows/{fleet.NAMESPACE}/"
+WORKFLOW_URL = f"http://{SERVER}:2746/api/v1/workflows/{recorded_workflows.NAMESPACE}/"
 
 
 @experiment(
@@ -21,7 +21,7 @@ def url_from_the_event(stage: Stage) -> str:
         headers={"Content-Type": "application/json"},
         payload=[
             from_event("name", WORKFLOW_NAME),
-            fixed("namespace", fleet.NAMESPACE),
+            fixed("namespace", recorded_workflows.NAMESPACE),
             fixed("nodeFieldSelector", "displayName=wait-pr-approved"),
         ],
     ) | {"parameters": [from_event("http.url", f"{WORKFLOW_URL}{WORKFLOW_NAME}/resume")]}

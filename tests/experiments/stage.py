@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests import fleet
+from tests import recorded_workflows
 from tests.cluster.api_client import WORKFLOWS
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import ArgoEvents, EventSource, Sensor
@@ -32,7 +32,7 @@ from tests.cluster.webhooks import deliver
 from tests.payloads import Payload
 
 NAMESPACE = "experiments"  # of EventSource and Sensors
-WORKFLOWS_PATH = WORKFLOWS.format(fleet.NAMESPACE)
+WORKFLOWS_PATH = WORKFLOWS.format(recorded_workflows.NAMESPACE)
 SECRET = "the webhook's secret"
 ACCOUNT = "operate-workflow"  # of the Sensors
 SERVER = "argo-server.argo.svc.cluster.local"
@@ -70,7 +70,7 @@ RIGHTS: Sequence[Object] = (
     {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",
-        "metadata": {"name": ACCOUNT, "namespace": fleet.NAMESPACE},
+        "metadata": {"name": ACCOUNT, "namespace": recorded_workflows.NAMESPACE},
         "rules": [
             {
                 "apiGroups": ["argoproj.io"],
@@ -82,7 +82,7 @@ RIGHTS: Sequence[Object] = (
     {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
-        "metadata": {"name": ACCOUNT, "namespace": fleet.NAMESPACE},
+        "metadata": {"name": ACCOUNT, "namespace": recorded_workflows.NAMESPACE},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT},
         "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}],
     },
@@ -401,7 +401,7 @@ class Stage:
         return sorted(
             f"{workflow['metadata']['name']}/{node['displayName']}"
             for workflow in self.api.admin.must("GET", WORKFLOWS_PATH)["items"]
-            for node in fleet.nodes_of(workflow).values()
+            for node in recorded_workflows.nodes_of(workflow).values()
             if node.get("type") == "Suspend" and node.get("phase") == "Succeeded"
         )
 
@@ -422,7 +422,7 @@ def running_stage(tools: Path, processes: Processes, folder: Path) -> Iterator[S
         api.start()
         data = Path(__file__).parents[1] / "data" / "crds"
         api.install(*sorted((tools / "crds").iterdir()), *sorted(data.glob("argo-workflows-*.yaml")))
-        for namespace in (NAMESPACE, fleet.NAMESPACE):
+        for namespace in (NAMESPACE, recorded_workflows.NAMESPACE):
             api.create_namespace(namespace)
         secret = {"metadata": {"name": "github-webhook"}, "stringData": {"secret": SECRET}}
         api.admin.must("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from tests import fleet, payloads
+from tests import payloads, recorded_workflows
 from tests.experiments.experiment import experiment
 from tests.experiments.stage import Stage
 from tests.experiments.triggers import WORKFLOW_NAME, from_event, from_key, resume, resume_of_the_task
@@ -211,7 +211,8 @@ def alone(stage: Stage) -> str:
     programs = stage.programs()
     spec = sensor["spec"]
     stage.clear()
-    stage.create(fleet.waiting_workflow(3))  # the Sensor reads it after `argo`, and tries again where it is not there
+    # The Sensor reads it after `argo`, and tries again where it is not there.
+    stage.create(recorded_workflows.waiting_workflow(3))
     with stage.sensor(*spec["triggers"], dependencies=spec["dependencies"], programs=programs) as running:
         for name, payload, _ in _WAY_OF_A_TASK:
             assert stage.send(payload, name) == 200

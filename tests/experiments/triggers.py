@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests import fleet
+from tests import recorded_workflows
 from tests.experiments.stage import DEPENDENCY, SERVER
 
 Object = dict[str, Any]
@@ -37,7 +37,7 @@ def fixed(dest: str, value: str) -> Object:
 
 def workflow_reference(name: str | None = None) -> Object:
     """The resource of a trigger: which Workflow, and nothing about it."""
-    metadata = {"namespace": fleet.NAMESPACE, **({"name": name} if name else {})}
+    metadata = {"namespace": recorded_workflows.NAMESPACE, **({"name": name} if name else {})}
     return {"resource": {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": metadata}}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-from tests import fleet
+from tests import recorded_workflows
 from tests.cluster.api_client import MERGE_PATCH
 from tests.cluster.argo_events import EventSource
 from tests.experiments.experiment import experiment
@@ -25,7 +25,7 @@ def watch(name: str, **filters: object) -> Object:
             "template": {"serviceAccountName": ACCOUNT},
             "resource": {
                 "workflow": {
-                    "namespace": fleet.NAMESPACE,
+                    "namespace": recorded_workflows.NAMESPACE,
                     "group": "argoproj.io",
                     "version": "v1alpha1",
                     "resource": "workflows",
@@ -55,12 +55,12 @@ def trigger(name: str) -> tuple[Object, Object]:
 )
 def watch_with_labels(stage: Stage) -> str:
     stage.clear()
-    stage.create(fleet.waiting_workflow(7))
+    stage.create(recorded_workflows.waiting_workflow(7))
     source = stage.argo.event_source(watch("watch", labels=[{"key": "task-id", "operation": "==", "value": "3"}]))
     body, dependency = trigger("watch")
     try:
         with stage.http() as recorder, stage.sensor(body, dependencies=[dependency], http=recorder) as sensor:
-            stage.create(fleet.waiting_workflow(3))
+            stage.create(recorded_workflows.waiting_workflow(3))
             recorder.wait_for(1)
             for name in (NAME, "play-task-7-workflow"):
                 change = {"metadata": {"labels": {"current-stage": "x"}}}
@@ -81,8 +81,8 @@ def watch_with_labels(stage: Stage) -> str:
 )
 def too_large(stage: Stage) -> str:
     stage.clear()
-    large = fleet.waiting_workflow(3)
-    node = fleet.gate_node(large, "wait-pr-approved")
+    large = recorded_workflows.waiting_workflow(3)
+    node = recorded_workflows.gate_node(large, "wait-pr-approved")
     node["message"] = "x" * 600_000
     source: EventSource = stage.argo.event_source(watch("watch-large"))
     body, dependency = trigger("watch-large")

@@ -20,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
-from tests.fleet import Workflow, stamp
+from tests.recorded_workflows import Workflow, stamp
 
 _NOT_WAITING = "currently, set only targets suspend nodes: no suspend nodes matching nodeFieldSelector: {}"
 

@@ -17,8 +17,8 @@ from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
 from func.devcluster.store import Event, Subscription
 from tests.faults import proxy
 from tests.faults.proxy import Exchange, Fault, Plan, Proxy
-from tests.fleet import NAMESPACE, nodes_of, waiting_workflow
 from tests.payloads import Request, approved, cloudevent_structured, release_argo, synchronize
+from tests.recorded_workflows import NAMESPACE, nodes_of, waiting_workflow
 from tests.service.site import Reply, Site, make_function
 
 GATE = "wait-pr-approved"

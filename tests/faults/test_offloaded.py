@@ -16,8 +16,8 @@ from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
 from tests.faults import proxy
 from tests.faults.argo_server import ArgoServer
 from tests.faults.proxy import Fault, Proxy
-from tests.fleet import NAMESPACE, Workflow, recorded, waiting_workflow
 from tests.payloads import approved, cloudevent_structured, labeled, release_argo
+from tests.recorded_workflows import NAMESPACE, Workflow, recorded, waiting_workflow
 from tests.service.site import Site, make_function, with_gates
 
 GATE = "wait-pr-approved"

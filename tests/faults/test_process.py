@@ -20,8 +20,8 @@ from func.service.app import MAX_EVENTS, THREADS
 from tests.faults.bad_day import GATE, Openings, through
 from tests.faults.process import Served
 from tests.faults.proxy import Exchange, Proxy, pass_on
-from tests.fleet import waiting_workflow
 from tests.payloads import approved, cloudevent_structured
+from tests.recorded_workflows import waiting_workflow
 
 FIRST_TASK = 50_000
 

@@ -13,8 +13,8 @@ from func.core.workflows import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.bad_day import GATE
 from tests.faults.process import Served
-from tests.fleet import NAMESPACE, waiting_workflow
 from tests.payloads import approved, cloudevent_binary, cloudevent_structured, release_argo
+from tests.recorded_workflows import NAMESPACE, waiting_workflow
 from tests.service.site import Site, built_in, make_function
 
 TESTS = Path(__file__).parents[1]

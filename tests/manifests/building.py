@@ -12,7 +12,8 @@ from tests.cluster.built import find_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 KNATIVE = ROOT / "knative"
-CONFIGURATIONS = ("base", "overlays/argo-events", "overlays/observe", "overlays/broker", "overlays/example")
+WITH_KNATIVE = ("base", "overlays/argo-events", "overlays/observe", "overlays/broker", "overlays/example")
+CONFIGURATIONS = (*WITH_KNATIVE, "overlays/deployment")
 
 # Kubernetes objects have as many shapes as kinds; the API server is what checks them.
 Manifest = dict[str, Any]
@@ -68,7 +69,7 @@ def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
 
 
 def function(manifests: list[Manifest]) -> Manifest:
-    """The Knative Service."""
-    services = [m for m in manifests if m["apiVersion"] == "serving.knative.dev/v1" and m["kind"] == "Service"]
-    assert len(services) == 1
-    return services[0]
+    """The Knative Service, or the Deployment in its place; both have their pod under `spec.template`."""
+    kinds = (("serving.knative.dev/v1", "Service"), ("apps/v1", "Deployment"))
+    (found,) = [m for m in manifests if (m["apiVersion"], m["kind"]) in kinds]
+    return found

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.cluster.api_client import MERGE_PATCH, WORKFLOWS
 from tests.cluster.api_server import RealApiServer
-from tests.cluster.fixtures import running_api_server
+from tests.cluster.fixtures import WORKFLOW_CRD, running_api_server
 from tests.cluster.processes import Processes
 from tests.manifests.building import ROOT, Manifest
 
@@ -20,7 +21,14 @@ WORKFLOW_NAMESPACE = "agent-platform"
 @pytest.fixture(scope="module")
 def cluster(tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealApiServer]:
     """One for each module, because manifests name their namespaces themselves."""
-    with running_api_server(tools, processes, tmp_path_factory.mktemp("cluster")) as server:
+    with cluster_with(WORKFLOW_CRD, tools, processes, tmp_path_factory.mktemp("cluster")) as server:
+        yield server
+
+
+@contextmanager
+def cluster_with(workflow_crd: Path, tools: Path, processes: Processes, folder: Path) -> Iterator[RealApiServer]:
+    """A cluster with all schemas that the manifests need, and with the namespaces of Workflows."""
+    with running_api_server(tools, processes, folder, workflow_crd) as server:
         server.install(
             *sorted((DATA / "crds").glob("knative-*.yaml")),
             *sorted((tools / "crds").glob("argoproj.io_*.yaml")),
@@ -45,7 +53,7 @@ def apply(server: RealApiServer, manifests: list[Manifest]) -> None:
 
 @pytest.fixture
 def workflow(cluster: RealApiServer) -> Iterator[Callable[..., Manifest]]:
-    """Makes Workflows as they wait at a gate, and takes them away after the test."""
+    """Makes Workflows that wait at a gate, and takes them away after the test; None removes a field of the status."""
     path = WORKFLOWS.format(WORKFLOW_NAMESPACE)
     made: list[str] = []
 
@@ -54,6 +62,7 @@ def workflow(cluster: RealApiServer) -> Iterator[Callable[..., Manifest]]:
         kept = {key: recorded["metadata"][key] for key in ("annotations", "labels")}
         metadata = {**kept, **changes.pop("metadata", {}), "name": name, "namespace": WORKFLOW_NAMESPACE}
         status = {**recorded["status"], **changes.pop("status", {})}
+        status = {key: value for key, value in status.items() if value is not None}
         created: Manifest = cluster.admin.must(
             "POST", path, {**recorded, "metadata": metadata, "status": status, **changes}
         )

@@ -11,6 +11,7 @@ from tests.manifests.building import (
     CONFIGURATIONS,
     KNATIVE,
     ROOT,
+    WITH_KNATIVE,
     Manifest,
     build,
     find,
@@ -37,18 +38,22 @@ def environment(container: Manifest) -> dict[str, str]:
     return {variable["name"]: variable["value"] for variable in container["env"]}
 
 
-def test_it_can_be_reached_from_inside_only(manifests: list[Manifest]) -> None:
+@pytest.mark.parametrize("folder", WITH_KNATIVE)
+def test_it_can_be_reached_from_inside_only(folder: str) -> None:
+    manifests = build(folder)
     assert function(manifests)["metadata"]["labels"]["networking.knative.dev/visibility"] == "cluster-local"
 
 
-def test_it_scales_to_zero_and_no_further_than_it_should(manifests: list[Manifest]) -> None:
-    annotations = function(manifests)["spec"]["template"]["metadata"]["annotations"]
+@pytest.mark.parametrize("folder", WITH_KNATIVE)
+def test_it_scales_to_zero_and_no_further_than_it_should(folder: str) -> None:
+    annotations = function(build(folder))["spec"]["template"]["metadata"]["annotations"]
     assert annotations["autoscaling.knative.dev/min-scale"] == "0"
     assert 1 <= int(annotations["autoscaling.knative.dev/max-scale"]) <= 10
 
 
-def test_concurrency_and_timeout(manifests: list[Manifest]) -> None:
-    pod = function(manifests)["spec"]["template"]["spec"]
+@pytest.mark.parametrize("folder", WITH_KNATIVE)
+def test_concurrency_and_timeout(folder: str) -> None:
+    pod = function(build(folder))["spec"]["template"]["spec"]
     assert pod["containerConcurrency"] >= 10  # 1 makes 26 pods for 20 events
     assert 5 < pod["timeoutSeconds"] <= 10  # the function's own time, and the Sensor's
 
@@ -64,9 +69,16 @@ def test_the_container_keeps_to_the_restricted_profile(container: Manifest) -> N
 
 
 def test_the_probes_are_those_that_ask_nobody(container: Manifest) -> None:
-    assert container["readinessProbe"] == {"httpGet": {"path": "/readyz"}}  # no periodSeconds: 0.2 s at a start
-    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz"}
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert "startupProbe" not in container
+
+
+@pytest.mark.parametrize("folder", WITH_KNATIVE)
+def test_knative_probes_as_often_as_it_likes(folder: str) -> None:
+    """With `periodSeconds` the first answer from zero comes up to 0.2 s later."""
+    (container,) = function(build(folder))["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"].keys() == {"httpGet"}
 
 
 def test_resources_are_limited(container: Manifest) -> None:

@@ -1,10 +1,11 @@
 """Least rights: every rule of every Role, written down once more. What the API server makes of them: test_rbac.py."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.manifests.building import CONFIGURATIONS, Manifest, build, of_kind, with_component
+from tests.manifests.building import CONFIGURATIONS, Manifest, build, function, of_kind, with_component
 
 FUNCTION = ("taskgate", "agent-platform", "workflows", ("get", "list", "patch"))
 WAITING = ("taskgate-waiting", "agent-platform", "workflows", ("get", "list", "watch"))
@@ -24,6 +25,7 @@ def moved(right: Right) -> Right:
 RIGHTS: dict[str, set[Right]] = {
     "base": {FUNCTION},
     "overlays/argo-events": {FUNCTION, WAITING, DEAD_LETTERS},
+    "overlays/deployment": {FUNCTION, WAITING, DEAD_LETTERS},
     "overlays/observe": {SHADOW, WAITING, DEAD_LETTERS},
     "overlays/broker": {FUNCTION, WAITING, TOKEN_REVIEW},
     "overlays/example": {moved(FUNCTION), moved(WAITING), DEAD_LETTERS},
@@ -71,7 +73,12 @@ def test_the_policy_is_about_the_account_that_the_function_runs_as(folder: str) 
     (policy,) = of_kind(manifests, "ValidatingAdmissionPolicy")
     (binding,) = of_kind(manifests, "ValidatingAdmissionPolicyBinding")
     (condition,) = policy["spec"]["matchConditions"]
-    assert condition["expression"] == "request.userInfo.username == 'system:serviceaccount:taskgate:taskgate'"
+    (pattern,) = re.findall(r"^request\.userInfo\.username\.matches\('(.*)'\)$", condition["expression"])
+    account = function(manifests)["spec"]["template"]["spec"]["serviceAccountName"]
+    namespace = function(manifests)["metadata"]["namespace"]
+    assert re.search(pattern, f"system:serviceaccount:{namespace}:{account}")
+    for other in ("admin", "taskgate", "system:serviceaccount:argo:argo", "system:serviceaccount:taskgate:default"):
+        assert not re.search(pattern, other)
     assert policy["spec"]["failurePolicy"] == "Fail"
     assert binding["spec"] == {"policyName": policy["metadata"]["name"], "validationActions": ["Deny"]}
     # 403. The default is 422, which the function takes for a lost race.

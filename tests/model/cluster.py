@@ -13,8 +13,8 @@ from func.core.patches import encode
 from func.devcluster import jsonpatch
 from func.devcluster import label_selectors as selectors
 from func.kube.client import Budget, LostRace, NotFound, Workflows
-from tests.fleet import NAMESPACE, node_id, stamp, waiting_workflow
 from tests.model.specification import GATES
+from tests.recorded_workflows import NAMESPACE, node_id, stamp, waiting_workflow
 
 Document = dict[str, Any]
 STATE, PARKED = "taskgate.dev/state", "taskgate.dev/parked"

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from func.core.state import State
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from func.core.cloud_event import Incoming
 from func.core.outcomes import Answer, EventRef
-from func.core.state import State
 from func.service.pipeline import Case, Pipeline
 from func.service.settings import read_rules
-from tests.fleet import NAMESPACE
 from tests.model.cluster import PARKED, Cluster, Document, Killed, phases, state_of
 from tests.model.github import Delivery, GitHub
 from tests.model.specification import EXPIRY, GATES, Life, Model
 from tests.payloads import HAPPENED, REPOSITORY
+from tests.recorded_workflows import NAMESPACE
 
 TASKS = ("3", "4")
 MAX_ANNOTATION = 16 * 1024  # bytes

@@ -9,17 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from func.core.aim import Aim
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from func.core.aim import Aim
 from func.core.decisions import Decision, decide, decide_release
 from func.core.outcomes import No, Trail
 from func.core.rules import Rules, slug
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch
 from tests.core.bench import NOW, PARKED, STATE, aim_of, built_in, patch_of, patched, rules_with
-from tests.fleet import CREATED, PIPELINE, Workflow, compressed, gate_node, nodes_of, waiting_workflow
 from tests.payloads import (
     CLEO,
     HAPPENED,
@@ -39,6 +38,7 @@ from tests.payloads import (
     synchronize,
     unlabeled,
 )
+from tests.recorded_workflows import CREATED, PIPELINE, Workflow, compressed, gate_node, nodes_of, waiting_workflow
 
 PROFILE = settings(
     max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=False

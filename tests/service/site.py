@@ -23,8 +23,8 @@ from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.service.app import Function
 from func.service.build import start
 from func.service.settings import BUILT_IN_RULES
-from tests.fleet import NAMESPACE, Workflow, gate_node
 from tests.payloads import Request
+from tests.recorded_workflows import NAMESPACE, Workflow, gate_node
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)  # an hour after most events of tests/payloads.py
 _FIELDS = {"outcome", "reason", "event", "task", "gate", "workflow", "node"}

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from tests.fleet import Workflow, fleet, recorded, waiting_workflow
 from tests.payloads import (
     HAPPENED,
     HEAD,
@@ -25,6 +24,7 @@ from tests.payloads import (
     release_argo,
     synchronize,
 )
+from tests.recorded_workflows import Workflow, fleet, recorded, waiting_workflow
 from tests.service.site import Site, built_in
 
 NAMED, SOUGHT, NONE = {"GET": 1, "PATCH": 1}, {"GET": 2, "LIST": 1, "PATCH": 1}, dict[str, int]()

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.fleet import Workflow, gate_node, waiting_workflow
 from tests.payloads import (
     Payload,
     Request,
@@ -25,6 +24,7 @@ from tests.payloads import (
     release_apiserver,
     release_argo,
 )
+from tests.recorded_workflows import Workflow, gate_node, waiting_workflow
 from tests.service.site import Reply, Site
 
 JSON, STRUCTURED = {"content-type": "application/json"}, {"content-type": "application/cloudevents+json"}

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fleet import fleet, waiting_workflow
 from tests.payloads import (
     CLEO,
     TESS,
@@ -20,6 +19,7 @@ from tests.payloads import (
     push,
     unlabeled,
 )
+from tests.recorded_workflows import fleet, waiting_workflow
 from tests.service.site import Site
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from func.devcluster import EmbeddedCluster
-from tests.fleet import fleet
 from tests.payloads import approved, cloudevent_binary, cloudevent_structured
+from tests.recorded_workflows import fleet
 from tests.service.site import Reply, Site, make_function
 
 ROOT = Path(__file__).parents[2]

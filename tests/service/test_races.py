@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from tests.fleet import fleet, waiting_workflow
 from tests.payloads import Request, approved, closed, cloudevent_structured, labeled, release_apiserver, release_argo
+from tests.recorded_workflows import fleet, waiting_workflow
 from tests.service.site import Site
 
 

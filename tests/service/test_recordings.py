@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.fleet import Workflow, nodes_of, recorded
 from tests.payloads import Payload, approved, cloudevent_structured, opened
+from tests.recorded_workflows import Workflow, nodes_of, recorded
 from tests.service.site import Site, with_gates
 
 STATE = "taskgate.dev/state"

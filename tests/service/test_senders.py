@@ -15,8 +15,8 @@ from func.devcluster import EmbeddedCluster, Identity
 from func.service.app import Function
 from func.service.build import start
 from func.service.settings import BUILT_IN_RULES
-from tests.fleet import waiting_workflow
 from tests.payloads import approved, cloudevent_binary, cloudevent_structured, labeled, push, synchronize
+from tests.recorded_workflows import waiting_workflow
 from tests.service.site import Site
 
 EVENT = cloudevent_structured(approved())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from func.devcluster import EmbeddedCluster
 from tests.faults.bad_day import cases, cells, document, run_all
-from tests.soak import bodies, kills, load, model, requests
+from tests.soak import bodies, chunks, kills, load, model, requests
 from tests.soak.report import Row, write
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -41,6 +41,7 @@ PROOFS: dict[str, tuple[str, Callable[[Path], Sequence[Row]]]] = {
     "kills": ("kill -9 under load", lambda folder: kills.prove(200, folder)),
     "claims": ("kill -9 around Argo Server's `set`", lambda folder: kills.prove_claims(25, folder)),
     "load": ("More events than one process can take", lambda _: load.prove(2000, 30)),
+    "chunks": ("Bodies in chunks of one byte", chunks.prove),
     "bodies": ("Large and slow bodies", bodies.prove),
 }
 

@@ -14,8 +14,8 @@ from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.service.app import BODY_SECONDS, MAX_BODY
 from tests.faults.bad_day import GATE, Openings
 from tests.faults.process import Served
-from tests.fleet import waiting_workflow
 from tests.payloads import Request, approved, cloudevent_binary
+from tests.recorded_workflows import waiting_workflow
 from tests.soak.report import Row
 
 MEMORY_LIMIT = 512 << 20  # bytes, of the container in knative/base

@@ -17,8 +17,8 @@ from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.argo_server import ArgoServer
 from tests.faults.bad_day import GATE, RETRIED, Openings
 from tests.faults.process import Served
-from tests.fleet import NAMESPACE, Workflow, waiting_workflow
 from tests.payloads import Request, approved, cloudevent_structured, release_argo
+from tests.recorded_workflows import NAMESPACE, Workflow, waiting_workflow
 from tests.soak.report import Row
 
 SENDERS = 6

@@ -14,7 +14,7 @@ from pathlib import Path
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.bad_day import GATE, Openings
 from tests.faults.process import Served
-from tests.fleet import waiting_workflow
+from tests.recorded_workflows import waiting_workflow
 from tests.soak.client import KINDS, Answer, delivery_of, kind_of, task_of
 from tests.soak.report import Row
 

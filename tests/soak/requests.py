@@ -27,8 +27,8 @@ import func
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.devcluster.store import Event
 from tests.faults.process import Served
-from tests.fleet import Workflow, compressed, fleet, nodes_of, waiting_workflow
 from tests.payloads import approved, cloudevent_structured
+from tests.recorded_workflows import Workflow, compressed, fleet, nodes_of, waiting_workflow
 from tests.service.site import Reply
 from tests.soak import raw_http
 from tests.soak.mutations import Case, Headers, Recipe, made

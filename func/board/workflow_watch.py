@@ -85,7 +85,7 @@ class Fleet:
         self._version = ""  # empty: to be listed
         self._watch: Watch | None = None
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="board-fleet", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="board-watch", daemon=True)
 
     def start(self) -> None:
         """Tells of all Workflows, then of what changes, until `close`.

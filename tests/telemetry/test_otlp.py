@@ -22,12 +22,12 @@ from func.devcluster import EmbeddedCluster
 from func.service.build import start
 from func.telemetry.metrics import BOUNDS
 from func.telemetry.settings import read_pushed
-from tests.fleet import fleet
 from tests.payloads import approved, cloudevent_structured
-from tests.service.collector import Collector, attributes
+from tests.recorded_workflows import fleet
 from tests.service.site import Site, make_function
-from tests.service.test_log import SPAN, TRACE, TRACEPARENT
 from tests.service.test_process import ask, serving
+from tests.telemetry.collector import Collector, attributes
+from tests.telemetry.test_log import SPAN, TRACE, TRACEPARENT
 
 WORKFLOW = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows/{name}"
 Lines = list[dict[str, Any]]

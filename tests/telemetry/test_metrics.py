@@ -15,8 +15,8 @@ from func.kube.client import ApiCall
 from func.telemetry.facade import PROCESS
 from func.telemetry.handled_event import Seen
 from func.telemetry.metrics import ACTIVE, BOUNDS, CATALOGUE, EVENTS, PARKED, RELEASED, Measurement, Metrics, measure
-from tests.fleet import fleet, waiting_workflow
 from tests.payloads import REX, approved, closed, cloudevent_structured, release_argo
+from tests.recorded_workflows import fleet, waiting_workflow
 from tests.service.site import Site, make_function
 from tests.service.test_process import ROOT, ask, serving
 

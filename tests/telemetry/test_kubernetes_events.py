@@ -16,8 +16,8 @@ from func.devcluster import EVENTS, EmbeddedCluster
 from func.kube.client import Api, Unavailable
 from func.service.settings import read_settings
 from func.telemetry.kubernetes_events import event_of
-from tests.fleet import NAMESPACE, waiting_workflow
 from tests.payloads import HAPPENED, REX, approved, closed, cloudevent_structured, synchronize
+from tests.recorded_workflows import NAMESPACE, waiting_workflow
 from tests.service.site import Site
 
 _PUSH = synchronize(happened=HAPPENED - timedelta(minutes=1))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.fleet import waiting_workflow
 from tests.payloads import Request, approved, cloudevent_binary, cloudevent_structured
+from tests.recorded_workflows import waiting_workflow
 from tests.service.site import Site
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
