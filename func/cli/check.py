@@ -11,7 +11,9 @@ from func.cli.deciding import Verdict, decide_offline
 from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress
 from func.cli.recorded import Recorded, read_recorded
 from func.cli.wording import demands_in_words, event_in_words, person_in_words
-from func.core.rules import ConfigError, Rules, parse_rules
+from func.core.errors import ConfigError
+from func.core.gates_file import parse_rules
+from func.core.rules import Rules
 
 
 @click.command()

@@ -13,6 +13,7 @@ from func.core.rules import Rules
 from func.core.signals import Signal
 from func.core.sources import github
 from func.core.sources.facts import read_fact, read_facts
+from func.core.sources.github_actions import ACTIONS
 
 _MAX_LABEL = 256  # characters that are kept; no pattern matches more than 255
 Places = Mapping[str, tuple[str, ...]]  # label, branch, title -> values that may name a task
@@ -57,10 +58,13 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], ru
     facts = {fact: read_fact(data, fact, path) for fact, path in paths.items() if fact != "label" and "*" not in path}
     labels = tuple(each[:_MAX_LABEL] for each in read_facts(data, "label", paths["label"])) if "label" in paths else ()
     branches = tuple(read_facts(data, "branch", paths["branch"])) if "*" in paths.get("branch", "") else ()
-    for fact in github.REQUIRED.get(kind or "", ()):
+    action = read_fact(data, "state", "action") if kind else None
+    required = github.REQUIRED.get(kind or "", ())
+    if required and action is None and ACTIONS[kind or ""]:
+        raise Rejection("missing-field", field="action")
+    for fact in required:
         if facts.get(fact) is None:
             raise Rejection("missing-field", field=paths[fact])
-    action = read_fact(data, "state", "action") if kind else None
     name = ref.type if kind is None else f"{kind}.{action}" if action else kind
     happened = _when_review_or_change(facts, action) or time or now
     signal = Signal(

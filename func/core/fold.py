@@ -156,12 +156,11 @@ def _why_not(
 
 
 def _is_gone_by(signal: Signal, other: Signal) -> bool:
-    return (
-        other.gone in _GONE
-        and other.pull_request == signal.pull_request
-        and signal.pull_request is not None
-        and signal.happened <= other.happened
-    )
+    if other.gone not in _GONE or other.pull_request != signal.pull_request or signal.pull_request is None:
+        return False
+    if signal.happened == other.happened and signal.named and other.names == signal.named:
+        return False  # of one second, and it begins with the labels that the other one ended with
+    return signal.happened <= other.happened
 
 
 def revokes(other: Signal, signal: Signal, rule: Rule, rules: Rules) -> bool:

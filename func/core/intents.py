@@ -12,7 +12,7 @@ from func.core.outcomes import Task
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rule, Rules, gate_id
 from func.core.signals import Signal
-from func.core.tasks import Named, person_of, tasks_for, tasks_left
+from func.core.tasks import Named, naming, person_of, tasks_for, tasks_left
 
 MAX_OUTPUT = 4096  # characters of an output's value
 _WORDS = ("approved", "changes_requested", "dismissed")
@@ -57,6 +57,8 @@ def plan_event(event: Event, rules: Rules) -> Plan:
 
     What an event moves and what it revokes is checked each by itself: it revokes whatever else becomes of it.
     """
+    before, after = naming(event, rules)
+    event = event._replace(signal=event.signal._replace(named=before, names=after))
     signal = event.signal
     matched = rules.match(signal)
     named = tasks_for(event, rules, matched[1]) if matched else tasks_for(event, rules)

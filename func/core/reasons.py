@@ -139,7 +139,7 @@ CODES: Mapping[str, Reason] = {
         "refused",
         "workflow",
         "The annotation {annotation} of {workflow} cannot be read: {why}. "
-        "Check the Workflow, then remove it: {command}",
+        "Look at the Workflow, then remove the annotation with `{command}`.",
     ),
     "workflow-gone": Reason("ignored", "workflow", "Workflow {workflow} no longer exists."),
     "selector-mismatch": Reason(
@@ -172,8 +172,8 @@ CODES: Mapping[str, Reason] = {
     "other-pull-request": Reason(
         "refused",
         "pull request",
-        "Workflow {workflow} belongs to {bound}, not to {pull_request}. Close {bound} or take the task's label off it; "
-        "or remove all that Taskgate remembers: {command}",
+        "Workflow {workflow} belongs to {bound}, not to {pull_request}. Close {bound} or take the task's label off it, "
+        "or make the Workflow forget everything with `{command}`.",
     ),
     # signal
     "revoked": Reason("refused", "signal", "It was revoked by {by}."),

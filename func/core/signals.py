@@ -45,6 +45,7 @@ class Signal(NamedTuple):
         gate: the gate that it may open or fail; None where it only revokes.
         gone: the pull request was `closed` unmerged, has `left` the task, or was `merged`.
         outputs: values for supplied outputs of the gate.
+        named, names: the tasks that the pull request named before and after an event that changed them.
         copied: it came with the annotation of the Workflow that this one was resubmitted from: it only revokes.
         written: when it was remembered.
     """
@@ -75,6 +76,8 @@ class Signal(NamedTuple):
     gate: str | None = None
     gone: str | None = None
     outputs: Mapping[str, str] = {}
+    named: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     copied: bool = False
     written: datetime | None = None
 
@@ -288,7 +291,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     **dict.fromkeys(("happened", "submitted", "written", "at"), parse_time),
     **dict.fromkeys(("person_id", "author_id", "review"), _number),
     **dict.fromkeys(("merged", "draft", "fork", "fresh", "copied", "by_hand", "claimed"), _flag),
-    "labels": _texts,
+    **dict.fromkeys(("labels", "named", "names"), _texts),
     "outputs": _outputs,
     "data": _data,
 }

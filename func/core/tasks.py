@@ -58,6 +58,14 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
     return Named(tasks)
 
 
+def naming(event: Event, rules: Rules) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the tasks that a pull request named before and after an event that changed them; else nothing."""
+    if event.before is None:
+        return (), ()
+    before, after = sorted(_named_in(event.before, rules)), sorted(_named_in(event.places, rules))
+    return (tuple(before), tuple(after)) if before != after else ((), ())
+
+
 def tasks_left(event: Event, rules: Rules) -> tuple[Task, ...]:
     """Return the tasks that an open pull request leaves with this event.
 

@@ -5,6 +5,7 @@ CloudEvent -> Event -> Plan -> Workflow -> Decision -> JSON Patch -> Answer
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import Protocol
 from func.core.cloud_event import RELEASE_TYPES, Incoming, released_workflow
 from func.core.decisions import Decision, decide, decide_release, settle
 from func.core.events import read_event
-from func.core.intents import Intent, plan_event
+from func.core.intents import Intent, Plan, plan_event
 from func.core.outcomes import Answer, EventRef, Task, WorkflowRef
 from func.core.patches import Operation, patch_for
 from func.core.reasons import Rejection, Verdict
@@ -22,6 +23,7 @@ from func.core.workflows import Workflow, read_workflow
 from func.kube.argo_server import ArgoServer
 from func.kube.client import Budget, LostRace, NotFound, Unsure, Workflows
 from func.service.lookup import Found, find
+from func.telemetry.log import log_line
 
 MAX_WRITES = 3  # for one Workflow, when others keep changing it
 MAX_REVOKED = 5  # Workflows of one task that an event revokes signals on
@@ -78,6 +80,8 @@ class Pipeline:
             answer = self._release(incoming, budget) if is_release else self._event(incoming, budget)
         except Rejection as rejection:
             answer = answer_of(rejection)
+        except Exception:
+            answer = _defect(Answer("error", "defect", ""))
         answer = answer._replace(event=incoming.ref)
         if self.recorder:
             self.recorder.record(answer, budget)
@@ -89,6 +93,12 @@ class Pipeline:
         known = Answer("ignored", "no-rule", "", task=plan.task, gate=plan.gate)
         if not plan.intents:
             return _tell(known, plan.verdict or Verdict.of("no-rule", event=event.signal.name, details=""))
+        try:
+            return self._carry_out(plan, known, budget)
+        except Exception:
+            return _defect(known)
+
+    def _carry_out(self, plan: Plan, known: Answer, budget: Budget) -> Answer:
         # What it revokes elsewhere comes first: what is sent again after a failure then ends the same.
         others = [self._intent(intent, known, budget) for intent in plan.intents[1:]]
         answer = self._intent(plan.intents[0], known, budget)
@@ -194,9 +204,10 @@ class Pipeline:
                 return answer.observed()
             attempt.unsure = decision
             patch = _patch(workflow, decision)
-            if not patch:
+            if not patch and decision.move is None:
                 return answer
-            self.workflows.patch(workflow.ref.name, patch, budget)
+            if patch:  # none where a claim was remembered before, and only Argo Server is left to ask
+                self.workflows.patch(workflow.ref.name, patch, budget)
             return self._settle(decision, workflow, attempt.known, budget)
         except (LostRace, NotFound) as error:
             attempt.unsure, attempt.why = None, f"others kept changing it, and the last refusal was: {error}"
@@ -227,6 +238,12 @@ class Pipeline:
         )
         # When the Workflow is gone meanwhile, its gate was moved all the same.
         return answer if settled.code == "workflow-gone" else settled._replace(written=True)
+
+
+def _defect(known: Answer) -> Answer:
+    """Return the answer for a defect of Taskgate's: the log has the traceback, the answer names event and task."""
+    log_line("ERROR", "Taskgate failed on an event.", {"exception.stacktrace": traceback.format_exc()})
+    return _tell(known, Verdict.of("defect"))
 
 
 def _patch(workflow: Workflow, decision: Decision) -> list[Operation]:

@@ -10,7 +10,8 @@ import pytest
 
 from func.board.server import BoardServer
 from func.board.view import Names
-from func.core.rules import Rules, parse_rules
+from func.core.gates_file import parse_rules
+from func.core.rules import Rules
 from func.devcluster import EmbeddedCluster
 from func.kube.client import Workflows
 from func.kube.connection import connect

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from func.board.view import FINISHED, OTHER, UNDER_WAY, Card, Names, card_of
-from func.core.rules import Rules, parse_rules
+from func.core.gates_file import parse_rules
+from func.core.rules import Rules
 from func.service.settings import BUILT_IN_RULES
 from tests.board.workflows import approved_workflow, key, remembering
 from tests.recorded_workflows import Workflow, compressed, gate_node, like, recorded, waiting_workflow

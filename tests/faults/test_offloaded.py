@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from func.core.rules import parse_rules
+from func.core.gates_file import parse_rules
 from func.core.workflows import PARKED_LABEL, STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
 from tests.faults import proxy
@@ -66,12 +66,17 @@ class Offloaded:
         return self.argo.gate(NAMESPACE, NAME, GATE)
 
     @property
-    def key(self) -> dict[str, Any]:
-        """What is remembered for the gate."""
+    def use(self) -> dict[str, Any]:
+        """Return which signal moved the gate."""
         state = json.loads(self.workflow["metadata"]["annotations"][STATE_ANNOTATION])
-        key = state["keys"][GATE]
-        assert isinstance(key, dict)
-        return key
+        (use,) = [each for each in state["used"] if each["gate"] == GATE]
+        assert isinstance(use, dict)
+        return use
+
+    @property
+    def is_claimed(self) -> bool:
+        """Return whether nobody knows yet what Argo Server did."""
+        return bool(self.use.get("claimed", False))
 
     @property
     def is_parked(self) -> bool:
@@ -81,7 +86,7 @@ class Offloaded:
         """By the first approval, with nothing left to do."""
         assert self.argo.opened == {(NAME, GATE): 1}
         assert "event approval-1" in self.node["message"]
-        assert (self.key["state"], self.key["event"]) == ("used", "approval-1")
+        assert (self.is_claimed, self.use["id"]) == (False, "approval-1")
         assert not self.is_parked
 
 
@@ -193,8 +198,8 @@ def test_a_claim_whose_set_got_no_answer_is_finished_by_a_redelivery_or_a_releas
 ) -> None:
     offloaded.strike(_LOST[fault])
     assert offloaded.send() == "unavailable"
-    assert offloaded.key["state"] == "claimed"
-    assert offloaded.key["node"] == offloaded.node["id"]
+    assert offloaded.is_claimed
+    assert offloaded.use["node"] == offloaded.node["id"]
     assert offloaded.is_parked
     offloaded.heal()
     assert finish(offloaded) == "opened"
@@ -218,7 +223,7 @@ def test_a_claim_is_finished_by_no_other_event(offloaded: Offloaded) -> None:
     qa = cloudevent_structured(labeled(task=TASK), delivery="qa")
     assert offloaded.site.send(qa).outcome == "already-open"  # that gate is behind it
     assert offloaded.argo.opened == {}
-    assert offloaded.key["state"] == "claimed"
+    assert offloaded.is_claimed
     assert offloaded.send() == "opened"
     offloaded.check_opened_once()
 
@@ -240,7 +245,7 @@ def test_a_gate_that_a_person_opens_while_it_is_claimed_is_already_open(offloade
     offloaded.heal()
     offloaded.node.update(phase="Succeeded", message="by hand")
     assert offloaded.send() == "already-open"
-    assert offloaded.key["state"] == "used"
+    assert not offloaded.is_claimed
     assert offloaded.node["message"] == "by hand"
     assert not offloaded.is_parked
 
@@ -252,7 +257,7 @@ def test_a_claimed_gate_that_failed_is_refused(offloaded: Offloaded) -> None:
     offloaded.node.update(phase="Failed", message="Stopped with strategy 'Stop'")
     assert offloaded.send() == "refused"
     assert "Failed" in offloaded.reply.reason
-    assert offloaded.key["state"] == "withdrawn"
+    assert not offloaded.is_claimed
     assert not offloaded.is_parked
 
 
@@ -267,7 +272,7 @@ def test_a_claim_on_nodes_that_are_back_in_the_workflow_opens_them_there(offload
     offloaded.site.function._pipeline.argo = None
     assert offloaded.release() == "opened"
     assert offloaded.site.phase(GATE) == "Succeeded"
-    assert offloaded.key["state"] == "used"
+    assert not offloaded.is_claimed
     assert not offloaded.is_parked
 
 

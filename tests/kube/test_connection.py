@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from func.core.outcomes import No
+from func.core.reasons import Rejection
 from func.kube.client import Budget, KubernetesError, Workflows
 from func.kube.connection import connect
 
@@ -109,9 +109,9 @@ def test_a_proxy_is_asked_for_a_tunnel(recorder: Recorder, tmp_path: Path) -> No
 
 def test_a_redirect_is_not_followed(recorder: Recorder, tmp_path: Path) -> None:
     recorder.status, recorder.location = 307, f"{recorder.url}/elsewhere"
-    with pytest.raises(No, match="307") as refused:
+    with pytest.raises(Rejection, match="307") as refused:
         workflows(tmp_path, server=recorder.url).get("a", Budget.of(5))
-    assert refused.value.outcome == "forbidden"
+    assert refused.value.verdict.outcome == "forbidden"
     assert recorder.asked == [f"GET {PATH}/a"]
 
 
@@ -119,7 +119,7 @@ def test_a_redirect_is_not_followed(recorder: Recorder, tmp_path: Path) -> None:
 def test_a_server_that_is_none(server: str, tmp_path: Path) -> None:
     with pytest.raises(KubernetesError, match="expected the configuration of a cluster") as wrong:
         workflows(tmp_path, server=server)
-    assert "\n" not in wrong.value.reason
+    assert "\n" not in str(wrong.value)
 
 
 def test_a_server_that_is_silent(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def no_start(cluster: EmbeddedCluster, tmp_path: Path, **settings: str) -> str:
         ({"TASKGATE_MODE": "dry"}, ["TASKGATE_MODE", "'dry'", "open, observe"]),
         ({"TASKGATE_CONFIG": "{tmp}/none.yaml"}, ["TASKGATE_CONFIG", "{tmp}/none.yaml"]),
         ({"TASKGATE_CONFIG": "{tmp}/odd"}, ["{tmp}/odd", "UTF-8"]),
-        ({"TASKGATE_CONFIG": "{tmp}/empty"}, ["{tmp}/empty", "expected an object"]),
+        ({"TASKGATE_CONFIG": "{tmp}/empty"}, ["{tmp}/empty", "the file is empty"]),
         ({"ARGO_SERVER": "argo:2746"}, ["ARGO_SERVER", "'argo:2746'", "https://"]),
         ({"KUBECONFIG": "{tmp}/none"}, ["KUBECONFIG", "{tmp}/none"]),
         ({"KUBECONFIG": "{tmp}/empty"}, ["KUBECONFIG", "{tmp}/empty"]),

@@ -43,7 +43,7 @@ def test_what_was_written_is_told(telling: Site) -> None:
     replies = [telling.send(request) for request in (PARKED, PUSHED, OPENED)]
     assert [reply.outcome for reply in replies] == ["parked", "withdrawn", "opened"]
     events = told(telling.cluster)
-    assert [event["reason"] for event in events] == ["KeyParked", "KeyWithdrawn", "GateOpened"]
+    assert [event["reason"] for event in events] == ["SignalParked", "SignalRevoked", "GateOpened"]
     assert [event["message"] for event in events] == [reply.reason for reply in replies]
     for event in events:
         assert event["metadata"]["namespace"] == NAMESPACE

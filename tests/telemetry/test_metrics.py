@@ -62,14 +62,14 @@ def test_prometheus_reads_what_known_events_did(cluster: EmbeddedCluster, tmp_pa
     assert scraped.headers["content-type"].startswith("text/plain; version=")
     found = samples(scraped.body.decode())
     assert named(found, "taskgate_events_total") == {
-        ("wait-pr-approved", "opened", "200"): 1,
-        ("wait-pr-approved", "refused", "200"): 1,
-        ("wait-pr-merged", "parked", "202"): 2,
-        ("wait-pr-approved", "no-workflow", "200"): 1,
-        ("", "ignored", "200"): 1,
-        ("", "invalid", "401"): 1,
+        ("opened", "wait-pr-approved", "opened", "200"): 1,
+        ("person-not-allowed", "wait-pr-approved", "refused", "200"): 1,
+        ("not-reached", "wait-pr-merged", "parked", "202"): 2,
+        ("no-workflow", "wait-pr-approved", "no-workflow", "200"): 1,
+        ("nothing-to-release", "", "ignored", "200"): 1,
+        ("no-token", "", "invalid", "401"): 1,
     }
-    assert named(found, "taskgate_keys_parked_total") == {("wait-pr-merged",): 1}
+    assert named(found, "taskgate_signals_parked_total") == {("wait-pr-merged",): 1}
     assert named(found, "taskgate_cold_starts_total") == {(): 1}
     assert named(found, "taskgate_active_events") == {(): 0}
     assert named(found, "taskgate_event_duration_seconds_count")["parked",] == 2
@@ -117,7 +117,7 @@ def test_events_in_work_are_counted_while_they_are(site: Site, monkeypatch: pyte
 
     seen = [PROCESS.numbers(ACTIVE).get((), 0)]
     monkeypatch.setattr("func.service.app.read_cloudevent", look)
-    with pytest.raises(AssertionError, match="a defect"):
+    with pytest.raises(AssertionError, match="defect"):
         site.send(cloudevent_structured(approved()))
     seen.append(PROCESS.numbers(ACTIVE)[()])
     assert seen == [0, 1, 0]
@@ -128,22 +128,22 @@ def measured(answer: Answer, *calls: ApiCall) -> list[Measurement]:
 
 
 def test_a_gate_that_the_rules_do_not_have_is_no_label() -> None:
-    answer = Answer("parked", "A reason.", gate="written-by-somebody-on-a-workflow")
+    answer = Answer("parked", "not-reached", "A reason.", gate="written-by-somebody-on-a-workflow")
     for metric, labels, _ in measured(answer, PATCH):
         assert "written" not in str(labels)
         assert len(labels) == len(metric.labels)
-    assert Measurement(EVENTS, ("parked", "202", ""), 1) in measured(answer)
+    assert Measurement(EVENTS, ("parked", "not-reached", "202", ""), 1) in measured(answer)
 
 
-def test_a_key_is_counted_when_it_was_written() -> None:
-    answer = Answer("parked", "A reason.", gate="wait-pr-approved")
-    assert [each.value for each in measured(answer, PATCH) if each.metric is PARKED] == [1]
+def test_a_signal_is_counted_when_it_was_written() -> None:
+    answer = Answer("parked", "not-reached", "A reason.", gate="wait-pr-approved")
+    assert [each.value for each in measured(answer._replace(written=True), PATCH) if each.metric is PARKED] == [1]
     assert [each.value for each in measured(answer) if each.metric is PARKED] == []
 
 
-def test_a_key_that_waited_is_told_from_one_that_came_in_time() -> None:
+def test_a_signal_that_waited_is_told_from_one_that_came_in_time() -> None:
     for kind, count in (("io.argoproj.workflow.updated", 1), ("com.github.pull_request_review", 0)):
-        answer = Answer("opened", "A reason.", EventRef("1", kind, "x"), gate="wait-pr-approved")
+        answer = Answer("opened", "opened", "A reason.", EventRef("1", kind, "x"), gate="wait-pr-approved")
         assert sum(each.value for each in measured(answer, PATCH) if each.metric is RELEASED) == count
 
 

@@ -111,7 +111,7 @@ def test_the_metrics_are_those_that_can_be_scraped(kubeconfig: Path, collector: 
     metrics = collector.last_metrics()
     (events,) = metrics["taskgate.events"].sum.data_points
     gate = "wait-pr-approved"
-    assert attributes(events.attributes) == {"outcome": "opened", "status": "200", "gate": gate}
+    assert attributes(events.attributes) == {"outcome": "opened", "code": "opened", "status": "200", "gate": gate}
     assert events.as_int == 1
     assert metrics["taskgate.events"].sum.is_monotonic
     (duration,) = metrics["taskgate.event.duration"].histogram.data_points

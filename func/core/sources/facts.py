@@ -127,20 +127,12 @@ def _steps(where: str, value: object, part: str) -> list[tuple[str, object]]:
     prefix = f"{where}." if where else ""
     if part == "*" or (part.isascii() and part.isdigit()):
         if not isinstance(value, list):
-            if isinstance(value, Mapping):
-                return _steps_of_object(prefix, value, part)
             raise wrong_field(where, value, "expected a list")
         if part == "*":
             return [(f"{prefix}{index}", each) for index, each in enumerate(value[:_MAX_ELEMENTS]) if each is not None]
         return [(f"{prefix}{part}", each) for each in value[int(part[:9]) : int(part[:9]) + 1] if each is not None]
     if not isinstance(value, Mapping):
         raise wrong_field(where, value, "expected an object")
-    return _steps_of_object(prefix, value, part)
-
-
-def _steps_of_object(prefix: str, value: Mapping[str, Any], part: str) -> list[tuple[str, object]]:
-    if part == "*":
-        return [(f"{prefix}{name}", each) for name, each in value.items() if each is not None]
     each = value.get(part)
     return [] if each is None else [(f"{prefix}{part}", each)]
 

@@ -141,7 +141,7 @@ _OF_PULL_REQUEST = ("repository", "number", "branch", "head", "base", "base-repo
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "pull_request": _OF_PULL_REQUEST,
     "pull_request_review": (*_OF_PULL_REQUEST, "review", "review-state"),
-    "push": ("repository", "branch"),
+    "push": ("branch", "repository"),
 }
 # Any repository's fork runs these under its own branch name, and the payload does not say whose branch it is.
 UNKNOWN_HEAD = frozenset({"workflow_job"})
