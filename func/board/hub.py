@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from func.board.view import Card
+from func.board.view import FINISHED, Card
 from func.board.workflow_watch import Changed, Gone, Heard, Listed, Lost, News
-from func.core.values import show_time
+from func.core.status import several_workflows, twin_key
+from func.core.values import format_time
 
 MAX_LISTENERS = 32
 _RETRY, _FULL_RETRY = 2_000, 10_000  # milliseconds until a page that lost us asks again
@@ -51,6 +52,7 @@ class Hub:
         self._clock = clock
         self._beat = beat
         self._cards: dict[str, Card] = {}
+        self._twins: dict[tuple[str, str], set[str]] = {}  # a task -> ids of its running Workflows
         self._lost: str | None = None
         self._heard: datetime | None = None
         self._listeners: set[_Listener] = set()
@@ -76,13 +78,19 @@ class Hub:
             self._wake()
 
     def _change(self, changes: Mapping[str, Card | None]) -> None:
+        touched = set()
         for key, card in changes.items():
-            if card is None:
-                self._cards.pop(key, None)
-            else:
+            old = self._cards.pop(key, None)
+            if card is not None:
                 self._cards[key] = card
+            for each in filter(None, (old, card)):
+                if task := _task_of(each):
+                    touched.add(task)
+                    ids = self._twins.setdefault(task, set())
+                    (ids.add if each is card else ids.discard)(key)
+        twins = {key: self._cards[key] for task in touched for key in self._twins[task]}
         for listener in self._listeners:
-            listener.pending.update(changes)
+            listener.pending.update({**twins, **changes})
         self._wake()
 
     def _wake(self) -> None:
@@ -121,12 +129,23 @@ class Hub:
 
     def _told(self, cards: Mapping[str, Card | None]) -> dict[str, Any]:
         return {
-            "now": show_time(self._clock()),
+            "now": format_time(self._clock()),
             "lost": self._lost,
-            "heard": show_time(self._heard) if self._heard else None,
-            "cards": [asdict(card) for card in cards.values() if card],
+            "heard": format_time(self._heard) if self._heard else None,
+            "cards": [self._shown(card) for card in cards.values() if card],
             "gone": [key for key, card in cards.items() if card is None],
         }
+
+    def _shown(self, card: Card) -> dict[str, Any]:
+        """Return a card with the problem that only the others show: one of them has the same task."""
+        task = _task_of(card)
+        others = [self._cards[key].workflow for key in self._twins.get(task, ()) if key != card.id] if task else []
+        problems = [*card.problems, *([several_workflows(others).sentence] if others else [])]
+        return {**asdict(card), "problems": problems}
+
+
+def _task_of(card: Card) -> tuple[str, str] | None:
+    return None if card.column == FINISHED else twin_key(card.task, card.repository)
 
 
 def _event(name: str, data: Mapping[str, Any]) -> str:

@@ -91,7 +91,8 @@ class BoardServer:
         port: 0 takes a free one.
         pause: Seconds before the cluster is tried again, after so many failures in a row.
 
-    Raises: OSError, when the port is not to be had.
+    Raises:
+        OSError: when the port is already in use.
     """
 
     def __init__(
@@ -123,7 +124,8 @@ class BoardServer:
     def __enter__(self) -> Self:
         """Returns when all Workflows are read.
 
-        Raises: No, when they can't be listed or watched.
+        Raises:
+            Rejection: when they cannot be listed or watched.
         """
         try:
             self._fleet.start()

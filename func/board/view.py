@@ -8,20 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from func.core.gates import BY_HAND
 from func.core.rules import Rules
-from func.core.standing import Place, Standing, read_standing, time_of
-from func.core.state import EXPIRY, Key
-from func.core.values import show_time
-from func.core.workflows import Workflow, parameters
+from func.core.signals import Signal
+from func.core.status import Move, SignalStatus, WorkflowStatus, read_object
+from func.core.values import format_time, parse_time
+from func.core.workflows import parameters
 
-# Columns beside those of the gates; no gate has such a name, for Argo's steps are named without parentheses.
+# Columns beside those of the gates; no gate has such a name, because Argo's steps are named without parentheses.
 OTHER, UNDER_WAY, FINISHED = "(other)", "(under way)", "(finished)"
-_OPENED_BY_OTHERS = "by hand or by its own duration"
 _PULL_REQUEST = re.compile(r"([A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100})#([0-9]{1,18})")
 _MAX_HAPPENED = 20  # of one Workflow
 _MAX_TEXT = 500  # characters of a text from outside
 
-What: TypeAlias = Literal["opened", "waits", "withdrawn", "closed", "finished"]
+What: TypeAlias = Literal["opened", "failed", "waits", "rejected", "closed", "left", "merged", "finished"]
+_ENDED: Mapping[str, What] = {"Succeeded": "opened"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Names:
     """What a deployment has of its own.
 
     Args:
-        agent: The label, or else the argument, of a Workflow that says who works on its task.
-        github: Where its pull requests are, an https URL without a slash at its end.
+        agent: the label, or else the argument, of a Workflow that says who works on its task.
+        github: where its pull requests are, an https URL without a slash at its end.
     """
 
     agent: str = "implementation-agent"
@@ -42,7 +43,7 @@ class Pull:
     """A pull request.
 
     Args:
-        url: None where its name is none of GitHub's.
+        url: None where its name is not one of GitHub.
     """
 
     name: str
@@ -50,24 +51,27 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A key that did not open its gate.
+class Shown:
+    """A signal that has not moved its gate.
 
     Args:
-        happened: When its event happened, RFC 3339, as all times here.
-        until: When it expires, while it waits.
-        why: What became of it, where that needs a word.
+        state: `waits`, `claimed` or `rejected`.
+        code: the stable word for why.
+        happened: when its event happened, RFC 3339, as all times here.
+        until: when it expires, while it waits.
+        why: what it came to, in a sentence.
     """
 
     gate: str
     state: str
+    code: str
     event: str
     name: str
     person: str | None
     pull: Pull | None
     happened: str
     until: str | None
-    why: str | None
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,11 @@ class Happened:
 
     Args:
         gate: None for the end of the Workflow or of its pull request.
-        person: Who caused it, where that is known.
-        name: Of the event, e.g. `pull_request.closed`.
-        event: Its id, for GitHub the delivery.
-        why: A word on it, where no event says all.
+        person: who caused it, where that is known.
+        name: of the event, e.g. `pull_request.closed`.
+        event: its id, for GitHub the delivery.
+        why: what no event says.
+        code: the stable word for a rejection.
     """
 
     at: str
@@ -90,6 +95,7 @@ class Happened:
     event: str | None = None
     pull: Pull | None = None
     why: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +103,12 @@ class Card:
     """One Workflow, as the page shows it.
 
     Args:
-        column: The gate where it waits, or one of the names above.
-        gates: All gates where it waits.
-        since: When it came into its column.
+        column: the gate where it waits, or one of the names above.
+        gates: all gates where it waits.
+        since: when it came into its column.
         phase: Argo's word, e.g. `Succeeded`.
-        paused: A person has suspended the Workflow itself.
-        problem: Why more can't be told.
-        happened: Newest first.
+        problems: what is wrong with it, in sentences.
+        happened: newest first.
     """
 
     id: str
@@ -115,72 +120,70 @@ class Card:
     gates: tuple[str, ...]
     since: str | None
     phase: str
-    paused: bool
     pull: Pull | None
-    keys: tuple[Kept, ...]
-    problem: str | None
+    signals: tuple[Shown, ...]
+    problems: tuple[str, ...]
     happened: tuple[Happened, ...]
 
 
 def card_id(raw: Mapping[str, Any]) -> str:
-    """What tells a Workflow from all others, also from a later one of its name."""
+    """Return what tells a Workflow from all others, also from a later one of its name."""
     metadata = _object(raw.get("metadata"))
     return str(metadata.get("uid") or metadata.get("name"))
 
 
-def card_of(raw: Mapping[str, Any], rules: Rules, names: Names) -> Card:
-    """An object of the Kubernetes API -> its card."""
-    standing = read_standing(raw)
-    places = sorted(standing.places, key=lambda place: _order(place, rules))
-    kept = [_kept(gate, key, names) for gate, key in standing.kept_keys()]
+def card_of(raw: Mapping[str, Any], rules: Rules, names: Names, now: datetime) -> Card:
+    """Return the card of an object of the Kubernetes API.
+
+    Args:
+        now: UTC; signals expire.
+    """
+    status = read_object(raw, rules, now)
+    signals = tuple(_shown(each, names) for each in status.signals if each.state != "used")
     # At the same second, the later gate of the pipeline comes later, and the end of the Workflow last.
-    gates = {gate: number for number, gate in enumerate(rules.gates)}
+    places = {gate: number for number, gate in enumerate(rules.gate_ids())}
     happened = sorted(
-        _happened(standing, names), key=lambda one: (one.at, gates.get(one.gate or "", len(gates))), reverse=True
+        _happened(status, _object(raw.get("status")), names),
+        key=lambda one: (one.at, places.get(one.gate or "", len(places))),
+        reverse=True,
     )
-    status, spec = _object(raw.get("status")), _object(raw.get("spec"))
-    bound = standing.state.pull_request if standing.state else None
     return Card(
         id=card_id(raw),
-        workflow=standing.name,
-        task=_text(standing.task(rules)),
-        repository=_text(standing.repository(rules)),
-        agent=_agent(standing.labels, spec, names),
-        column=_column(standing, places, rules),
-        gates=tuple(place.gate for place in places),
-        since=_since(standing, places, status),
-        phase=_text(status.get("phase")) or "",
-        paused=spec.get("suspend") is True and not standing.is_finished,
-        pull=_pull(bound, names) or next((key.pull for key in kept if key.pull), None),
-        keys=tuple(kept),
-        problem=standing.problem,
+        workflow=status.ref.name,
+        task=_text(status.task),
+        repository=_text(status.repository),
+        agent=_agent(status.labels, _object(raw.get("spec")), names),
+        column=_column(status, rules),
+        gates=tuple(gate.name for gate in status.waiting),
+        since=_since(status, _object(raw.get("status"))),
+        phase=_text(status.phase) or "",
+        pull=_pull(status.bound, names) or next((each.pull for each in signals if each.pull), None),
+        signals=signals,
+        problems=tuple(problem.sentence[:_MAX_TEXT] for problem in status.problems),
         happened=tuple(happened[:_MAX_HAPPENED]),
     )
 
 
-def _order(place: Place, rules: Rules) -> tuple[int, str]:
-    gates = list(rules.gates)
-    return gates.index(place.gate) if place.gate in gates else len(gates), _show(place.since) or ""
-
-
-def _column(standing: Standing, places: list[Place], rules: Rules) -> str:
-    if standing.is_finished:
+def _column(status: WorkflowStatus, rules: Rules) -> str:
+    if status.finished:
         return FINISHED
-    if not places:
+    if not status.waiting:
         return UNDER_WAY
-    return places[0].gate if places[0].gate in rules.gates else OTHER
+    gate = status.waiting[0]
+    return rules.gate_ids()[gate.name][0] if gate.rules else OTHER
 
 
-def _since(standing: Standing, places: list[Place], status: Mapping[str, Any]) -> str | None:
-    """When it came to where it is; for one under way, when its last gate opened."""
-    workflow = standing.workflow
-    if workflow is None:
+def _since(status: WorkflowStatus, raw: Mapping[str, Any]) -> str | None:
+    """Return when it came to where it is; at no gate, when its last gate opened."""
+    if status.created is None:
         return None
-    if workflow.finished:
-        return _show(time_of(status.get("finishedAt")))
-    if places:
-        return _show(places[0].since)
-    return max((show_time(at) for _, _, at in _opened_nodes(workflow)), default=show_time(workflow.created))
+    if status.finished:
+        return _time(raw.get("finishedAt"))
+    if status.waiting:
+        since = status.waiting[0].since
+        return format_time(since) if since else None
+    last = max((move.at for move in status.moves if move.phase == "Succeeded"), default=status.created)
+    return format_time(last)
 
 
 def _agent(labels: Mapping[str, Any], spec: Mapping[str, Any], names: Names) -> str | None:
@@ -188,70 +191,71 @@ def _agent(labels: Mapping[str, Any], spec: Mapping[str, Any], names: Names) -> 
     return _text(labels.get(names.agent)) or _text(given.get(names.agent))
 
 
-def _kept(gate: str, key: Key, names: Names) -> Kept:
-    return Kept(
-        gate=gate,
-        state=key.state,
-        event=key.event,
-        name=key.name,
-        person=key.person,
-        pull=_pull(key.pull_request, names),
-        happened=show_time(key.happened),
-        until=show_time(key.written + EXPIRY) if key.state == "waiting" and key.written else None,
-        why=key.why,
+def _shown(each: SignalStatus, names: Names) -> Shown:
+    signal = each.signal
+    return Shown(
+        gate=each.gate,
+        state=each.state,
+        code=each.code,
+        event=signal.id,
+        name=signal.name,
+        person=signal.person,
+        pull=_pull(signal.pull_request, names),
+        happened=format_time(signal.happened),
+        until=format_time(each.expires) if each.expires else None,
+        why=each.sentence,
     )
 
 
-def _happened(standing: Standing, names: Names) -> Iterator[Happened]:
-    workflow = standing.workflow
-    if workflow is None:
+def _happened(status: WorkflowStatus, raw: Mapping[str, Any], names: Names) -> Iterator[Happened]:
+    signals = status.state.signals if status.state else ()
+    by_identity = {signal.identity: signal for signal in signals}
+    moved = set()
+    for move in status.moves:
+        if move.use:
+            moved.add(move.use.identity)
+        yield _moved(move, by_identity.get(move.use.identity) if move.use else None, names)
+    for each in status.signals:
+        if each.signal.identity not in moved:
+            yield from _of_signal(each, {signal.id: signal for signal in signals}, names)
+    for signal in signals:
+        if signal.gone in ("closed", "left", "merged"):
+            what: What = signal.gone  # type: ignore[assignment] # one of the three
+            yield Happened(format_time(signal.happened), what, None, pull=_pull(signal.pull_request, names))
+    if status.finished and (end := _time(raw.get("finishedAt"))):
+        yield Happened(end, "finished", None, why=_text(status.phase))
+
+
+def _moved(move: Move, signal: Signal | None, names: Names) -> Happened:
+    at, what = format_time(move.at), _ENDED.get(move.phase, "failed")
+    if signal:
+        return Happened(at, what, move.gate, **_caused_by(signal, names))
+    if move.use:  # its signal is no longer remembered
+        return Happened(at, what, move.gate, event=move.use.id, pull=_pull(move.use.pull_request, names))
+    return Happened(at, what, move.gate, why=_text(move.message) or BY_HAND)
+
+
+def _of_signal(each: SignalStatus, known: Mapping[str, Signal], names: Names) -> Iterator[Happened]:
+    signal, use = each.signal, each.use
+    by = _caused_by(signal, names)
+    if use and use.at and not use.claimed:  # its node is offloaded, was reached again, or somebody else opened it
+        what: What = "opened" if use.how == "open" else "failed"
+        yield Happened(format_time(use.at), what, each.gate, **by, why=BY_HAND if use.by_hand else None)
+    if signal.written is None or (use and not use.claimed):
         return
-    keys = dict(standing.state.keys) if standing.state else {}
-    used = {key.node: gate for gate, key in keys.items() if key.state == "used"}
-    for identifier, node, at in _opened_nodes(workflow):
-        gate = used.get(identifier)
-        key = keys.pop(gate) if gate else None
-        by = _opened_by(key, names) if key and not key.why else {"why": _text(node.get("message")) or _OPENED_BY_OTHERS}
-        yield Happened(show_time(at), "opened", str(node.get("displayName")), **by)
-    for gate, key in keys.items():
-        yield from _of_key(gate, key, names)
-    if standing.state and (closed := standing.state.closed):
-        yield Happened(show_time(closed.happened), "closed", None, pull=_pull(closed.pull_request, names))
-    if workflow.finished and (end := time_of(_object(workflow.raw.get("status")).get("finishedAt"))):
-        yield Happened(show_time(end), "finished", None, why=_text(_object(workflow.raw.get("status")).get("phase")))
+    yield Happened(format_time(signal.written), "waits", each.gate, **by)
+    if each.state == "rejected":
+        other = known.get(each.by or "", signal)
+        at = max(signal.written, other.happened)
+        yield Happened(format_time(at), "rejected", each.gate, **by, why=each.sentence, code=each.code)
 
 
-def _opened_nodes(workflow: Workflow) -> Iterator[tuple[str, Mapping[str, Any], datetime]]:
-    for identifier, node in workflow.nodes.items():
-        if isinstance(node, Mapping) and node.get("type") == "Suspend" and node.get("phase") == "Succeeded":
-            at = time_of(node.get("finishedAt"))
-            if at:
-                yield identifier, node, at
-
-
-def _of_key(gate: str, key: Key, names: Names) -> Iterator[Happened]:
-    if key.written is None:  # a withdrawal that no key has met
-        return
-    by = _opened_by(key, names)
-    if key.state == "used":  # its node is offloaded, or was opened anew since
-        yield Happened(show_time(key.written), "opened", gate, **by, why=key.why)
-        return
-    if key.state == "withdrawn" and not key.notes:  # when, is not remembered
-        since = f"withdrawn since, {key.why}" if key.why else "withdrawn since"
-        yield Happened(show_time(key.written), "waits", gate, **by, why=since)
-        return
-    yield Happened(show_time(key.written), "waits", gate, **by)
-    if key.state == "withdrawn":
-        last = max(note.happened for note in key.notes)
-        yield Happened(show_time(max(last, key.written)), "withdrawn", gate, **by, why=key.why)
-
-
-def _opened_by(key: Key, names: Names) -> dict[str, Any]:
+def _caused_by(signal: Signal, names: Names) -> dict[str, Any]:
     return {
-        "person": key.person,
-        "name": key.name,
-        "event": key.event,
-        "pull": _pull(key.pull_request, names),
+        "person": signal.person,
+        "name": signal.name,
+        "event": signal.id,
+        "pull": _pull(signal.pull_request, names),
     }
 
 
@@ -262,8 +266,11 @@ def _pull(name: str | None, names: Names) -> Pull | None:
     return Pull(name, f"{names.github}/{match[1]}/pull/{match[2]}" if match else None)
 
 
-def _show(time: datetime | None) -> str | None:
-    return show_time(time) if time else None
+def _time(value: object) -> str | None:
+    try:
+        return format_time(parse_time(value))
+    except ValueError:
+        return None
 
 
 def _text(value: object) -> str | None:

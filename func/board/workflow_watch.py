@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from func.board.view import Card, Names, card_id, card_of
-from func.core.outcomes import No
+from func.core.reasons import Rejection
 from func.core.rules import Rules
 from func.kube.client import Expired, Forbidden, Unavailable, Watch, Workflows
 
@@ -90,7 +91,8 @@ class Fleet:
     def start(self) -> None:
         """Tells of all Workflows, then of what changes, until `close`.
 
-        Raises: No, when they can't be listed or watched.
+        Raises:
+            Rejection: when they cannot be listed or watched.
         """
         self._open()
         self._thread.start()
@@ -106,14 +108,15 @@ class Fleet:
     def _open(self) -> None:
         """List if need be, then begin to watch.
 
-        Raises: No.
+        Raises:
+            Rejection: when the cluster does not let it.
         """
         if not self._version:
             cards: list[Card] = []
             version = ""
             for items, version in self._workflows.list_pages(self._rules.workflows.selector):  # noqa: B007
                 # Only what is shown of a Workflow is kept: each can have a megabyte.
-                cards.extend(card_of(raw, self._rules, self._names) for raw in items)
+                cards.extend(card_of(raw, self._rules, self._names, datetime.now(UTC)) for raw in items)
             self._tell(Listed(tuple(cards)))
             self._version = version
         self._watch = self._workflows.watch(self._rules.workflows.selector, self._version)
@@ -130,12 +133,12 @@ class Fleet:
                 self._follow()
             except Expired:
                 self._version, failed = "", True
-            except No as no:
+            except Rejection as rejection:
                 failed = True
-                if not isinstance(no, Unavailable) or failures >= _LIST_AGAIN:
+                if not isinstance(rejection, Unavailable) or failures >= _LIST_AGAIN:
                     self._version = ""  # another cluster may answer there now
                 if not self._stopped.is_set():
-                    self._tell(Lost(needed_right(no, self._rules.workflows.namespace)))
+                    self._tell(Lost(needed_right(rejection, self._rules.workflows.namespace)))
             self._watch = None
             lasted = time.monotonic() - began > _SHORT_SECONDS
             failures = (0 if lasted else failures) + (failed or not lasted)
@@ -145,7 +148,8 @@ class Fleet:
     def _follow(self) -> None:
         """The events of one watch, until it ends.
 
-        Raises: No.
+        Raises:
+            Rejection: when the cluster does not let it.
         """
         assert self._watch  # noqa: S101 - opened just before
         if self._stopped.is_set():  # `close` has come before there was something to close
@@ -153,7 +157,7 @@ class Fleet:
         for kind, raw in self._watch:
             self._version = _version(raw) or self._version
             if kind in ("ADDED", "MODIFIED"):
-                self._tell(Changed(card_of(raw, self._rules, self._names)))
+                self._tell(Changed(card_of(raw, self._rules, self._names, datetime.now(UTC))))
             elif kind == "DELETED":
                 self._tell(Gone(card_id(raw)))
             elif kind == "BOOKMARK":
@@ -165,8 +169,8 @@ def _version(raw: Mapping[str, Any]) -> str:
     return str(metadata.get("resourceVersion") or "") if isinstance(metadata, Mapping) else ""
 
 
-def needed_right(no: No, namespace: str) -> str:
+def needed_right(rejection: Rejection, namespace: str) -> str:
     """The sentence of a failure, with the rights that the board needs where they are missing."""
-    if isinstance(no, Forbidden):
-        return f"{no.reason} The board needs the rights list and watch on workflows.argoproj.io in {namespace}."
-    return no.reason
+    if isinstance(rejection, Forbidden):
+        return f"{rejection} The board needs the rights list and watch on workflows.argoproj.io in {namespace}."
+    return str(rejection)

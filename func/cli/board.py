@@ -28,7 +28,7 @@ _GITHUB = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
     help="Label, or argument, of a Workflow that says who works on it.",
 )
 def board(port: int, config: Path | None, github: str, agent: str) -> None:
-    """Watch the fleet in a browser: tasks by the gate where they wait, and what happened last.
+    """Watch the fleet in a browser: tasks by the gate at which they wait, and what happened last.
 
     Reads the Workflows that the rules select from the cluster of KUBECONFIG, then watches them. Serves a page to this
     machine alone, which follows by itself. Writes nothing. Needs the rights list and watch on workflows.argoproj.io.
@@ -36,7 +36,7 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
     \b
     Exit codes:
       0  ended by Ctrl-C or SIGTERM
-      1  the cluster does not answer or does not let us, the rules are wrong, or the port is taken
+      1  the cluster does not answer or refuses, the rules are wrong, or the port is in use
       2  wrong usage
 
     \b
@@ -48,7 +48,7 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
     from func.board.server import BoardServer
     from func.board.view import Names
     from func.board.workflow_watch import needed_right
-    from func.core.outcomes import No
+    from func.core.reasons import Rejection
     from func.kube.client import NotFound, Workflows
 
     github = github.rstrip("/")
@@ -60,15 +60,17 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
     try:
         server = BoardServer(workflows, settings.rules, Names(agent, github), port)
     except OSError as error:
-        raise Problem(f"--port is {port}: can't listen there ({error.strerror}); 0 takes a free one") from None
+        raise Problem(
+            f"--port is {port}: already in use or not allowed ({error.strerror}); 0 takes a free one"
+        ) from None
     try:
         with ended_in_order(), server:
             click.echo(f"Board of {namespace}: {server.url}  (Ctrl-C ends it)")
             server.wait()
     except NotFound as error:
         raise Problem(f"this cluster has no Workflows: {error}") from None
-    except No as no:
-        raise Problem(needed_right(no, namespace)) from None
+    except Rejection as rejection:
+        raise Problem(needed_right(rejection, namespace)) from None
     except KeyboardInterrupt:
         return
     raise Problem("the board ended by itself")

@@ -1,4 +1,4 @@
-"""`taskgate check`: is this gates.yaml right, and what would it decide?"""
+"""`taskgate check`: is this gates.yaml right, what is dangerous in it, and what would it decide?"""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
-from func.cli.deciding import Verdict, decide_offline
-from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress
+from func.cli.dry_run import DryRun, dry_run_offline
+from func.cli.findings import passed
+from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress, wrap
 from func.cli.recorded import Recorded, read_recorded
 from func.cli.wording import demands_in_words, event_in_words, person_in_words
 from func.core.errors import ConfigError
 from func.core.gates_file import parse_rules
+from func.core.lint import LintWarning, lint
 from func.core.rules import Rules
 
 
@@ -22,102 +24,124 @@ from func.core.rules import Rules
     "--events",
     metavar="FILE|DIR|-",
     type=click.Path(allow_dash=True),
-    help="Recorded events: CloudEvents, GitHub's payloads, lines of them, dead letters; - for standard input.",
+    help="Recorded events: CloudEvents, payloads of GitHub, recorded deliveries, lines of them, dead letters; - for "
+    "standard input.",
 )
+@click.option("--strict", is_flag=True, help="Exit with 1 where there is a warning.")
 @output_option
-def check(file: Path, events: str | None, output: str) -> None:
-    """Is this gates.yaml right, and what would it decide?
+@click.pass_context
+def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, output: str) -> None:
+    """Is this gates.yaml right, what is dangerous in it, and what would it decide?
 
-    Says in words what FILE says. With --events, also what would become of recorded events, as far as that can be told
-    without their Workflows. Calls no API.
+    Prints in words what FILE says, and warnings. With --events, also what would become of recorded events, as far as
+    that is known without their Workflows. Calls no API.
 
     \b
     Exit codes:
       0  FILE is right, whatever becomes of the events
-      1  FILE is wrong (the one line names the place), or the events can't be read
+      1  FILE is wrong (a line names the place), the events cannot be read, or --strict and there is a warning
       2  wrong usage
 
     \b
     Examples:
-      taskgate check gates.yaml
+      taskgate check gates.yaml --strict
       taskgate check gates.yaml --events recorded/ --output json
     """
     rules = _read(file)
-    verdicts = _decide(read_recorded(events), rules) if events else None
+    warnings = lint(rules)
+    runs = _run(read_recorded(events), rules) if events else None
+    is_wrong = any(each.level == "error" for each in warnings)
     if output == "json":
-        shown: dict[str, Any] = {"file": str(file), "rules": rules.model_dump(mode="json", by_alias=True)}
-        if verdicts is not None:
-            shown["events"] = [verdict.data() for verdict in verdicts]
+        shown: dict[str, Any] = {
+            "file": str(file),
+            "rules": rules.model_dump(mode="json", by_alias=True),
+            "warnings": [each._asdict() for each in warnings],
+        }
+        if runs is not None:
+            shown["events"] = [_data(run, rules) for run in runs]
         print_json(shown)
-        return
-    click.echo(f"{clean(file)} is right.\n")
-    print_table(("RULES", "SAY"), _summary(rules))
-    click.echo()
-    print_table(("GATE", "OPENS BY", "AND", "PEOPLE"), _gates(rules))
-    if verdicts is not None:
-        click.echo()
-        print_table(("EVENT", "WHAT", "TASK", "GATE", "DECISION"), [_decision(verdict) for verdict in verdicts])
+    else:
+        _print(file, rules, warnings, runs, is_wrong=is_wrong)
+    ctx.exit(1 if is_wrong or (strict and warnings) else 0)
 
 
-def _decide(events: list[Recorded], rules: Rules) -> list[Verdict]:
+def _run(events: list[Recorded], rules: Rules) -> list[DryRun]:
     with progress(events, len(events), "Deciding") as shown:
-        return [decide_offline(recorded, rules) for recorded in shown]
+        return [dry_run_offline(recorded, rules) for recorded in shown]
+
+
+def _data(run: DryRun, rules: Rules) -> dict[str, Any]:
+    return {**run.data(), "passed": [{"check": name, "found": found} for name, found in passed(run, rules)]}
 
 
 def _read(file: Path) -> Rules:
     try:
         return parse_rules(file.read_text(encoding="utf-8"), str(file))
     except OSError as error:
-        raise Problem(f"{file}: can't be read ({error.strerror})") from None
+        raise Problem(f"{file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise Problem(f"{file}: expected a text in UTF-8") from None
+        raise Problem(f"{file}: expected text in UTF-8") from None
     except ConfigError as error:
         raise Problem(error) from None
+
+
+def _print(file: Path, rules: Rules, warnings: list[LintWarning], runs: list[DryRun] | None, *, is_wrong: bool) -> None:
+    click.echo(f"{clean(file)} is {'wrong' if is_wrong else 'right'}.\n")
+    print_table(("RULES", "SAY"), _summary(rules))
+    click.echo()
+    print_table(("GATE", "MOVED BY", "PEOPLE"), _gates(rules))
+    for each in warnings:
+        color = "red" if each.level == "error" else "yellow"
+        click.echo(f"\n{click.style(wrap(f'{each.level.capitalize()}: {each.place} ({each.code})'), fg=color)}")
+        click.echo(wrap(each.text, "  "))
+    if runs is not None:
+        click.echo()
+        print_table(("EVENT", "TASK", "GATE"), [_decision(run) for run in runs])
 
 
 def _summary(rules: Rules) -> list[Row]:
     workflows, labels = rules.workflows, rules.workflows.labels
     found = [f"name {workflows.name}"] if workflows.name else []
     found.append(f"labels {labels.task} and {labels.repository}" if labels.repository else f"label {labels.task}")
-    patterns = [f"{place} {pattern.pattern}" for place, pattern in rules.task.patterns.items()]
+    patterns = [f"{place} {getattr(rules.task, place)}" for place in rules.task.patterns]
     rows = {
         "Workflows": f"in namespace {workflows.namespace} with {workflows.selector}",
         "found by": ", then ".join(found),
-        "belong to": "the pull request of the first key" if workflows.one_pull_request else "any pull request",
+        "belong to": "the pull request of the first signal" if workflows.one_pull_request else "any pull request",
         "repositories": ", ".join(rules.repositories) if rules.repositories is not None else "all",
         "a task's id": " and ".join(patterns) or "only in events that say where it is",
     }
     rows |= {f"people: {name}": ", ".join(map(person_in_words, people)) for name, people in rules.people.items()}
+    rows |= {
+        f"source: {glob}": ", ".join(f"{fact} at {path}" for fact, path in paths.items())
+        for glob, paths in rules.sources.items()
+    }
     rows |= {f"output: {name}": template for name, template in rules.outputs.items()}
     return [Row(pair) for pair in rows.items()]
 
 
 def _gates(rules: Rules) -> list[Row]:
     rows = []
-    for gate, ways in rules.gates.items():
-        for number, way in enumerate(ways):
+    for gate, given in rules.gates.items():
+        for number, rule in enumerate(given):
             name = gate if number == 0 else ""
-            rows.append(Row((name, event_in_words(way), demands_in_words(way), " or ".join(way.by))))
+            demands = demands_in_words(rule)
+            event = event_in_words(rule) + (f"; {demands}" if demands else "")
+            rows.append(Row((name, event, " or ".join(rule.by))))
             rows += [
-                Row(("", f"taken back by {event_in_words(back)}", "", " or ".join(back.by)), {"dim": True})
-                for back in way.withdraw
+                Row(("", f"revoked by {event_in_words(each)}", " or ".join(each.by)), {"dim": True})
+                for each in rule.withdraw
             ]
     return rows
 
 
-def _decision(verdict: Verdict) -> Row:
-    task = verdict.task
-    answer, passed = verdict.answer, dict(verdict.passed)
-    if answer is None:
-        aim = passed.get("rule", "")
-        decision, style = f"nothing against it so far: {aim}; the rest depends on its Workflow", {"fg": "green"}
+def _decision(run: DryRun) -> Row:
+    task = (run.answer.task if run.answer else None) or (run.plan.task if run.plan else None)
+    if run.answer is None:
+        decision = "accepted so far, the rest depends on its Workflow"
+        if run.plan and run.plan.intents and not run.plan.intents[0].rule:
+            decision = "revokes signals, as far as its Workflow has any"
     else:
-        decision, style = f"{answer.outcome} at {verdict.stopped_at}: {answer.reason}", {}
-    cells = (
-        verdict.recorded.where,
-        verdict.name,
-        f"{task.id} by {task.found_by}" if task else "",
-        verdict.gate or "",
-        decision,
-    )
-    return Row(cells, style)
+        decision = f"{run.answer.outcome} ({run.answer.code}) at {run.check}: {run.answer.reason}"
+    cells = (run.recorded.where, f"{task.id} by {task.found_by}" if task else "", run.gate or "")
+    return Row(cells, {} if run.answer else {"fg": "green"}, [f"{run.name}: {decision}" if run.name else decision])

@@ -8,26 +8,25 @@ import click
 
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, is_there_a_cluster, settings_for_people
-from func.cli.deciding import NoCluster, Verdict, decide
+from func.cli.advice import advice
+from func.cli.dry_run import DryRun, NoCluster, dry_run
 from func.cli.explain_workflow import complete_workflow, explain_workflow
-from func.cli.needed import needed
+from func.cli.findings import passed
 from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, wrap
 from func.cli.recorded import Recorded, read_recorded
-from func.cli.story import Story
-from func.core.outcomes import CHECKS
+from func.cli.remedies import Remedy
+from func.core.outcomes import OUTCOMES
+from func.core.reasons import CHECKS
 from func.core.rules import Rules
 from func.service.build import build_pipeline
 from func.service.pipeline import Pipeline
 
-_NO, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
-_FAILURES = ("unavailable", "forbidden")
+_REJECTED, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
 
 
 @click.command()
 @click.argument("file", metavar="[FILE|-]", required=False, type=click.Path(allow_dash=True))
-@click.option(
-    "--workflow", metavar="NAME", shell_complete=complete_workflow, help="Tell the story of this Workflow instead."
-)
+@click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="Explain this Workflow instead.")
 @click.option("--github-event", metavar="NAME", help="Of a GitHub payload, as in X-GitHub-Event; default: guessed.")
 @config_option
 @output_option
@@ -41,29 +40,29 @@ def explain(
     config: Path | None,
     output: str,
 ) -> None:
-    """What would this event do, or why does this Workflow stand?
+    """What would this event do, or why is this Workflow waiting?
 
-    FILE is a CloudEvent, a payload of GitHub's or a dead letter. Shows each check in order, with its yes or no and what
-    was found, and at the first no what would have to be different. Looks at the cluster of KUBECONFIG (or of this pod);
-    without one it stops before the Workflow.
+    FILE is a CloudEvent, a payload of GitHub, a recorded delivery or a dead letter. Shows the checks in their order
+    with what each found, and for the one that rejects the event what it takes. Reads the cluster of KUBECONFIG (or of
+    this pod); without one it stops before the Workflow.
 
-    With --workflow: where that Workflow waits and since when, which keys came, from whom, and what became of each, what
-    would open its gate, and what to run next. Writes nothing.
+    With --workflow: where that Workflow waits and since when, which signals came for it and what became of each, what
+    would open its gate, and what is wrong with it. Writes nothing.
 
     \b
     Exit codes, of an event:
-      0  it would be opened, parked or withdrawn
-      1  can't be told: FILE can't be read, or the cluster does not answer
+      0  it would change its Workflow: opened, failed, parked or withdrawn
+      1  unknown: FILE cannot be read, or the cluster does not answer
       2  wrong usage
-      3  it would change nothing: one of the checks says no
-      4  nothing against it so far, and no cluster to look at
+      3  it would change nothing: one of the checks rejects it
+      4  no check rejects it so far, and there is no cluster to read
 
     \b
     Exit codes, of a Workflow:
-      0  told, and nothing is wrong with it: it waits for its event, or for nothing
-      1  can't be told: there is none, its nodes are offloaded, or the cluster does not answer
+      0  it waits for an event, or for nothing
+      1  unknown: there is none, its nodes are offloaded, or the cluster does not answer
       2  wrong usage
-      3  told, and no event can open its gate until somebody does something
+      3  no event can open its gate until somebody does something
 
     \b
     Examples:
@@ -77,7 +76,7 @@ def explain(
     settings = settings_for_people(config)
     if workflow is not None:
         pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
-        ctx.exit(_exit_code_of(explain_workflow(workflow, pipeline, output)))
+        ctx.exit(explain_workflow(workflow, pipeline, output))
     assert file is not None  # noqa: S101 - checked above
     recorded = _one(file, github_event)
     if is_there_a_cluster():
@@ -85,19 +84,15 @@ def explain(
     else:
         pipeline = Pipeline(settings.rules, NoCluster(settings.rules.workflows.namespace), writes=False)
     pipeline.clock = access.now
-    verdict = decide(recorded, pipeline)
+    run = dry_run(recorded, pipeline)
+    what = advice(run, settings.rules)
     if output == "json":
-        what = needed(verdict, settings.rules) or None
-        print_json({**verdict.data(), "needed": what, "guessed": recorded.guessed})
+        steps = [{"check": check, "found": found} for check, found in passed(run, settings.rules)]
+        told = {"needed": what.text if what else None, "run": what.command if what else None}
+        print_json({**run.data(), "passed": steps, **told, "guessed": recorded.guessed})
     else:
-        _print(verdict, settings.rules)
-    ctx.exit(_exit_code(verdict))
-
-
-def _exit_code_of(story: Story) -> int:
-    if not story.known:
-        return _UNKNOWN
-    return _NO if story.troubles else 0
+        _print(run, settings.rules, what)
+    ctx.exit(_exit_code(run))
 
 
 def _one(file: str, github_event: str | None) -> Recorded:
@@ -109,55 +104,53 @@ def _one(file: str, github_event: str | None) -> Recorded:
     return found[0]
 
 
-def _exit_code(verdict: Verdict) -> int:
-    if verdict.answer is None:
+def _exit_code(run: DryRun) -> int:
+    if run.outcome is None:
         return _NO_CLUSTER
-    if verdict.is_yes:
+    if run.is_accepted:
         return 0
-    return _UNKNOWN if verdict.would in _FAILURES else _NO
+    return _UNKNOWN if OUTCOMES[run.outcome].retry else _REJECTED
 
 
-def _print(verdict: Verdict, rules: Rules) -> None:
-    ref = verdict.recorded.event
-    title = f"{verdict.name or '(no type)'}, event {ref.get('id', '(no id)')} from {ref.get('source', '(no source)')}"
+def _print(run: DryRun, rules: Rules, what: Remedy | None) -> None:
+    ref = run.recorded.event
+    title = f"{run.name or '(no type)'}, event {ref.get('id', '(no id)')} from {ref.get('source', '(no source)')}"
     click.secho(wrap(title), bold=True)
-    if verdict.recorded.guessed:
-        click.echo(wrap(f"Note: {verdict.recorded.guessed}."))
+    if run.recorded.guessed:
+        click.echo(wrap(f"Note: {run.recorded.guessed}."))
     click.echo()
-    print_table(("", "CHECK", "FOUND"), _steps(verdict))
+    print_table(("", "CHECK", "FOUND"), _steps(run, rules))
     click.echo()
-    click.echo(_conclusion(verdict))
-    what = needed(verdict, rules)
+    click.echo(_conclusion(run))
     if what:
-        click.echo(wrap(f"What it takes: {what}"))
+        click.echo(wrap(f"What it takes: {what.text}"))
+        if what.command:
+            click.echo(f"  {clean(what.command)}")  # never broken, so that it can be pasted
 
 
-def _steps(verdict: Verdict) -> list[Row]:
-    passed = dict(verdict.passed)
+def _steps(run: DryRun, rules: Rules) -> list[Row]:
+    found = dict(passed(run, rules))
     rows, rest = [], []
     for check in CHECKS:
-        if check == verdict.stopped_at:
-            rows.append(Row(("NO", check, verdict.reason or ""), {"fg": "red", "bold": True}))
-        elif check in passed:
-            rows.append(Row(("yes", check, passed[check])))
-        elif verdict.answer is None and check == "workflow":
-            rows.append(Row(("?", check, "no cluster to look at: set KUBECONFIG"), {"fg": "yellow"}))
+        if check == run.check and run.is_accepted:
+            rows.append(Row(("yes", check, run.reason), {"fg": "green"}))
+        elif check == run.check:
+            rows.append(Row(("NO", check, run.reason), {"fg": "red", "bold": True}))
+        elif check in found:
+            rows.append(Row(("yes", check, found[check])))
+        elif run.answer is None and check == "workflow":
+            rows.append(Row(("?", check, "no cluster to read: set KUBECONFIG"), {"fg": "yellow"}))
         else:
             rest.append(check)
     if rest:
-        why = "not needed" if verdict.is_yes else "not looked at"
-        rows.append(Row(("-", "the rest", f"{why}: {', '.join(rest)}"), {"dim": True}))
+        rows.append(Row(("-", "the rest", f"not checked: {', '.join(rest)}"), {"dim": True}))
     return rows
 
 
-def _conclusion(verdict: Verdict) -> str:
-    answer = verdict.answer
-    if answer is None:
-        return wrap("Nothing stands against it so far. The rest depends on its Workflow.")
-    if verdict.would in _FAILURES:
-        return click.style(wrap(f"It can't be told: {answer.reason}"), fg="red")
-    if verdict.is_yes:
-        return click.style(wrap(f"It would be {verdict.would}: {verdict.reason} Nothing was written."), fg="green")
-    outcome = clean(verdict.would)
-    words = {"no-workflow": "There is no Workflow for it", "invalid": "It is invalid"}
-    return click.style(f"{words.get(outcome, f'It would be {outcome}')} (HTTP {answer.status}).", fg="red")
+def _conclusion(run: DryRun) -> str:
+    if run.answer is None:
+        return wrap("No check rejects it so far. The rest depends on its Workflow.")
+    code = f"{run.outcome}, code {run.answer.code}, HTTP {run.answer.status}"
+    if run.is_accepted:
+        return click.style(wrap(f"Outcome: {run.outcome}, code {run.answer.code}. Nothing was written."), fg="green")
+    return click.style(wrap(f"Outcome: {code}."), fg="red")

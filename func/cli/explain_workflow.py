@@ -1,123 +1,272 @@
-"""`taskgate explain --workflow`: the story of one Workflow."""
+"""`taskgate explain --workflow`: where one Workflow stands, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import click
 
 from func.cli import access
-from func.cli.gate_story import GateStory
-from func.cli.output import Problem, Row, clean, print_json, print_table, wrap
-from func.cli.story import Story, tell
-from func.core.outcomes import No
+from func.cli.output import Problem as CommandProblem
+from func.cli.output import Row, clean, print_json, print_table, wrap
+from func.cli.remedies import open_manually, remedy, where
+from func.cli.wording import age, demands_in_words, event_in_words, people_in_words
+from func.core.fold import describe
+from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.core.values import show_time
-from func.core.workflows import UNDER_WAY, Workflow, is_finished, read_workflow
+from func.core.signals import Signal
+from func.core.status import GateStatus, SignalStatus, WorkflowStatus, read_status
+from func.core.values import format_time
+from func.core.workflows import UNFINISHED, is_finished, read_workflow
 from func.kube.client import Budget, KubernetesError, NotFound, Workflows
 from func.service.pipeline import Pipeline
 
+_UNKNOWN, _BLOCKED = 1, 3  # exit codes
 _COMPLETION_SECONDS = 2.0
 _SECONDS = 30.0  # for all calls; a person waits longer than a Sensor
+_HINT = "taskgate waiting lists those that run"
+_LOG = "kubectl -n taskgate logs -l serving.knative.dev/service=taskgate -c taskgate --tail=-1"
+# Fields of the log's lines, as jq names them.
+_TASK, _EVENT, _OUTCOME = (
+    f'.attributes."{name}"' for name in ("taskgate.task.id", "cloudevents.event_id", "taskgate.outcome")
+)
+_GONE = {"closed": "was closed unmerged", "left": "left the task", "merged": "was merged"}
 
 
-def explain_workflow(name: str, pipeline: Pipeline, output: str) -> Story:
-    """Read the Workflow, and print its story.
+def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
+    """Print where a Workflow stands.
 
     Args:
-        name: As it is, or `<namespace>/<name>` as the function's log has it.
+        name: as it is, or `<namespace>/<name>` as the function's log has it.
 
-    Raises: Problem.
+    Returns:
+        The exit code.
+
+    Raises:
+        Problem: when there is none, or it cannot be read.
     """
     rules = pipeline.rules
     namespace, _, short = name.rpartition("/")
-    if not short:  # a variable of a shell that is not set; asked for, it would be the list of all
-        raise Problem("--workflow has no name; taskgate waiting lists those under way")
+    if not short:  # an unset variable of a shell; asked for, it would be the list of all
+        raise CommandProblem(f"--workflow has no name; {_HINT}")
     if namespace not in ("", rules.workflows.namespace):
-        raise Problem(f"namespace {namespace} is not {rules.workflows.namespace}, the one of the rules")
+        raise CommandProblem(f"namespace {namespace} is not {rules.workflows.namespace}, the one of the rules")
+    now = access.now()
     try:
-        workflow, twins = _read(short, pipeline)
+        status = _read(short, pipeline, now)
     except NotFound:
-        hint = "taskgate waiting lists those under way"
-        raise Problem(f"there is no Workflow {short} in namespace {rules.workflows.namespace}; {hint}") from None
-    except No as no:  # it can't be read, or the cluster says no
-        raise Problem(no.reason) from None
-    story = tell(workflow, rules, access.now(), twins)
+        where = f"in namespace {rules.workflows.namespace}"
+        raise CommandProblem(f"there is no Workflow {short} {where}; {_HINT}") from None
+    except Rejection as rejection:  # it cannot be read, or the cluster refuses
+        raise CommandProblem(rejection) from None
     if output == "json":
-        print_json(story.data())
+        print_json(_data(status, rules, now))
     else:
-        _print(story)
-    return story
+        _print(status, rules, now)
+    if any(problem.code == "offloaded" for problem in status.problems):
+        return _UNKNOWN
+    return _BLOCKED if status.is_blocked else 0
 
 
 def complete_workflow(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Names for the shell: Workflows under way, where a cluster answers soon."""
+    """Return names for the shell: running Workflows, where a cluster answers soon."""
     try:
         settings = access.settings_for_people(ctx.params.get("config"))
         rules = settings.rules.workflows
         workflows = Workflows(access.connect_for_people(settings), rules.namespace)
-        found = workflows.list_metadata(f"{rules.selector},{UNDER_WAY}", Budget.of(_COMPLETION_SECONDS))
-    except (Problem, No):
+        found = workflows.list_metadata(f"{rules.selector},{UNFINISHED}", Budget.of(_COMPLETION_SECONDS))
+    except (CommandProblem, Rejection):
         return []
     names = (str((item.get("metadata") or {}).get("name")) for item in found)
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-def _read(name: str, pipeline: Pipeline) -> tuple[Workflow, list[str]]:
-    """The Workflow with its nodes, wherever they are, and others under way with the same task and repository.
+def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
+    """Return the status of a Workflow, with its nodes wherever they are stored, and the others of its task.
 
-    Raises: No.
+    Raises:
+        Rejection: when the cluster or the object does not let it be read.
     """
     budget = Budget.of(_SECONDS)
     workflow = read_workflow(pipeline.workflows.get(name, budget))
     if workflow.stored == "offloaded" and pipeline.argo:
         workflow = pipeline.argo.hydrate(workflow, budget)
     selector = _selector(workflow.labels, pipeline.rules)
-    if selector is None or workflow.finished:
-        return workflow, []
-    try:
-        found = [item.get("metadata") or {} for item in pipeline.workflows.list_metadata(selector, budget)]
-    except KubernetesError:  # the Workflow was read; its story is worth more than this
-        found = []
-    under_way = [each for each in found if not is_finished(each.get("labels") or {})]
-    return workflow, sorted(str(each.get("name")) for each in under_way if each.get("uid") != workflow.ref.uid)
+    twins = []
+    if selector and not workflow.finished:
+        try:
+            found = [item.get("metadata") or {} for item in pipeline.workflows.list_metadata(selector, budget)]
+        except KubernetesError:  # the Workflow itself was read, which is worth more
+            found = []
+        running = [each for each in found if not is_finished(each.get("labels") or {})]
+        twins = [str(each.get("name")) for each in running if each.get("uid") != workflow.ref.uid]
+    return read_status(workflow, pipeline.rules, now, twins)
 
 
 def _selector(labels: Mapping[str, str], rules: Rules) -> str | None:
-    """For the Workflows of the same task; None where the labels do not say which it is."""
+    """Return the selector for the Workflows of the same task; None where the labels do not say which it is."""
     names = [name for name in (rules.workflows.labels.task, rules.workflows.labels.repository) if name]
     if not all(labels.get(name) for name in names) or not rules.workflows.parsed_selector.matches(labels):
         return None
     return ",".join([rules.workflows.selector, *(f"{name}={labels[name]}" for name in names)])
 
 
-def _print(story: Story) -> None:
-    whose = f"task {story.task or '(none)'}" + (f" of {story.repository}" if story.repository else "")
-    click.secho(wrap(f"{story.namespace}/{story.name}, {whose}, of {show_time(story.created)}"), bold=True)
-    click.secho(wrap(story.summary), fg="yellow" if any(gate.nodes for gate in story.gates) else None)
-    for fact in story.facts:
+def _summary(status: WorkflowStatus, now: datetime) -> str:
+    if status.finished:
+        return f"It is finished ({status.phase or 'completed'}): no event opens a gate on it any more."
+    if any(problem.code == "offloaded" for problem in status.problems):
+        return "Its nodes are stored in a database, so it is unknown where it waits."
+    if status.waiting:
+        return " ".join(_waits(gate, status, now) for gate in status.waiting)
+    if status.busy:
+        return f"It waits at no gate, and runs {', '.join(status.busy)}."
+    return "It waits at no gate."
+
+
+def _waits(gate: GateStatus, status: WorkflowStatus, now: datetime) -> str:
+    since = f" since {format_time(gate.since)} ({age(now - gate.since)})" if gate.since else ""
+    signals = [each for each in status.signals_for(gate.name) if each.state != "used"]
+    if not signals:
+        return f"It waits at {gate.name}{since}. No signal has come for it."
+    return f"It waits at {gate.name}{since}. The last signal for it: {signals[-1].code}."
+
+
+def _facts(status: WorkflowStatus) -> Iterator[str]:
+    state = status.state
+    if state is None:
+        return
+    if not state.signals and not state.used:
+        yield "No signal is remembered on it: none came, all were rejected (see the log), or the state was removed."
+    if any(signal.copied for signal in state.signals) or any(use.node is None for use in state.used):
+        yield "It is a resubmitted copy: of its original only used events and revocations count."
+    if status.bound:
+        yield f"It belongs to {status.bound}: events of other pull requests are refused."
+    for signal in state.signals:
+        if signal.gone and signal.pull_request:
+            how = _GONE.get(signal.gone, signal.gone)
+            yield f"{signal.pull_request} {how} at {format_time(signal.happened)}."
+
+
+def _demands(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
+    """Return what an event must be like to move a gate now."""
+    for rule in gate.rules:
+        more = demands_in_words(rule)
+        yield f"{event_in_words(rule)}, by {people_in_words(rules, rule.by)}{f'; {more}' if more else ''}"
+    if gate.rules and not all(rule.task for rule in gate.rules) and status.task:
+        patterns = {place: getattr(rules.task, place) for place in rules.task.patterns}
+        places = " or ".join(f"a {place} that matches {pattern}" for place, pattern in patterns.items())
+        yield f"It names task {status.task} by {places}."
+    if gate.rules and status.bound:
+        yield f"It is of pull request {status.bound}."
+    rejected = [each for each in status.signals_for(gate.name) if each.state == "rejected"]
+    if rejected and status.state:
+        times = {signal.id: signal.happened for signal in status.state.signals}
+        last = max(times.get(each.by or "", each.signal.happened) for each in rejected)
+        yield f"It happened after {format_time(last)}: signals of before were rejected."
+
+
+def _next(status: WorkflowStatus, rules: Rules) -> Iterator[tuple[str, str]]:
+    """Return what to run next: why, and a command."""
+    if status.finished or not status.waiting or not rules.workflows.parsed_selector.matches(status.labels):
+        yield "What Argo says of it", f"argo get {where(status)}"
+        return
+    gate = status.waiting[0]
+    if status.task:
+        query = f'select({_TASK} == "{status.task}") | [{_EVENT}, {_OUTCOME}, .body]'
+        yield "Which events came for its task", f"{_LOG} | grep '^{{' | jq -c {shlex.quote(query)}"
+    kinds = [event.partition(".")[0] for rule in gate.rules for event in rule.event]
+    yield (
+        "Why an event did not open it (save its payload from the webhook settings of GitHub, Recent Deliveries)",
+        f"taskgate explain payload.json --github-event {kinds[0] if kinds else 'pull_request'}",
+    )
+    if len(gate.nodes) == 1:
+        yield "Open it manually", open_manually(status, gate.nodes[0])
+
+
+def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]:
+    """Return it for scripts."""
+    return {
+        "workflow": status.ref.name,
+        "namespace": status.ref.namespace,
+        "task": status.task,
+        "repository": status.repository,
+        "created": format_time(status.created) if status.created else None,
+        "summary": _summary(status, now),
+        "gates": [_gate_data(gate, status) for gate in status.gates],
+        "signals": [signal_data(each) for each in status.signals],
+        "pull_request": status.bound,
+        "facts": list(_facts(status)),
+        "opens": {gate.name: list(_demands(gate, status, rules)) for gate in status.waiting},
+        "problems": [_problem_data(status, rules, place) for place in range(len(status.problems))],
+        "next": [{"why": why, "run": command} for why, command in _next(status, rules)],
+    }
+
+
+def _gate_data(gate: GateStatus, status: WorkflowStatus) -> dict[str, Any]:
+    return {
+        "gate": gate.name,
+        "state": gate.state,
+        "nodes": list(gate.nodes),
+        "since": format_time(gate.since) if gate.since else None,
+        "signals": [signal_data(each) for each in status.signals_for(gate.name)],
+    }
+
+
+def signal_data(each: SignalStatus) -> dict[str, Any]:
+    """Return a signal for scripts."""
+    signal: Signal = each.signal
+    return {
+        "gate": each.gate,
+        "state": each.state,
+        "code": each.code,
+        "reason": each.sentence,
+        "event": signal.id,
+        "name": signal.name,
+        "happened": format_time(signal.happened),
+        "person": signal.person,
+        "pull_request": signal.pull_request,
+        "expires": format_time(each.expires) if each.expires else None,
+    }
+
+
+def _problem_data(status: WorkflowStatus, rules: Rules, place: int) -> dict[str, Any]:
+    problem = status.problems[place]
+    what = remedy(problem, status, rules)
+    return {"code": problem.code, "what": problem.sentence, "remedy": what.text, "run": what.command}
+
+
+def _print(status: WorkflowStatus, rules: Rules, now: datetime) -> None:
+    whose = f"task {status.task or '(none)'}" + (f" of {status.repository}" if status.repository else "")
+    created = f", created {format_time(status.created)}" if status.created else ""
+    click.secho(wrap(f"{status.ref.namespace}/{status.ref.name}, {whose}{created}"), bold=True)
+    click.secho(wrap(_summary(status, now)), fg="yellow" if status.waiting else None)
+    for fact in _facts(status):
         click.echo(wrap(fact))
-    if story.gates:
+    if status.gates:
         click.echo()
-        print_table(("GATE", "STANDS", "KEY", "WHAT IS KNOWN OF IT"), [_row(gate) for gate in story.gates])
-    for trouble in story.troubles:
-        click.secho(f"\n{wrap(trouble.what)}", fg="red", bold=True)
-        click.echo(wrap(f"What it takes: {trouble.remedy}"))
-        for command in trouble.commands:
-            click.echo(f"  {clean(command)}")  # never broken, so that it can be copied
-    for gate, demands in story.opens.items():
-        if demands and not story.troubles:
-            click.secho(f"\nWhat opens {clean(gate)}:", bold=True)
-            for demand in demands:
-                click.echo(wrap(demand, "  "))
-    if story.steps:
-        click.secho("\nRun next:", bold=True)
-        for why, command in story.steps:
-            click.echo(wrap(why, "  # "))
-            click.echo(f"  {clean(command)}")
+        print_table(("GATE", "STATE", "SIGNALS"), [_row(gate, status) for gate in status.gates])
+    for problem in status.problems:
+        click.secho(f"\n{wrap(problem.sentence)}", fg="red", bold=True)
+        what = remedy(problem, status, rules)
+        click.echo(wrap(f"What it takes: {what.text}"))
+        if what.command:
+            click.echo(f"  {clean(what.command)}")  # never broken, so that it can be pasted
+    for gate in status.waiting if not status.is_blocked else ():
+        click.secho(f"\nEvents that move {clean(gate.name)}:", bold=True)
+        for demand in _demands(gate, status, rules):
+            click.echo(wrap(demand, "  "))
+    click.secho("\nRun next:", bold=True)
+    for why, command in _next(status, rules):
+        click.echo(wrap(why, "  # "))
+        click.echo(f"  {clean(command)}")
 
 
-def _row(gate: GateStory) -> Row:
-    styles: dict[str, dict[str, Any]] = {"waits": {"fg": "yellow", "bold": True}, "not reached": {"dim": True}}
-    return Row((gate.slot, gate.stands, gate.key, " ".join(gate.about)), styles.get(gate.stands, {}))
+def _row(gate: GateStatus, status: WorkflowStatus) -> Row:
+    styles: dict[str, dict[str, Any]] = {"waiting": {"fg": "yellow", "bold": True}, "not reached": {"dim": True}}
+    signals = status.signals_for(gate.name)
+    codes = ", ".join(each.state if each.state in ("used", "claimed") else each.code for each in signals)
+    notes = [f"{describe(each.signal)}: {each.sentence}" for each in signals]
+    return Row((gate.name, gate.state, codes), styles.get(gate.state, {}), notes)

@@ -15,6 +15,7 @@ import click
 
 _GAP = "  "
 _NARROWEST = 8  # characters of a column that was made narrower
+_NOTE = "    "
 _SEVERAL = 3  # items from which on a bar is shown
 Item = TypeVar("Item")
 
@@ -40,11 +41,13 @@ class Row:
     """One line of a table.
 
     Args:
-        style: As for `click.style`.
+        style: as for `click.style`.
+        notes: lines beneath it, over the whole width.
     """
 
     cells: Sequence[str]
     style: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def clean(value: object) -> str:
@@ -56,44 +59,64 @@ def clean(value: object) -> str:
 
 
 def table(titles: Sequence[str], rows: Iterable[Row], width: int | None = None) -> str:
-    """Columns side by side, their text cleaned; the widest wrap where the terminal is too narrow.
+    """Return columns side by side, their text cleaned; the widest wrap where the terminal is too narrow.
 
     Args:
-        width: In characters; None for as wide as it gets.
+        width: in characters; None for as wide as it gets.
     """
     lines = [Row(titles, {"bold": True}), *rows]
     cells = [[clean(cell) for cell in line.cells] for line in lines]
-    widths = _fitting([max(1, *map(len, column)) for column in zip(*cells, strict=True)], width)
-    return "\n".join(_line(line, widths, row.style) for line, row in zip(cells, lines, strict=True))
+    columns = list(zip(*cells, strict=True))
+    widths = _fitting([max(1, *map(len, column)) for column in columns], [*map(_longest_word, columns)], width)
+    return "\n".join(_line(line, widths, row, width) for line, row in zip(cells, lines, strict=True))
 
 
-def _fitting(widths: list[int], width: int | None) -> list[int]:
-    """The widest columns give way until the table fits."""
-    while width and sum(widths) + len(_GAP) * (len(widths) - 1) > width and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+def width_of(titles: Sequence[str], rows: Iterable[Row]) -> int:
+    """Return the characters that a table takes when nothing in it wraps."""
+    columns = zip(titles, *(map(clean, row.cells) for row in rows), strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _longest_word(column: Sequence[str]) -> int:
+    return max(len(word) for cell in column for word in ["", *cell.split()])
+
+
+def _fitting(widths: list[int], words: list[int], width: int | None) -> list[int]:
+    """Return narrower columns, the widest first; words break only where the table does not fit without it."""
+    for least in (words, [_NARROWEST] * len(words)):
+        while width and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
+            spare = [(each, at) for at, each in enumerate(widths) if each > max(least[at], _NARROWEST)]
+            if not spare:
+                break
+            widths[max(spare, key=lambda pair: pair[0])[1]] -= 1
     return widths
 
 
-def _line(cells: list[str], widths: list[int], style: Mapping[str, Any]) -> str:
+def _line(cells: list[str], widths: list[int], row: Row, width: int | None) -> str:
+    style = row.style
     wrapped = [
-        textwrap.wrap(cell, width, break_on_hyphens=False) or [""] for cell, width in zip(cells, widths, strict=True)
+        textwrap.wrap(cell, column, break_on_hyphens=False) or [""] for cell, column in zip(cells, widths, strict=True)
     ]
     lines = []
     for number in range(max(map(len, wrapped))):
         parts = [column[number] if number < len(column) else "" for column in wrapped]
         text = _GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
         lines.append(click.style(text, **style) if style else text)
+    lines += [_wrapped(note, width, indent=_NOTE) for note in row.notes]
     return "\n".join(lines)
 
 
 def wrap(text: str, indent: str = "") -> str:
-    """A sentence from outside, cleaned, in lines that fit the terminal."""
-    width = terminal_width()
-    return (
-        indent + clean(text)
-        if width is None
-        else textwrap.fill(clean(text), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
-    )
+    """Return a sentence from outside, cleaned, in lines that fit the terminal; no word breaks."""
+    return _wrapped(text, terminal_width(), indent)
+
+
+def _wrapped(text: str, width: int | None, indent: str) -> str:
+    if width is None:
+        return indent + clean(text)
+    margins = {"initial_indent": indent, "subsequent_indent": indent}
+    return textwrap.fill(clean(text), width, **margins, break_on_hyphens=False, break_long_words=False)  # type: ignore[arg-type]
 
 
 def terminal_width() -> int | None:

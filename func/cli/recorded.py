@@ -1,6 +1,7 @@
 """Recorded events: files, folders and standard input -> CloudEvents.
 
-Read are CloudEvents, GitHub's payloads, lists and lines of them, and dead letters as kubectl prints them.
+Reads CloudEvents, payloads of GitHub, recorded deliveries (GitHub's API and web page, smee, probot, what Argo Events
+prints), dead letters as kubectl prints them, and lists and lines of all these.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from func.cli.output import Problem, progress
 from func.core.cloud_event import Incoming, read_cloudevent
-from func.core.outcomes import No
+from func.core.reasons import Rejection
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".yaml", ".yml")
 _SPACE = re.compile(r"\s*")
-_NO_ID = "it has no delivery id, so that duplicates can't be told"
+_NO_ID = "it has no delivery id, so it is unknown whether it was used before"
+# A recorded delivery holds the payload under one of these names, beside the headers or in an object of its own.
+_PAYLOADS = ("payload", "body")
+_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): *(.*)")
 # Fields that only this event's payload has -> GitHub's name of the event; the first that fits.
 _GUESSES: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"review", "pull_request"}), "pull_request_review"),
@@ -42,10 +46,10 @@ class Recorded:
     """One recorded event.
 
     Args:
-        where: File and place in it, for people.
-        event: A CloudEvent in structured mode; empty where there is a problem.
-        problem: Why it is none.
-        guessed: What it does not say itself; where something is guessed, it is another event than the one recorded.
+        where: file and place in it, for people.
+        event: a CloudEvent in structured mode; empty where there is a problem.
+        problem: why it is none.
+        guessed: what it does not say itself; where something is guessed, it is another event than the one recorded.
         has_id: False where the id is made up here, as GitHub shows payloads without their delivery.
     """
 
@@ -56,31 +60,33 @@ class Recorded:
     has_id: bool = True
 
     def known_as(self, event: str, where: str) -> Recorded:
-        """The same event with the id that it came with.
+        """Return the same event with the id that it came with.
 
         Args:
-            where: Who remembers it.
+            where: which Workflow remembers it.
         """
         note = (self.guessed or "").replace(_NO_ID, f"it has no delivery id; {where} remembers it as event {event}")
         return replace(self, event={**self.event, "id": event}, guessed=note, has_id=True)
 
     def incoming(self) -> Incoming:
-        """Its attributes and data, checked.
+        """Return its attributes and data, checked.
 
-        Raises: No, `invalid`.
+        Raises:
+            Rejection: `malformed`.
         """
         if self.problem:
-            raise No("invalid", self.problem)
+            raise Rejection("malformed", detail=self.problem)
         return read_cloudevent({"content-type": "application/cloudevents+json"}, json.dumps(self.event).encode())
 
 
 def read_recorded(source: str, github_event: str | None = None) -> list[Recorded]:
-    """All events in a file, in the files of a folder, or (`-`) on standard input.
+    """Return all events in a file, in the files of a folder, or (`-`) on standard input.
 
     Args:
-        github_event: GitHub's name of the event, for payloads that don't tell.
+        github_event: GitHub's name of the event, for payloads that do not say it.
 
-    Raises: Problem, when it can't be read at all or holds nothing.
+    Raises:
+        Problem: when nothing can be read, or there is nothing.
     """
     path = Path(source)
     is_folder = source != "-" and path.is_dir()
@@ -106,25 +112,41 @@ def _content(source: str, file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise Problem(f"{file}: can't be read ({error.strerror})") from None
+        raise Problem(f"{file}: cannot be read ({error.strerror})") from None
 
 
 def _values(name: str, content: bytes) -> Iterator[tuple[str, object]]:
-    """Each JSON value or YAML document with its place; what can't be read as an error."""
+    """Return each JSON value or YAML document with its place; what cannot be read as an error."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        yield name, ValueError("it is no text in UTF-8")
+        yield name, ValueError("it is not text in UTF-8")
         return
     begin = text.lstrip()[:1]
-    if name.endswith((".yaml", ".yml")) or (begin and begin not in "{[" and not name.endswith(("json", "jsonl"))):
+    if _HEADER.match(text.lstrip()) and (page := _web_page(text)):
+        yield name, page
+    elif name.endswith((".yaml", ".yml")) or (begin and begin not in "{[" and not name.endswith(("json", "jsonl"))):
         yield from _yaml_values(name, text)
     else:
         yield from _json_values(name, text)
 
 
+def _web_page(text: str) -> dict[str, Any] | None:
+    """Return a delivery as copied from GitHub's page of it: headers, then the payload; None where it is not one."""
+    head, brace, rest = text.partition("{")
+    lines = filter(None, (_HEADER.fullmatch(line.strip()) for line in head.splitlines()))
+    headers = {match[1]: match[2] for match in lines}
+    if not any(name.casefold() == "x-github-event" for name in headers):
+        return None
+    try:
+        payload, _ = json.JSONDecoder().raw_decode(brace + rest)
+    except (ValueError, RecursionError):
+        return None
+    return {"headers": headers, "payload": payload}
+
+
 def _json_values(name: str, text: str) -> Iterator[tuple[str, object]]:
-    """One value, a value on each line, or values one after the other."""
+    """Return one value, a value on each line, or values one after the other."""
     decoder = json.JSONDecoder()
     position = _skip(text, 0)
     only = True
@@ -134,7 +156,7 @@ def _json_values(name: str, text: str) -> Iterator[tuple[str, object]]:
             value, end = decoder.raw_decode(text, position)
             end = _skip(text, end)
         except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else "it can't be read"
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be read"
             value = ValueError(f"it is not JSON ({reason})")
             end = text.find("\n{", position)
             end = len(text) if end < 0 else end + 1
@@ -174,39 +196,48 @@ def _events(where: str, value: object, github_event: str | None) -> Iterator[Rec
         for number, item in enumerate(value, 1):
             yield from _events(f"{where}, item {number}", item, github_event)
     elif not isinstance(value, dict):
-        yield Recorded(where, problem="It is no JSON object.")
-    elif "specversion" in value:
-        yield Recorded(where, value)
+        yield Recorded(where, problem="It is not a JSON object.")
     elif str(value.get("kind", "")).endswith("List") and isinstance(value.get("items"), list):
         for item in sorted(value["items"], key=_time):
             yield from _events(where, item, github_event)
-    elif value.get("kind") == "ConfigMap" or _is_dead_letter(value):
-        yield _dead_letter(where, value)
-    elif "apiVersion" in value and "kind" in value:
-        yield Recorded(where, problem=f"It is a {value['kind']}, expected the ConfigMaps of dead letters.")
     else:
-        yield _payload(where, value, github_event)
+        yield _event(where, value, github_event)
+
+
+def _event(where: str, value: dict[str, Any], github_event: str | None) -> Recorded:
+    if "specversion" in value:
+        return Recorded(where, value)
+    if value.get("kind") == "ConfigMap" or _is_dead_letter(value):
+        return _dead_letter(where, value)
+    if "apiVersion" in value and "kind" in value:
+        return Recorded(where, problem=f"It is a {value['kind']}: expected the ConfigMaps of dead letters.")
+    if delivery := _delivery(value):
+        return _payload(where, delivery.payload, github_event or delivery.event, delivery.id)
+    if "guid" in value and "event" in value:
+        problem = f"It is the summary of a delivery without its payload: read delivery {value.get('id')} by its id."
+        return Recorded(where, problem=problem)
+    return _payload(where, value, github_event)
 
 
 def _is_dead_letter(value: Mapping[str, Any]) -> bool:
-    """An item of a ConfigMapList does not say its kind."""
+    """Return whether it is a dead letter; an item of a ConfigMapList does not say its kind."""
     return "metadata" in value and isinstance(value.get("data"), dict) and "specversion" in value["data"]
 
 
 def _time(item: object) -> str:
-    """When a dead letter's event came; their names are random."""
+    """Return when a dead letter's event came; the names of dead letters are random."""
     data = item.get("data") if isinstance(item, dict) else None
     return str(data.get("time", "")) if isinstance(data, dict) else ""
 
 
 def _dead_letter(where: str, value: Mapping[str, Any]) -> Recorded:
-    """A ConfigMap with one key for each attribute, and the data as JSON text."""
+    """Return the event of a ConfigMap with one key for each attribute, and the data as JSON text."""
     metadata = value.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     where = f"{where}, ConfigMap {name}"
     attributes = value.get("data")
     if not isinstance(attributes, dict) or "specversion" not in attributes:
-        return Recorded(where, problem="It is no dead letter: expected the attributes of a CloudEvent as its keys.")
+        return Recorded(where, problem="It is not a dead letter: expected the attributes of a CloudEvent as its keys.")
     try:
         data = json.loads(attributes["data"]) if attributes.get("data") else None
     except (TypeError, ValueError, RecursionError):
@@ -214,18 +245,66 @@ def _dead_letter(where: str, value: Mapping[str, Any]) -> Recorded:
     return Recorded(where, {**attributes, "data": data})
 
 
-def _payload(where: str, payload: dict[str, Any], github_event: str | None) -> Recorded:
-    """GitHub's payload -> the CloudEvent that our Sensor makes of it."""
+class _Delivery(NamedTuple):
+    """A payload with what its headers say."""
+
+    payload: dict[str, Any]
+    event: str | None
+    id: str | None
+
+
+def _delivery(value: Mapping[str, Any]) -> _Delivery | None:
+    """Return a recorded delivery; None where it is not one.
+
+    Args:
+        value: `{"request": {"headers", "payload"}, "guid", "event"}` of GitHub's API; `{"x-github-event", "body"}` of
+            smee; `{"id", "name", "payload"}` of probot; `{"headers", "body"}` of an EventSource of Argo Events, which a
+            Sensor puts under `data` beside its `context`.
+    """
+    for name in ("request", "data"):
+        inner = value.get(name)
+        if isinstance(inner, Mapping) and any(part in inner for part in _PAYLOADS):
+            beside = {key: each for key, each in value.items() if name == "request" and key in ("guid", "event")}
+            return _delivery({**inner, **beside})
+    payload = next((found for name in _PAYLOADS if (found := _object(value.get(name))) is not None), None)
+    if payload is None:
+        return None
+    given = value.get("headers")
+    headers = {**(given if isinstance(given, Mapping) else {}), **value}
+    known = {str(name).casefold(): _text(each) for name, each in headers.items()}
+    names = [known.get(name) for name in ("x-github-event", "event", "name")]
+    ids = [known.get("x-github-delivery"), known.get("guid"), known.get("id") if known.get("name") else None]
+    return _Delivery(payload, next(filter(None, names), None), next(filter(None, ids), None))
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    """Return an object, also where it is kept as JSON text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def _text(value: object) -> str | None:
+    """Return a header's value; Argo Events has lists of them."""
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, str) and first else None
+
+
+def _payload(where: str, payload: dict[str, Any], name: str | None, delivery: str | None = None) -> Recorded:
+    """Return the CloudEvent that our Sensor makes of a payload of GitHub."""
     guesses = []
-    name = github_event or payload.get("X-GitHub-Event")  # Argo Events adds it
-    if not isinstance(name, str) or not name:
+    name = name or _text(payload.get("X-GitHub-Event"))  # Argo Events adds it
+    if name is None:
         name = next((name for fields, name in _GUESSES if fields <= payload.keys()), None)
         if name is None:
-            problem = "It is neither a CloudEvent nor a payload whose event can be told: name it with --github-event."
+            problem = "It is neither a CloudEvent nor a payload of a known event: name it with --github-event."
             return Recorded(where, problem=problem)
         guesses.append(f"from its fields it is a {name} (if not, name it with --github-event)")
-    delivery = payload.get("X-GitHub-Delivery")
-    if not isinstance(delivery, str) or not delivery:
+    delivery = delivery or _text(payload.get("X-GitHub-Delivery"))
+    if delivery is None:
         delivery = "recorded-" + hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()[:12]
         guesses.append(_NO_ID)
     repository = payload.get("repository")

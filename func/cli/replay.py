@@ -15,7 +15,7 @@ import click
 from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress, wrap
 from func.cli.recorded import Recorded, read_recorded
 from func.cli.sending import NoReplyError, Reply, Sender
-from func.core.outcomes import No
+from func.core.reasons import Rejection
 
 _TRIES = 4
 _PAUSE, _LONGEST_PAUSE = 2.0, 30.0  # seconds, where a 503 does not say how long, and at most
@@ -125,8 +125,8 @@ def _events(file: str) -> list[Recorded]:
 def _problem(recorded: Recorded) -> str | None:
     try:
         recorded.incoming()
-    except No as no:
-        return no.reason
+    except Rejection as rejection:
+        return str(rejection)
     if recorded.guessed:
         return "It is a payload without its delivery id and event: only whole CloudEvents are sent again."
     return None

@@ -1,33 +1,40 @@
-"""`taskgate waiting`: which tasks stand at which gates, since when, and which keys wait for them?"""
+"""`taskgate waiting`: which tasks wait at which gates, since when, which signals wait, and what is wrong?"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from func.cli import access
 from func.cli.access import config_option, connect_for_people, settings_for_people
-from func.cli.key_words import age, kind_of
-from func.cli.output import Problem, Row, output_option, print_json, print_table
-from func.core.outcomes import No
+from func.cli.explain_workflow import signal_data
+from func.cli.output import Problem, Row, output_option, print_json, print_table, terminal_width, width_of
+from func.cli.wording import age
+from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.core.standing import Place, Standing, read_standing
-from func.core.state import Key
-from func.core.values import show_time
-from func.core.workflows import UNDER_WAY
+from func.core.status import GateStatus, SignalStatus, WorkflowStatus, mark_twins, read_object
+from func.core.values import format_time
+from func.core.workflows import UNFINISHED
 from func.kube.client import NotFound, Workflows
+
+_TITLES = ("GATE", "TASK", "SINCE", "WORKFLOW", "REPOSITORY")
+_NO_GATE = "(at no gate)"
 
 
 @click.command()
+@click.option("--gate", metavar="G", help="Only Workflows that wait at this gate.")
+@click.option("--task", metavar="T", help="Only the Workflows of this task.")
 @config_option
 @output_option
-def waiting(config: Path | None, output: str) -> None:
-    """Which tasks stand at which gates, and which keys wait?
+def waiting(*, gate: str | None, task: str | None, config: Path | None, output: str) -> None:
+    """Which tasks wait at which gates, and which signals wait?
 
-    Reads all Workflows under way that the rules select, from the cluster of KUBECONFIG or of this pod. Shows since when
-    each stands at its gate, and the keys that came early or were taken back. Writes nothing.
+    Reads all running Workflows that the rules select, from the cluster of KUBECONFIG or of this pod. Shows since when
+    each waits at its gate, the signals that came and did not move it yet, and what is wrong with it. Writes nothing.
 
     \b
     Exit codes:
@@ -38,79 +45,102 @@ def waiting(config: Path | None, output: str) -> None:
     \b
     Examples:
       taskgate waiting
-      taskgate waiting --config gates.yaml --output json
+      taskgate waiting --gate wait-pr-approved
+      taskgate waiting --task 7 --output json
     """
     settings = settings_for_people(config)
-    rules = settings.rules
+    rules, now = settings.rules, access.now()
     workflows = Workflows(connect_for_people(settings), rules.workflows.namespace)
     try:
-        found = [read_standing(raw) for raw in workflows.list_all(f"{rules.workflows.selector},{UNDER_WAY}")]
+        listed = workflows.list_all(f"{rules.workflows.selector},{UNFINISHED}")
+        found = mark_twins(each for raw in listed if not (each := read_object(raw, rules, now)).finished)
     except NotFound as error:
         raise Problem(f"this cluster has no Workflows: {error}") from None
-    except No as error:
+    except Rejection as error:
         raise Problem(error) from None
-    standing = _sorted([one for one in found if not one.is_finished], rules)
-    now = datetime.now(UTC)
+    shown = _sorted([each for each in found if _is_asked_for(each, gate, task)], rules)
     if output == "json":
-        print_json([_data(one, rules) for one in standing])
-    elif not standing:
-        click.echo(f"No Workflow with {rules.workflows.selector} is under way in {rules.workflows.namespace}.")
+        print_json([_data(each) for each in shown])
+    elif not shown:
+        asked = "".join(f" {words}" for words in (gate and f"at {gate}", task and f"of task {task}") if words)
+        where = f"in {rules.workflows.namespace}"
+        click.echo(f"No Workflow with {rules.workflows.selector} is running {where}{asked}.")
     else:
-        titles = ("GATE", "TASK", "REPOSITORY", "WORKFLOW", "SINCE", "KEYS")
-        print_table(titles, [row for one in standing for row in _rows(one, rules, now)])
+        _print(shown, gate, now)
 
 
-def _data(standing: Standing, rules: Rules) -> dict[str, Any]:
-    """For scripts."""
+def _is_asked_for(status: WorkflowStatus, gate: str | None, task: str | None) -> bool:
+    at_gate = gate is None or any(_is_named(each, gate) for each in status.waiting)
+    return at_gate and (task is None or (status.task or "").casefold() == task.casefold())
+
+
+def _is_named(gate: GateStatus, name: str) -> bool:
+    return name in (gate.name, gate.name.partition("(")[0])
+
+
+def _data(status: WorkflowStatus) -> dict[str, Any]:
+    """Return it for scripts."""
     return {
-        "workflow": standing.name,
-        "namespace": rules.workflows.namespace,
-        "task": standing.task(rules),
-        "repository": standing.repository(rules),
-        "pull_request": standing.state.pull_request if standing.state else None,
+        "workflow": status.ref.name,
+        "namespace": status.ref.namespace,
+        "task": status.task,
+        "repository": status.repository,
+        "pull_request": status.bound,
         "gates": [
-            {"gate": place.gate, "node": place.node, "since": show_time(place.since) if place.since else None}
-            for place in standing.places
+            {"gate": gate.name, "nodes": list(gate.nodes), "since": format_time(gate.since) if gate.since else None}
+            for gate in status.waiting
         ],
-        "keys": [{"gate": gate, **key.shown()} for gate, key in standing.kept_keys()],
-        "problem": standing.problem,
+        "signals": [signal_data(each) for each in status.signals if each.state != "used"],
+        "problems": [{"code": problem.code, "what": problem.sentence} for problem in status.problems],
     }
 
 
-def _sorted(standings: list[Standing], rules: Rules) -> list[Standing]:
-    """In the order of the gates, and who has waited longest first."""
-    gates = list(rules.gates)
+def _sorted(statuses: list[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
+    """Return them in the order of the gates, and who has waited longest first."""
+    gates = list(rules.gate_ids())
     newest = datetime.max.replace(tzinfo=UTC)
 
-    def order(standing: Standing) -> tuple[int, datetime, str]:
-        if not standing.places:
-            return len(gates) + 1, newest, standing.name
-        first = standing.places[0]
-        return gates.index(first.gate) if first.gate in gates else len(gates), first.since or newest, standing.name
+    def order(status: WorkflowStatus) -> tuple[int, datetime, str]:
+        if not status.waiting:
+            return len(gates) + 1, newest, status.ref.name
+        first = status.waiting[0]
+        return gates.index(first.name) if first.name in gates else len(gates), first.since or newest, status.ref.name
 
-    return sorted(standings, key=order)
-
-
-def _rows(standing: Standing, rules: Rules, now: datetime) -> list[Row]:
-    task, repository = standing.task(rules), standing.repository(rules)
-    about = [_key_in_words(gate, key, now) for gate, key in standing.kept_keys()]
-    if standing.problem:
-        about.append(standing.problem)
-    style = {"fg": "red"} if standing.problem else {}
-    rows = []
-    for place in standing.places or (Place("(at no gate)", "", None),):
-        gate = place.gate if place.gate in rules.gates or not place.node else f"{place.gate} (in no rule)"
-        since = age(now - place.since) if place.since else ""
-        cells = (gate, task or "", repository or "", standing.name, since, "; ".join(about))
-        rows.append(Row(cells, style))
-    return rows
+    return sorted(statuses, key=order)
 
 
-def _key_in_words(gate: str, key: Key, now: datetime) -> str:
-    """`waits for wait-pr-merged: 5dlabs/cto#3 by octocat, ...`"""
-    kind = kind_of(key, now)
-    words = {"waits": "waits for", "claimed": "is about to open"}
-    by = f" by {key.person}" if key.person else ""
-    what = f"{key.pull_request or key.event}{by}, {show_time(key.happened)}"
-    why = f" ({key.why})" if key.why else ""
-    return f"{words.get(kind, f'{kind} for')} {gate}: {what}{why}"
+def _print(statuses: Iterable[WorkflowStatus], gate: str | None, now: datetime) -> None:
+    """Print a row for each gate; names that would not fit beside the others go beneath."""
+    pairs = [(status, place) for status in statuses for place in _gates(status, gate)]
+    rows = [_row(status, place, now, repository=True) for status, place in pairs]
+    titles: tuple[str, ...] = _TITLES
+    width = terminal_width()
+    if width and width_of(titles, rows) > width:
+        titles = titles[:-1]
+        rows = [_row(status, place, now, repository=False) for status, place in pairs]
+    print_table(titles, rows)
+
+
+def _gates(status: WorkflowStatus, gate: str | None) -> list[GateStatus | None]:
+    return [each for each in status.waiting if gate is None or _is_named(each, gate)] or [None]
+
+
+def _row(status: WorkflowStatus, gate: GateStatus | None, now: datetime, *, repository: bool) -> Row:
+    since = age(now - gate.since) if gate and gate.since else ""
+    cells = [gate.name if gate else _NO_GATE, status.task or "", since, status.ref.name]
+    notes = [f"repository {status.repository}"] if status.repository and not repository else []
+    if repository:
+        cells.append(status.repository or "")
+    notes += [_signal_in_words(each) for each in status.signals if each.state != "used"]
+    notes += [problem.sentence for problem in status.problems]
+    return Row(cells, {"fg": "red"} if status.problems else {}, notes)
+
+
+def _signal_in_words(each: SignalStatus) -> str:
+    """Return `waits for wait-pr-merged: 5dlabs/cto#3 by octocat, 2026-01-31T12:00:00Z`."""
+    signal = each.signal
+    by = f" by {signal.person}" if signal.person else ""
+    what = f"{signal.pull_request or signal.id}{by}, {format_time(signal.happened)}"
+    if each.state == "rejected":
+        return f"{each.code} for {each.gate}: {what}. {each.sentence}"
+    return f"{'waits for' if each.state == 'waits' else 'is about to move'} {each.gate}: {what}"

@@ -28,6 +28,9 @@ Outcome: TypeAlias = Literal[
 ]
 
 
+OBSERVED = "Observe mode, nothing written: "  # before the reason
+
+
 class Traits(NamedTuple):
     """What follows from an outcome.
 
@@ -159,5 +162,4 @@ class Answer(NamedTuple):
         """Return the same answer in observe mode: what would have been written was not."""
         if not OUTCOMES[self.outcome].writes:
             return self
-        reason = f"Observe mode, nothing written: {self.reason}"
-        return self._replace(outcome="observed", would=self.outcome, reason=reason)
+        return self._replace(outcome="observed", would=self.outcome, reason=OBSERVED + self.reason)

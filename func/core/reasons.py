@@ -138,8 +138,8 @@ CODES: Mapping[str, Reason] = {
     "annotation-unreadable": Reason(
         "refused",
         "workflow",
-        "The annotation {annotation} of {workflow} cannot be read: {why}. "
-        "Look at the Workflow, then remove the annotation with `{command}`.",
+        "The annotation {annotation} of {workflow} cannot be read: {why}. Correct it, or open the gate manually. As a "
+        "last resort remove it with `{command}`; an old approval that is redelivered can open a gate then.",
     ),
     "workflow-gone": Reason("ignored", "workflow", "Workflow {workflow} no longer exists."),
     "selector-mismatch": Reason(
@@ -172,8 +172,9 @@ CODES: Mapping[str, Reason] = {
     "other-pull-request": Reason(
         "refused",
         "pull request",
-        "Workflow {workflow} belongs to {bound}, not to {pull_request}. Close {bound} or take the task's label off it, "
-        "or make the Workflow forget everything with `{command}`.",
+        "Workflow {workflow} belongs to {bound}, not to {pull_request}. Close {bound}, or remove the task's label from "
+        "it. As a last resort make the Workflow forget everything with `{command}`; an old approval that is redelivered "
+        "can open a gate then.",
     ),
     # signal
     "revoked": Reason("refused", "signal", "It was revoked by {by}."),

@@ -15,11 +15,11 @@ from typing import Any
 from unittest import mock
 
 from func.core.cloud_event import read_cloudevent
-from func.core.workflows import STATE_ANNOTATION
+from func.core.signals import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.kube.client import Workflows
+from func.kube.client import Budget, Workflows
 from func.kube.connection import connect
-from func.service.pipeline import Case, Pipeline
+from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
 from tests.cli.running import taskgate
@@ -35,9 +35,9 @@ Event = tuple[str, Payload]  # delivery, payload
 
 _HEAD = """# Explanations
 
-What `taskgate explain` says, for one reason each; a no ends with what would have to be different. Real payloads, an
-embedded cluster. Made by `python -m tests.docs.explanations`; a test compares it with what the command says now. In a
-hurry: the [runbook](runbook.md).
+What `taskgate explain` prints, for one reason each. A rejection ends with what it takes to be accepted. The payloads are
+real, the cluster is the embedded one. `python -m tests.docs.explanations` writes this page, and a test compares it with
+what the command prints. In a hurry: the [runbook](runbook.md).
 """
 
 
@@ -92,7 +92,7 @@ def _explanations() -> list[Told]:
     outputs = [waiting_workflow(3, outputs={"environment": None})]
     return [
         Told("Yes: the gate opens", approved(), waits),
-        Told("Yes: the gate is not reached, so the key waits", approved(), early),
+        Told("Yes: the gate is not reached, so the signal waits", approved(), early),
         Told("No rule for it", payloads.commented(), waits),
         Told("No task", approved(task=None), waits),
         Told("Two tasks", approved(labels=["task-3", "task-4"]), waits),
@@ -117,16 +117,16 @@ def _explanations() -> list[Told]:
         Told("A newer event was there before", approved(), early, [("delivery-1", approved(happened=_late(3)))]),
         Told("The gate is open", approved(happened=_late(3)), waits, [approval]),
         Told("A value is missing", approved(), outputs),
-        Told("Workflow: no key has come", NAME, waits),
-        Told("Workflow: a key waits for its gate", NAME, early, [approval]),
-        Told("Workflow: a push took the key away", NAME, early, [approval, push, label], _moved_on),
-        Told("Workflow: nobody told the function that the gate is reached", NAME, early, [approval], _moved_on),
+        Told("Workflow: no signal has come", NAME, waits),
+        Told("Workflow: a signal waits for its gate", NAME, early, [approval]),
+        Told("Workflow: a push revoked the signal", NAME, early, [approval, push, label], _moved_on),
+        Told("Workflow: the function was not notified that the gate is reached", NAME, early, [approval], _moved_on),
         Told(
-            "Workflow: the gate is in no rule", NAME, [waiting_workflow(3, "lunch", gates=("wait-pr-created", "lunch"))]
+            "Workflow: no rule for the gate", NAME, [waiting_workflow(3, "lunch", gates=("wait-pr-created", "lunch"))]
         ),
-        Told("Workflow: its state can't be read", NAME, waits, then=_annotated("{")),
-        Told("Workflow: not ours", NAME, waits, then=_foreign),
-        Told("Workflow: it has come to its end", NAME, [waiting_workflow(3, None)]),
+        Told("Workflow: its annotation cannot be read", NAME, waits, then=_annotated("{")),
+        Told("Workflow: not of the fleet", NAME, waits, then=_foreign),
+        Told("Workflow: it is finished", NAME, [waiting_workflow(3, None)]),
     ]
 
 
@@ -141,7 +141,7 @@ def _said(told: Told, folder: Path) -> str:
         function = Pipeline(read_rules(None), Workflows(api, "agent-platform"), clock=lambda: NOW)
         for delivery, payload in told.before:
             headers, body = payloads.cloudevent_structured(payload, delivery=delivery)
-            function.handle(Case(read_cloudevent(headers, body)))
+            function.handle(read_cloudevent(headers, body), Budget.of(5))
         if told.then:
             workflow = json.loads(cluster.store.get(WORKFLOWS, "agent-platform", NAME).body)
             told.then(workflow)

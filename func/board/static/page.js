@@ -1,6 +1,6 @@
 // What is known of the fleet -> the page. Only what changed is touched, and every value is put in as text.
 
-import { absolute, age, keyText, matcher, order, pieces, story, taskName, who } from "./words.js";
+import { absolute, age, matcher, order, pieces, signalText, story, taskName, who } from "./words.js";
 
 const MOST_CARDS = 300; // of one column in the page; the filter finds the others
 const MOST_FINISHED = 60;
@@ -53,6 +53,12 @@ function joined(names) {
 
 function broken(text) {
   return pieces(text).flatMap((piece, index) => (index ? [document.createElement("wbr"), piece] : [piece]));
+}
+
+function lineOf(text) {
+  const line = document.createElement("li");
+  line.append(...broken(text));
+  return line;
 }
 
 class Column {
@@ -170,8 +176,9 @@ export class Page {
     this.arrangeHappenings(shown);
     const tasks = this.cards.size === 1 ? "1 task" : `${collator.format(this.cards.size)} tasks`;
     setText(element("count"), shown.length === this.cards.size ? tasks : `${shown.length} of ${tasks}`);
-    const none = this.cards.size ? "" : `No Workflow with ${this.about.selector} is in ${this.about.namespace}.`;
-    setOptional(element("none"), none);
+    const nothing = `No Workflow with ${this.about.selector} is in ${this.about.namespace}.`;
+    const noMatch = shown.length ? "" : `No match: no task has all of “${element("filter").value.trim()}”.`;
+    setOptional(element("none"), this.cards.size ? noMatch : nothing);
     this.tick();
   }
 
@@ -197,24 +204,24 @@ export class Page {
     part(".who").hidden = !who(card).length;
     part(".who").replaceChildren(...joined(who(card)));
     const others = card.gates.slice(1);
-    const also = [others.length && `also at ${others.join(", ")}`, card.paused && "Workflow suspended as a whole"];
+    const also = [others.length && `also at ${others.join(", ")}`];
     if (card.column === this.about.columns.other) also.unshift(`at ${card.gates[0]}`);
     if (card.column === this.about.columns.finished) also.unshift(card.phase);
     setOptional(part(".also"), also.filter(Boolean).join(" · "));
     const pull = part(".pull");
     pull.hidden = !card.pull;
     pull.replaceChildren(...(card.pull ? [linkTo(card.pull)] : []));
-    part(".keys").hidden = !card.keys.length;
-    part(".keys").replaceChildren(
-      ...card.keys.map((key) => {
-        const line = document.createElement("li");
-        line.dataset.state = key.state;
-        line.append(...broken(keyText(key)));
-        line.title = `event ${key.event}, ${absolute(key.happened)}`;
+    part(".signals").hidden = !card.signals.length;
+    part(".signals").replaceChildren(
+      ...card.signals.map((signal) => {
+        const line = lineOf(signalText(signal));
+        line.dataset.state = signal.state;
+        line.title = `event ${signal.event}, ${absolute(signal.happened)}`;
         return line;
       }),
     );
-    setOptional(part(".problem"), card.problem);
+    part(".problems").hidden = !card.problems.length;
+    part(".problems").replaceChildren(...card.problems.map(lineOf));
     item.dataset.phase = card.phase;
     this.setTabs(item.firstElementChild, item.firstElementChild.tabIndex === 0);
     if (hadFocus && !item.contains(document.activeElement)) item.firstElementChild.focus({ preventScroll: true });
@@ -248,7 +255,7 @@ export class Page {
     if (happened.event) {
       const event = document.createElement("span");
       event.className = "event quiet";
-      event.textContent = `${happened.what === "withdrawn" ? "the key's event" : "event"} ${happened.event}`;
+      event.textContent = `${happened.what === "rejected" ? "the signal's event" : "event"} ${happened.event}`;
       item.append(event);
     }
     return item;

@@ -37,12 +37,13 @@ export function pieces(text) {
   return text.split(/(?<=\w\.)(?=\w)/);
 }
 
-const BECAME = { claimed: "is about to open it", withdrawn: "was withdrawn" };
-
-export function keyText(key) {
-  const from = key.person ? ` from ${key.person}` : "";
-  const became = key.state === "waiting" ? `waits until ${day(key.until)}` : (BECAME[key.state] ?? key.state);
-  return `Key for ${key.gate}${from} ${became}${key.why ? `: ${key.why}` : ""}`;
+// A signal that has not moved its gate, with the code that the log and the reply have too.
+export function signalText(signal) {
+  const from = signal.person ? ` from ${signal.person}` : "";
+  if (signal.state === "claimed") return `Signal for ${signal.gate}${from} is about to move it`;
+  const until = signal.until ? ` until ${day(signal.until)}` : "";
+  const became = signal.state === "waits" ? `waits${until}` : "was rejected";
+  return `Signal for ${signal.gate}${from} ${became} (${signal.code}): ${signal.why}`;
 }
 
 function day(iso) {
@@ -51,16 +52,19 @@ function day(iso) {
 
 const LEADS = {
   opened: (person) => `opened${person && ` by ${person}`}`,
-  waits: (person) => `key${person && ` of ${person}`} waits`,
-  withdrawn: (person) => `key${person && ` of ${person}`} withdrawn`,
+  failed: (person) => `failed${person && ` by ${person}`}`,
+  waits: (person) => `signal${person && ` of ${person}`} came`,
+  rejected: (person) => `signal${person && ` of ${person}`} rejected`,
   closed: () => "pull request closed unmerged",
+  left: () => "pull request left the task",
+  merged: () => "pull request merged",
   finished: () => "came to its end",
 };
 
 // What happened, as parts of a sentence; `link` stands for the pull request.
-export function story({ what, person, name, why }, link) {
+export function story({ what, person, name, why, code }, link) {
   const facts = [name, link].filter(Boolean).flatMap((fact) => [", ", fact]);
-  return [LEADS[what]?.(person ?? "") ?? what, ...facts, why ? `: ${why}` : ""];
+  return [LEADS[what]?.(person ?? "") ?? what, code ? ` (${code})` : "", ...facts, why ? `: ${why}` : ""];
 }
 
 // Where a card is, for those who do not see it move.
@@ -77,7 +81,7 @@ export function matcher(text) {
     words.every((word) => {
       const number = /^(?:task[- ]?|#)?(\d+)$/.exec(word);
       if (number) return card.task === number[1] || card.pull?.name.endsWith(`#${number[1]}`);
-      return [card.task, card.repository, card.agent, card.workflow, card.pull?.name].some((value) =>
+      return [card.task, card.repository, card.agent, card.workflow, card.pull?.name, ...card.gates].some((value) =>
         value?.toLowerCase().includes(word),
       );
     });

@@ -1,0 +1,198 @@
+"""What is dangerous in gates.yaml, though it is valid: rules -> warnings. `taskgate check` prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from func.core.patterns import first_group, fits_glob
+from func.core.rules import GITHUB, EventFilter, Rule, Rules
+from func.core.sources import github
+from func.core.sources.github_actions import ACTIONS
+
+# Kinds of GitHub that carry a verdict -> the paths that hold it; an event comes for each of them, good or bad.
+_VERDICTS: Mapping[str, tuple[str, ...]] = {
+    "check_run": ("check_run.conclusion",),
+    "check_suite": ("check_suite.conclusion",),
+    "workflow_run": ("workflow_run.conclusion",),
+    "workflow_job": ("workflow_job.conclusion",),
+    "deployment_status": ("deployment_status.state",),
+    "status": ("state",),
+}
+_COMMENTS = ("issue_comment", "pull_request_review_comment", "commit_comment", "discussion_comment")
+# What can change after the event -> the paths by which `when` asks for it, and the events that tell of the change.
+_CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str, ...]]]] = {
+    "label": (("pull_request.labels.", "issue.labels."), lambda rule: _kind_events(rule, "unlabeled")),
+    "draft": (
+        ("pull_request.draft",),
+        lambda rule: (f"pull_request.{'ready_for_review' if rule.draft else 'converted_to_draft'}",),
+    ),
+    "base": (("pull_request.base.ref",), lambda _: ("pull_request.edited",)),
+}
+
+
+class LintWarning(NamedTuple):
+    """Something in gates.yaml that is not what it seems.
+
+    Args:
+        code: the stable word for it.
+        level: `error` for what can never do anything.
+        place: in gates.yaml.
+        text: what is wrong, and what to do.
+    """
+
+    code: str
+    level: Literal["warning", "error"]
+    place: str
+    text: str
+
+
+def lint(rules: Rules) -> list[LintWarning]:
+    """Return what is dangerous in the rules, in the order of the file."""
+    found = [*_people(rules)]
+    for gate, given in rules.gates.items():
+        for index, rule in enumerate(given):
+            place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")
+            found += _verdicts(place, rule)
+            found += _comments(place, rule)
+            found += _changes(place, rule, rules)
+            found += _unreachable(place, rule, rules)
+    return found
+
+
+def _people(rules: Rules) -> Iterator[LintWarning]:
+    used: dict[str, set[str]] = {}  # group -> the sources whose people it is asked for
+    for _, rule in rules.each_rule():
+        for each in (rule, *rule.withdraw):
+            for group in each.by:
+                used.setdefault(group, set()).update(map(_source, each.event))
+    for group, people in rules.people.items():
+        if group not in used:
+            continue
+        without = [person.login for person in people if person.id is None]
+        if without and used[group] & {GITHUB}:
+            yield LintWarning(
+                "person-without-id",
+                "warning",
+                f"people.{group}",
+                f"{', '.join(without)} without id: a login that was renamed or deleted can be taken by somebody else. "
+                "Write {login: ..., id: ...}; https://api.github.com/users/<login> has the id.",
+            )
+        bare = [person.login for person in people if person.login.partition(":")[0] not in rules.prefixes]
+        if bare and len(used[group]) > 1:
+            yield LintWarning(
+                "names-of-several-sources",
+                "warning",
+                f"people.{group}",
+                f"{', '.join(bare)} counts in {_listed(used[group])}, where the same name can be another person. "
+                f"Write the source before the name, for example {sorted(used[group])[0]}:{bare[0]}.",
+            )
+
+
+def _source(name: str) -> str:
+    """Return the word that may stand before a person's name."""
+    if name.partition(".")[0] in ACTIONS:
+        return GITHUB
+    words = name.split(".")
+    return words[1] if len(words) > 2 else words[0]
+
+
+def _listed(words: set[str]) -> str:
+    return " and ".join(sorted(words))
+
+
+def _verdicts(place: str, rule: Rule) -> Iterator[LintWarning]:
+    for kind in dict.fromkeys(name.partition(".")[0] for name in rule.event):
+        paths = _VERDICTS.get(kind, ())
+        if paths and not any(path in rule.when for path in paths):
+            yield LintWarning(
+                "verdict-not-checked",
+                "warning",
+                place,
+                f"{kind} also comes for what failed. Add a condition, for example `when: {{{paths[0]}: success}}`.",
+            )
+
+
+def _comments(place: str, rule: Rule) -> Iterator[LintWarning]:
+    for kind in dict.fromkeys(name.partition(".")[0] for name in rule.event):
+        if kind in _COMMENTS and "comment.body" not in rule.when:
+            yield LintWarning(
+                "comment-not-checked",
+                "warning",
+                place,
+                f"{kind} comes for every comment, whatever it says. Add a condition on its text, for example "
+                "`when: {comment.body: '/approve'}`.",
+            )
+
+
+def _kind_events(rule: EventFilter, action: str) -> tuple[str, ...]:
+    kinds = dict.fromkeys("issues" if name.startswith("issue") else "pull_request" for name in rule.event)
+    return tuple(f"{kind}.{action}" for kind in kinds)
+
+
+def _changes(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
+    """Warn of a condition that held when the event came, and may not when the gate is reached."""
+    if rule.early == "refuse" or all(_source(name) != GITHUB for name in rule.event):
+        return
+    if all(name == "pull_request.closed" for name in rule.event):
+        return  # nothing that changes afterwards matters
+    for what, (paths, changes) in _CHANGES.items():
+        asked = getattr(rule, what) is not None or any(path.startswith(paths) for path in rule.when)
+        if not asked or (what == "label" and _names_task(rule, rules)):
+            continue
+        missing = [name for name in changes(rule) if not _is_withdrawn(name, rule)]
+        if missing:
+            yield LintWarning(
+                "condition-can-change",
+                "warning",
+                place,
+                f"The {what} can change while the signal waits. Add `withdraw: [{{event: {missing[0]}}}]`, or "
+                "`early: refuse`.",
+            )
+
+
+def _names_task(rule: Rule, rules: Rules) -> bool:
+    """Return whether the label is the one that names the task: a pull request that loses it leaves the task."""
+    pattern = rules.task.patterns.get("label")
+    sample = (rule.label or "").replace("*", "1").replace("?", "1")
+    return pattern is not None and first_group(pattern, sample) is not None
+
+
+def _is_withdrawn(name: str, rule: Rule) -> bool:
+    kind = name.partition(".")[0]
+    return any(
+        (name in each.names or kind in each.names)
+        and (each.label is None or (rule.label is not None and fits_glob(each.label, rule.label, ignore_case=True)))
+        for each in rule.withdraw
+    )
+
+
+def _unreachable(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
+    """Warn of a `withdraw` event that can never revoke what the rule signals: that of its own pull request."""
+    signals = {shape for name in rule.event for shape in _pull_requests(name, rules)}
+    for index, each in enumerate(rule.withdraw):
+        where = f"{place}.withdraw" + (f".{index}" if len(rule.withdraw) > 1 else "")
+        for name in each.event:
+            why = None
+            if rules.workflows.labels.repository and not {"repository"} & rules.facts_of(name) and not rule.repository:
+                why = "names no repository"
+            elif not signals & _pull_requests(name, rules):
+                why = f"and {' or '.join(rule.event)} never name the same pull request"
+            elif name == "pull_request_review.dismissed" and not any(map(_is_review, rule.event)):
+                why = "revokes one review, and the rule is not for reviews"
+            if why:
+                yield LintWarning("withdraw-unreachable", "error", where, f"{name} {why}, so it revokes nothing.")
+
+
+def _is_review(name: str) -> bool:
+    return name.partition(".")[0] == "pull_request_review"
+
+
+def _pull_requests(name: str, rules: Rules) -> set[str]:
+    """Return in which forms the signal of an event can name its pull request: `owner/name#1`, `#1`, or none."""
+    facts = rules.facts_of(name)
+    if "number" not in facts:
+        return {"none"}
+    form = "whole" if "repository" in facts else "number"
+    is_required = "number" in github.REQUIRED.get(name.partition(".")[0], ())
+    return {form} if is_required else {form, "none"}

@@ -1,0 +1,438 @@
+"""Where a Workflow stands and why: the one reader of it, for `waiting`, `explain --workflow` and the board."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from func.core.decisions import decide_release
+from func.core.fold import EXPIRY_DAYS, Identity, fold
+from func.core.gates import BY_HAND, last_move, view_gate
+from func.core.outcomes import Task, WorkflowRef
+from func.core.reasons import Rejection, Verdict
+from func.core.rules import Rule, Rules
+from func.core.signals import Signal, State, Use, read_state
+from func.core.values import format_time, parse_time
+from func.core.workflows import PARKED_LABEL, Node, Workflow, read_workflow
+
+SignalState: TypeAlias = Literal["waits", "claimed", "used", "rejected"]
+GateState: TypeAlias = Literal["waiting", "open", "failed", "skipped", "not reached"]
+
+# What can be wrong with a Workflow -> a sentence; names in braces are filled in.
+PROBLEMS: Mapping[str, str] = {
+    "workflow-unreadable": "The Workflow cannot be read: {why}.",
+    "annotation-unreadable": "The annotation {annotation} cannot be read: {why}.",
+    "offloaded": "Its nodes are stored in a database: set ARGO_SERVER to see where it waits.",
+    "selector-mismatch": "Its labels do not match {selector}, the selector of the rules, so no event finds it.",
+    "label-missing": "Its label {label} is missing, so no event finds it.",
+    "wrong-labels": "Its name is that of task {named}, but its label {label} is {value}.",
+    "several-workflows": "Another running Workflow has the same task: {workflows}. Events for both are ambiguous.",
+    "suspended": "A person suspended it: gates open, but nothing runs until argo resume.",
+    "workflow-stopping": "It is being stopped ({shutdown}), so none of its gates is opened.",
+    "gate-without-rule": "No rule moves gate {gate}.{hint}",
+    "several-nodes": "Several nodes wait at {gate}, and no event can say which one it means.",
+    "missing-output": "{gate} needs a value for output {output}, and no rule supplies one.",
+    "unsafe-output": "The waiting signal for {gate} holds an unusable value for output {output}: it {why}.",
+    "claimed": "Event {event} is about to move {gate}, and Argo Server has not confirmed it.",
+    "release-missed": "A waiting signal can move {gate} now, but Taskgate was not notified.",
+    "watch-label-missing": "A signal waits, but the label {label} is missing, so Taskgate is not notified of changes.",
+}
+READY = "ready"  # a signal that can move its gate
+_HARMLESS = frozenset({"suspended", "wrong-labels"})  # an event can still open the gate
+_FROM_RELEASE = frozenset({"missing-output", "unsafe-output"})
+
+
+class Problem(NamedTuple):
+    """What is wrong with a Workflow.
+
+    Args:
+        code: one of PROBLEMS.
+        data: what its sentence names.
+    """
+
+    code: str
+    data: Mapping[str, object]
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        return PROBLEMS[self.code].format_map(self.data)
+
+    @property
+    def blocks(self) -> bool:
+        """Whether no event can open a gate until somebody does something."""
+        return self.code not in _HARMLESS
+
+
+class SignalStatus(NamedTuple):
+    """What a signal for a gate came to.
+
+    Args:
+        gate: with its inputs.
+        code: the stable word for it, of `reasons.CODES` or READY.
+        sentence: why, for a person.
+        use: which node it moved.
+        by: the id of the event that revoked or overtook it.
+    """
+
+    signal: Signal
+    gate: str
+    state: SignalState
+    code: str
+    sentence: str
+    use: Use | None = None
+    by: str | None = None
+
+    @property
+    def expires(self) -> datetime | None:
+        """When it is no longer accepted, while it waits."""
+        written = self.signal.written if self.state == "waits" else None
+        return written + timedelta(days=EXPIRY_DAYS) if written else None
+
+
+class GateStatus(NamedTuple):
+    """A gate of a Workflow.
+
+    Args:
+        name: with the inputs that tell it apart; of a gate without rule the node's displayName.
+        nodes: ids of the nodes that wait.
+        since: when the first of them began to wait.
+        rules: that can move it.
+    """
+
+    name: str
+    state: GateState
+    nodes: tuple[str, ...] = ()
+    since: datetime | None = None
+    rules: tuple[Rule, ...] = ()
+
+
+class Move(NamedTuple):
+    """A suspend node that no longer waits.
+
+    Args:
+        gate: the node's displayName.
+        phase: `Succeeded`, `Failed` or what else it ended as.
+        message: what the node says about it.
+        use: the signal that moved it; None where somebody else did.
+    """
+
+    gate: str
+    node: str
+    at: datetime
+    phase: str
+    message: str | None
+    use: Use | None
+
+
+class WorkflowStatus(NamedTuple):
+    """Where one Workflow stands.
+
+    Args:
+        task: value of its label, as is `repository`.
+        created: None where the object cannot be read.
+        phase: Argo's word, e.g. `Running`.
+        gates: those of the rules in their order, then others that wait.
+        signals: those for a gate, in the order of time.
+        moves: nodes that no longer wait.
+        bound: the pull request that it belongs to.
+        state: all that is remembered; None where it cannot be read.
+        busy: displayNames of the pods that run.
+    """
+
+    ref: WorkflowRef
+    labels: Mapping[str, str]
+    task: str | None = None
+    repository: str | None = None
+    created: datetime | None = None
+    phase: str = ""
+    finished: bool = False
+    gates: tuple[GateStatus, ...] = ()
+    signals: tuple[SignalStatus, ...] = ()
+    moves: tuple[Move, ...] = ()
+    bound: str | None = None
+    problems: tuple[Problem, ...] = ()
+    state: State | None = None
+    busy: tuple[str, ...] = ()
+
+    @property
+    def waiting(self) -> tuple[GateStatus, ...]:
+        """The gates at which it waits."""
+        return tuple(gate for gate in self.gates if gate.nodes)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no event can open a gate until somebody does something."""
+        return any(problem.blocks for problem in self.problems)
+
+    def signals_for(self, gate: str) -> list[SignalStatus]:
+        """Return the signals for a gate, newest last."""
+        return [each for each in self.signals if each.gate == gate]
+
+
+def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> WorkflowStatus:
+    """Return where an object of the Kubernetes API stands; one that cannot be read has that problem."""
+    try:
+        return read_status(read_workflow(raw), rules, now)
+    except Rejection as rejection:
+        metadata = raw.get("metadata")
+        metadata = metadata if isinstance(metadata, Mapping) else {}
+        given = metadata.get("labels")
+        items = given.items() if isinstance(given, Mapping) else ()
+        labels = {name: each for name, each in items if isinstance(each, str)}
+        ref = WorkflowRef(*(str(metadata.get(name) or "") for name in ("namespace", "name", "uid")))
+        problem = Problem("workflow-unreadable", rejection.verdict.data)
+        return WorkflowStatus(ref, labels, *_whose(labels, rules), problems=(problem,))
+
+
+def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence[str] = ()) -> WorkflowStatus:
+    """Return where a Workflow stands and why.
+
+    Args:
+        now: UTC.
+        twins: other running Workflows of its task.
+    """
+    problems: list[Problem] = []
+    try:
+        state: State | None = read_state(workflow)
+    except Rejection as rejection:
+        state = None
+        problems.append(Problem(rejection.verdict.code, rejection.verdict.data))
+    known = state or State(workflow.ref)
+    task, repository = _whose(workflow.labels, rules)
+    gates = tuple(_gates(workflow, rules))
+    signals = tuple(_signals(workflow, known, rules, now))
+    if not workflow.finished:
+        problems += _label_problems(workflow, rules)
+        problems += [several_workflows(twins)] if twins else []
+        problems += _run_problems(workflow)
+        problems += _gate_problems(gates, workflow, rules)
+        problems += _signal_problems(signals, workflow, known, rules, now)
+    return WorkflowStatus(
+        ref=workflow.ref,
+        labels=workflow.labels,
+        task=task,
+        repository=repository,
+        created=workflow.created,
+        phase=workflow.phase,
+        finished=workflow.finished,
+        gates=gates,
+        signals=signals,
+        moves=tuple(_moves(workflow, known)),
+        bound=known.bound if rules.workflows.one_pull_request else None,
+        problems=tuple({(each.code, each.sentence): each for each in problems}.values()),
+        state=state,
+        busy=tuple(_busy(workflow)),
+    )
+
+
+def mark_twins(statuses: Iterable[WorkflowStatus]) -> list[WorkflowStatus]:
+    """Return the same with the problem of each running Workflow whose task another one has too."""
+    statuses = list(statuses)
+    names: dict[tuple[str, str], list[str]] = {}
+    for each in statuses:
+        if (key := _twin_key(each)) is not None:
+            names.setdefault(key, []).append(each.ref.name)
+    marked = []
+    for each in statuses:
+        key = _twin_key(each)
+        others = [name for name in names[key] if name != each.ref.name] if key else []
+        marked.append(each._replace(problems=(*each.problems, several_workflows(others))) if others else each)
+    return marked
+
+
+def _twin_key(status: WorkflowStatus) -> tuple[str, str] | None:
+    return None if status.finished else twin_key(status.task, status.repository)
+
+
+def twin_key(task: str | None, repository: str | None) -> tuple[str, str] | None:
+    """Return what running Workflows of one task have in common; None without a task."""
+    return (task.casefold(), (repository or "").casefold()) if task else None
+
+
+def several_workflows(names: Iterable[str]) -> Problem:
+    """Return the problem of a Workflow whose task others have too."""
+    return Problem("several-workflows", {"workflows": ", ".join(sorted(names))})
+
+
+def _whose(labels: Mapping[str, str], rules: Rules) -> tuple[str | None, str | None]:
+    names = rules.workflows.labels
+    return labels.get(names.task), labels.get(names.repository) if names.repository else None
+
+
+def _gates(workflow: Workflow, rules: Rules) -> Iterator[GateStatus]:
+    seen: set[str] = set()
+    for identifier, (gate, given) in rules.gate_ids().items():
+        nodes = workflow.gate_nodes(gate, given[0].inputs)
+        seen |= {node.id for node in nodes}
+        yield _gate(identifier, nodes, tuple(given))
+    for node_id, raw in workflow.nodes.items():
+        node = workflow.node(str(node_id))
+        if node and node.id not in seen and node.phase == "Running":
+            yield _gate(str(raw.get("displayName")), [node], ())
+
+
+def _gate(name: str, nodes: list[Node], rules: tuple[Rule, ...]) -> GateStatus:
+    running = [node for node in nodes if node.phase == "Running"]
+    since = min((time for node in running if (time := _time(node.started))), default=None)
+    phases = {node.phase for node in nodes}
+    state: GateState = "not reached"
+    if running:
+        state = "waiting"
+    elif nodes and all(node.is_finished for node in nodes):
+        state = "open" if "Succeeded" in phases else "skipped" if phases <= {"Skipped", "Omitted"} else "failed"
+    return GateStatus(name, state, tuple(node.id for node in running), since, rules)
+
+
+def _signals(workflow: Workflow, state: State, rules: Rules, now: datetime) -> Iterator[SignalStatus]:
+    verdicts, ready = _verdicts(workflow, state, rules, now)
+    for signal in state.signals:
+        use = state.use_of(signal.identity)
+        gate = signal.gate or (use.gate if use else None)
+        if gate is None:
+            continue
+        if use:
+            code, sentence = _of_use(use)
+            yield SignalStatus(signal, gate, "claimed" if use.claimed else "used", code, sentence, use)
+            continue
+        if signal.identity in ready:
+            yield SignalStatus(signal, gate, "waits", READY, f"It can move {gate} now.")
+            continue
+        verdict = verdicts.get(signal.identity)
+        if verdict is None:
+            unknown = Verdict.of("no-longer-allowed", event=signal.id, why=f"no rule moves {gate}.")
+            yield SignalStatus(signal, gate, "rejected", unknown.code, unknown.sentence)
+        else:
+            waits: SignalState = "waits" if verdict.outcome == "parked" else "rejected"
+            by = verdict.data.get("event")
+            yield SignalStatus(signal, gate, waits, verdict.code, verdict.sentence, by=str(by) if by else None)
+
+
+def _of_use(use: Use) -> tuple[str, str]:
+    if use.claimed:
+        verdict = Verdict.of("claimed", gate=use.gate, event=use.id)
+    elif use.node is None:
+        verdict = Verdict.of("used-on-original", gate=use.gate)
+    elif use.by_hand:
+        verdict = Verdict.of("used-up", gate=use.gate, how=BY_HAND)
+    else:
+        verb = "opened" if use.how == "open" else "failed"
+        at = f" at {format_time(use.at)}" if use.at else ""
+        return verb, f"It {verb} {use.gate}{at}."
+    return verdict.code, verdict.sentence
+
+
+def _verdicts(
+    workflow: Workflow, state: State, rules: Rules, now: datetime
+) -> tuple[dict[Identity, Verdict], set[Identity]]:
+    """Return why each signal that was not used does not move its gate today, and those that can."""
+    found: dict[Identity, Verdict] = {}
+    ready: set[Identity] = set()
+    for identifier, (gate, _) in rules.gate_ids().items():
+        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+        found.update(folded.verdicts)
+        view = view_gate(workflow, state, gate, identifier, rules) if folded.standings else None
+        for place, standing in enumerate(folded.standings):
+            if view and view.verdict:
+                verdict = view.verdict
+            elif not standing.movers():
+                verdict = Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=gate)
+            elif place:
+                first = folded.standings[0].pull_request or "no pull request"
+                verdict = Verdict.of("older-first", pull_request=first, gate=gate)
+            else:
+                ready |= {signal.identity for signal in standing.signals}
+                continue
+            found.update(dict.fromkeys((signal.identity for signal in standing.signals), verdict))
+    return found, ready
+
+
+def _moves(workflow: Workflow, state: State) -> Iterator[Move]:
+    uses = {(use.node, use.started): use for use in state.used if use.node and not use.claimed and not use.by_hand}
+    for node_id, raw in workflow.nodes.items():
+        node = workflow.node(str(node_id))
+        at = _time(raw.get("finishedAt")) if node and node.is_finished else None
+        if node and at:
+            message = raw.get("message")
+            text = message if isinstance(message, str) and message else None
+            use = uses.get((node.id, node.started))
+            yield Move(str(raw.get("displayName")), node.id, at, node.phase, text, use)
+
+
+def _busy(workflow: Workflow) -> Iterator[str]:
+    for raw in workflow.nodes.values():
+        if isinstance(raw, Mapping) and raw.get("type") == "Pod" and raw.get("phase") in ("Running", "Pending"):
+            yield str(raw.get("displayName"))
+
+
+def _label_problems(workflow: Workflow, rules: Rules) -> Iterator[Problem]:
+    names = rules.workflows.labels
+    if not rules.workflows.parsed_selector.matches(workflow.labels):
+        yield Problem("selector-mismatch", {"selector": rules.workflows.selector})
+    for label in filter(None, (names.task, names.repository)):
+        if not workflow.labels.get(label):
+            yield Problem("label-missing", {"label": label})
+    task = workflow.labels.get(names.task)
+    prefix, _, suffix = (rules.workflows.name or "").partition("{task}")
+    match = re.fullmatch(f"{re.escape(prefix)}(.+){re.escape(suffix)}", workflow.ref.name) if prefix + suffix else None
+    if task and match and rules.workflows.name_of(Task(task, None, "label")) != workflow.ref.name:
+        yield Problem("wrong-labels", {"named": match[1], "label": names.task, "value": task})
+
+
+def _run_problems(workflow: Workflow) -> Iterator[Problem]:
+    if workflow.shutdown:
+        yield Problem("workflow-stopping", {"shutdown": workflow.shutdown})
+    if workflow.is_suspended:
+        yield Problem("suspended", {})
+    if workflow.stored == "offloaded" and not workflow.nodes:
+        yield Problem("offloaded", {})
+
+
+def _gate_problems(gates: Iterable[GateStatus], workflow: Workflow, rules: Rules) -> Iterator[Problem]:
+    for gate in gates:
+        if not gate.nodes:
+            continue
+        if not gate.rules:
+            yield Problem("gate-without-rule", {"gate": gate.name, "hint": _hint(workflow, gate, rules)})
+            continue
+        if len(gate.nodes) > 1:
+            yield Problem("several-nodes", {"gate": gate.name, "nodes": gate.nodes})
+        given = {name for rule in gate.rules for name in rule.outputs} | set(rules.outputs)
+        for node in filter(None, map(workflow.node, gate.nodes)):
+            for output in node.supplied:
+                if output.default is None and output.name not in given:
+                    data = {"gate": gate.name, "output": output.name, "node": node.id}
+                    yield Problem("missing-output", data)
+
+
+def _hint(workflow: Workflow, gate: GateStatus, rules: Rules) -> str:
+    similar = next((name for name in rules.gates if workflow.similar_gate(name) == gate.name), None)
+    return f" The rules have {similar}: is that the same gate?" if similar else ""
+
+
+def _signal_problems(
+    signals: Sequence[SignalStatus], workflow: Workflow, state: State, rules: Rules, now: datetime
+) -> Iterator[Problem]:
+    for use in state.claims:
+        yield Problem("claimed", {"event": use.id, "gate": use.gate})
+    waits = any(each.state in ("waits", "claimed") for each in signals)
+    if not waits or (workflow.stored == "offloaded" and not workflow.nodes):
+        return
+    if workflow.labels.get(PARKED_LABEL) != "true":
+        yield Problem("watch-label-missing", {"label": PARKED_LABEL})
+    if state.claims:
+        return
+    decision = decide_release(workflow, rules, now)
+    if decision.move and workflow.labels.get(PARKED_LABEL) == "true":
+        yield Problem("release-missed", {"gate": decision.gate})
+    elif decision.verdict.code in _FROM_RELEASE:
+        yield Problem(decision.verdict.code, {**decision.verdict.data, "gate": decision.gate, "node": decision.node})
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return parse_time(value).astimezone(UTC)
+    except ValueError:
+        return None
