@@ -214,7 +214,7 @@ def test_an_edited_title_is_not_a_change_of_the_base() -> None:
 
 @pytest.mark.parametrize("situation", ["terminated", "stopped"])
 def test_nothing_is_opened_on_a_workflow_that_is_being_stopped(situation: str) -> None:
-    bench = Bench(of_task_three(shared(situation, "waiting")))
+    bench = Bench(of_task_three(recorded(situation, "waiting")))
     bench.now = at(0) + timedelta(days=5)
     answer = bench.deliver(approved(happened=bench.now))
     assert (answer.outcome, answer.code) == ("refused", "workflow-stopping")
@@ -253,14 +253,6 @@ def test_a_pull_request_that_is_reopened_and_used_again_binds_again() -> None:
     assert bench.deliver(labeled(number=100, happened=at(3))).outcome == "opened"
     bench.reach()
     assert bench.deliver(approved(number=101, happened=at(4))).code == "other-pull-request"
-
-
-def shared(situation: str, state: str) -> Workflow:
-    file = SHARED / "argo-recordings" / situation / f"{state}.json"
-    if not file.exists():
-        return recorded(situation, state)
-    workflow: Workflow = json.loads(file.read_text(encoding="utf-8"))
-    return workflow
 
 
 def of_task_three(workflow: Workflow) -> Workflow:
@@ -309,7 +301,7 @@ def test_signals_that_wait_survive_the_failure_of_their_workflow() -> None:
 
 @pytest.mark.parametrize("situation", ["retried-gate", "retried-by-default", "retried-parent"])
 def test_a_gate_is_found_by_what_the_controller_makes_of_its_name(situation: str) -> None:
-    document = of_task_three(shared(situation, "waiting"))
+    document = of_task_three(recorded(situation, "waiting"))
     waiting = [n for n in document["status"]["nodes"].values() if n["type"] == "Suspend" and n["phase"] == "Running"]
     name = waiting[0]["displayName"].partition("(")[0]
     bench = Bench(document, rules_with(f"  {name}: {{event: pull_request_review.submitted, by: anyone}}"))
@@ -318,7 +310,7 @@ def test_a_gate_is_found_by_what_the_controller_makes_of_its_name(situation: str
 
 
 def test_the_items_of_a_loop_are_told_apart_by_their_inputs() -> None:
-    document = of_task_three(shared("loop-on-gate", "waiting"))
+    document = of_task_three(recorded("loop-on-gate"))
     text = "  wait-approval: {event: pull_request_review.submitted, by: anyone%s}"
     both = Bench(copy.deepcopy(document), rules_with(text % ""))
     both.now = at(0) + timedelta(days=5)
@@ -337,7 +329,7 @@ def test_the_items_of_a_loop_are_told_apart_by_their_inputs() -> None:
 )
 def test_a_gate_that_was_skipped_refuses(situation: str, gate: str) -> None:
     bench = Bench(
-        of_task_three(shared(situation, "waiting")),
+        of_task_three(recorded(situation, "waiting")),
         rules_with(f"  {gate}: {{event: pull_request_review.submitted, by: anyone}}"),
     )
     bench.now = at(0) + timedelta(days=5)

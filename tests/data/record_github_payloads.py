@@ -6,16 +6,19 @@ They come from the npm package `@octokit/webhooks-examples` (MIT, https://github
     python tests/data/record_github_payloads.py package/api.github.com/index.json
 
 Its index.json is a list of `{"name": <event>, "examples": [<payload>, ...]}`. The files are named
-`<event>.<action>.<n>.json`, where n counts the examples of that action in the package's order.
+`<event>.<action>.<n>.json`, where n counts the examples of that action in the package's order. All examples of all kinds
+are in `github-examples.json.gz`.
 """
 
 import argparse
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent / "github"
+ALL = Path(__file__).with_name("github-examples.json.gz")
 ALL_EXAMPLES = {"pull_request", "pull_request_review", "push"}
 # Events that no gate is for: one example of each action is enough.
 ONE_EXAMPLE = {"check_run", "check_suite", "issue_comment", "label", "ping"}
@@ -31,6 +34,9 @@ def record(index: Path, folder: Path = HERE) -> list[Path]:
     events: dict[str, list[dict[str, Any]]] = {
         event["name"]: event["examples"] for event in json.loads(index.read_text(encoding="utf-8"))
     }
+    whole = [{"name": name, "examples": examples} for name, examples in sorted(events.items())]
+    packed = json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
+    ALL.write_bytes(gzip.compress(packed, compresslevel=9, mtime=0))
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     for event in sorted(ALL_EXAMPLES | ONE_EXAMPLE):

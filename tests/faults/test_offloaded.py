@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from func.core.gates_file import parse_rules
-from func.core.workflows import PARKED_LABEL, STATE_ANNOTATION
+from func.core.signals import STATE_ANNOTATION
+from func.core.workflows import PARKED_LABEL, 
 from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
 from tests.faults import proxy
 from tests.faults.argo_server import ArgoServer

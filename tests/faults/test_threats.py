@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from func.core.workflows import STATE_ANNOTATION
+from func.core.signals import STATE_ANNOTATION
+from func.core.workflows import 
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.bad_day import GATE
 from tests.faults.process import Served

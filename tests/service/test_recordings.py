@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.payloads import Payload, approved, cloudevent_structured, opened
+from tests.payloads import Payload, approved, closed, cloudevent_structured, opened
 from tests.recorded_workflows import Workflow, nodes_of, recorded
 from tests.service.site import Site, with_gates
 
@@ -21,6 +21,9 @@ WAIT_EVENT = with_gates(
     "  wait-event:\n"
     "  - {event: pull_request.opened, by: anyone, inputs: {event: pr-created}}\n"
     "  - {event: pull_request_review.submitted, review: approved, by: reviewers, inputs: {event: pr-approved}}"
+)
+LOOP = with_gates(
+    "  wait-approval: {event: pull_request_review.submitted, review: approved, by: reviewers, inputs: {event: qa}}"
 )
 SHORT_NAMES = with_gates(
     "  wait-pr-created: {event: pull_request.opened, by: anyone}\n"
@@ -63,6 +66,10 @@ def event(workflow: Workflow, payload: Callable[..., Payload], **facts: Any) -> 
         ("generated-name", "argo-recordings", approved, None),
         ("compressed-nodes", "argo-recordings", approved, None),
         ("workflow-suspended-too", "argo-recordings", approved, None),
+        ("retried-gate", "argo-recordings", approved, None),
+        ("retried-gate-second-attempt", "argo-recordings", approved, None),
+        ("retried-by-default", "argo-recordings", approved, None),
+        ("loop-on-gate", "argo-recordings", approved, LOOP),
     ],
 )
 def test_a_gate_is_opened_as_argo_resume_does_it(
@@ -75,10 +82,11 @@ def test_a_gate_is_opened_as_argo_resume_does_it(
     waiting, resumed = (recorded(situation, state, controller) for state in ("waiting", "resumed"))
     site = make_site(rules)
     site.load(waiting)
+    site.function._pipeline.clock = lambda: _later(waiting)
 
     reply = site.send(cloudevent_structured(event(waiting, payload, happened=_later(waiting))))
 
-    assert reply.outcome == "opened"
+    assert reply.outcome == "opened", reply.reason
     written = site.workflow(waiting["metadata"]["name"])
     if situation == "workflow-suspended-too":
         assert written["spec"].pop("suspend") is True  # a person paused it, that is not ours to undo
@@ -88,6 +96,33 @@ def test_a_gate_is_opened_as_argo_resume_does_it(
     node = nodes_of(written)[reply.data["node"]]
     assert "5DLabs-" in node["message"]
     assert reply.data["event"]["id"] in node["message"]
+
+
+@pytest.mark.parametrize(
+    ("situation", "gate", "outputs"),
+    [
+        ("failed-continue", None, ""),
+        ("failed-steps", None, ""),
+        ("failed-steps-minimal-crd", None, ""),
+        ("failed-supplied", None, ""),
+        ("failed-supplied-set", None, ", outputs: {pr-number: '{pull_request.number}'}"),
+    ],
+)
+def test_a_gate_fails_as_argo_node_set_does_it(
+    make_site: Callable[..., Site], situation: str, gate: str | None, outputs: str
+) -> None:
+    waiting, failed = (recorded(situation, state) for state in ("waiting", "failed"))
+    (node,) = [n for n in nodes_of(waiting).values() if n["type"] == "Suspend" and n["phase"] == "Running"]
+    gate = gate or node["displayName"]
+    site = make_site(
+        with_gates(f"  {gate}: {{event: pull_request.closed, merged: false, by: anyone, then: fail{outputs}}}")
+    )
+    site.load(waiting)
+    site.function._pipeline.clock = lambda: _later(waiting)
+    payload = event(waiting, closed, merged=False, happened=_later(waiting))
+    reply = site.send(cloudevent_structured(payload))
+    assert (reply.outcome, reply.data["gate"]) == ("failed", gate)
+    assert comparable(site.workflow(waiting["metadata"]["name"])) == comparable(failed)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ _PULL_REQUEST: Paths = {
     "author-id": "pull_request.user.id",
     "happened": "pull_request.updated_at",
     "state": "pull_request.state",
-    "draft": "pull_request.draft",
     "head-repository": "pull_request.head.repo.full_name",
     "base-repository": "pull_request.base.repo.full_name",
 }
@@ -55,9 +54,15 @@ def _run(place: str, suite: str, happened: str) -> Paths:
 
 # kind -> where its facts are; a kind that is not here has only those of _SENDER.
 PATHS: Mapping[str, Paths] = {
-    "pull_request": {**_PULL_REQUEST, "changed-label": "label.name", "merged": "pull_request.merged"},
+    "pull_request": {
+        **_PULL_REQUEST,
+        "changed-label": "label.name",
+        "draft": "pull_request.draft",
+        "merged": "pull_request.merged",
+    },
     "pull_request_review": {
         **_PULL_REQUEST,
+        "draft": "pull_request.draft",
         "person": "review.user.login",
         "person-id": "review.user.id",
         "review": "review.id",
