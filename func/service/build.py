@@ -64,6 +64,7 @@ def _observer(environment: Mapping[str, str]) -> Observer | None:
         from func.telemetry import otlp  # 0.1 s of loading: only who asks for it pays for it
     except ImportError as error:
         raise SettingError(
-            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is not installed: pip install 'taskgate[otlp]'"
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is not installed: "
+            "expected the image whose tag ends with -otlp, or pip install 'taskgate[otlp]'"
         ) from None
     return otlp.connect(pushed)

@@ -15,9 +15,10 @@ from tests.cluster.api_client import JSON_PATCH
 from tests.cluster.api_server import RealApiServer, generate_certificate
 from tests.cluster.argo_events import Object
 from tests.cluster.events import name_of, of
+from tests.cluster.function_client import Reply
 from tests.cluster.installation import OURS, TOKEN
 from tests.cluster.kubeconfig_function import FunctionWithKubeconfig
-from tests.cluster.pod import Pod, Reply
+from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, wait_for
 from tests.manifests.building import build, find
 from tests.recorded_workflows import NAMESPACE, gate_node, waiting_workflow
