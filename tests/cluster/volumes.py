@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import Object
+from tests.manifests.building import function
 
 
 def fill_volumes(folder: Path, spec: Object, api: RealApiServer, manifests: list[Object]) -> dict[str, Path]:
@@ -16,17 +17,20 @@ def fill_volumes(folder: Path, spec: Object, api: RealApiServer, manifests: list
         folder: a new one, for the files.
         spec: of the pod, with one container.
         api: has the Secrets, and issues the token of the ServiceAccount.
-        manifests: have the ConfigMaps.
+        manifests: have the ConfigMaps, and the function with its namespace.
     """
     (container,) = spec["containers"]
+    namespace = function(manifests)["metadata"]["namespace"]
     folders = {}
     for volume in spec["volumes"]:
         folders[volume["name"]] = folder / volume["name"]
-        _fill(folder / volume["name"], volume, spec, api, manifests)
+        _fill(folder / volume["name"], volume, spec, api, manifests, namespace)
     return {mount["mountPath"]: folders[mount["name"]] for mount in container["volumeMounts"]}
 
 
-def _fill(folder: Path, volume: Object, spec: Object, api: RealApiServer, manifests: list[Object]) -> None:
+def _fill(
+    folder: Path, volume: Object, spec: Object, api: RealApiServer, manifests: list[Object], namespace: str
+) -> None:
     folder.mkdir(parents=True)
     if "configMap" in volume:
         name = volume["configMap"]["name"]
@@ -35,21 +39,21 @@ def _fill(folder: Path, volume: Object, spec: Object, api: RealApiServer, manife
             (folder / key).write_text(text)
     elif "projected" in volume:
         for source in volume["projected"]["sources"]:
-            _project(folder, source, spec, api)
+            _project(folder, source, spec, api, namespace)
     else:
         name = volume["secret"]["secretName"]
-        data = api.admin.must("GET", f"/api/v1/namespaces/taskgate/secrets/{name}")["data"]
+        data = api.admin.must("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")["data"]
         for item in volume["secret"]["items"]:
             (folder / item["path"]).write_bytes(base64.b64decode(data[item["key"]]))
 
 
-def _project(folder: Path, source: Object, spec: Object, api: RealApiServer) -> None:
+def _project(folder: Path, source: Object, spec: Object, api: RealApiServer, namespace: str) -> None:
     if "serviceAccountToken" in source:
-        token = api.token_for(spec["serviceAccountName"], "taskgate")
+        token = api.token_for(spec["serviceAccountName"], namespace)
         (folder / source["serviceAccountToken"]["path"]).write_text(token)
     elif "configMap" in source:  # kube-root-ca.crt, which only kube-controller-manager creates
         (item,) = source["configMap"]["items"]
         (folder / item["path"]).write_bytes(api.ca_file.read_bytes())
     else:
         (item,) = source["downwardAPI"]["items"]
-        (folder / item["path"]).write_text("taskgate")
+        (folder / item["path"]).write_text(namespace)
