@@ -21,8 +21,7 @@ from func.board.server import BoardServer, refusal
 from func.board.view import Names, card_of
 from func.board.workflow_watch import Changed
 from func.core.rules import Rules
-from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.devcluster.reviews import Identity
+from func.devcluster import WORKFLOWS, EmbeddedCluster, Identity
 from func.kube.client import Forbidden, Unavailable, Watch, Workflows
 from func.kube.connection import connect
 from tests.board.conftest import serving
