@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import click
 
-from func import __version__
+from func import __version__, redaction
 
 # Each command's module has a click command of its name.
 _COMMANDS = {
@@ -68,6 +68,7 @@ Completion, for bash (or zsh_source, fish_source):
 @click.version_option(__version__, prog_name="taskgate")
 def main() -> None:
     """An event from outside opens exactly one gate of exactly one running Argo Workflow."""
+    redaction.install()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from func.core.outcomes import Answer, Check, No, Task, Trail, WorkflowRef
 from func.core.rules import Rules
 from func.core.state import Key, State, read_state
 from func.core.workflows import read_workflow
-from func.kube.client import Budget, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
 from func.service.pipeline import Case, Pipeline
 
 SECONDS = 20.0  # for one event; a person waits longer than a Sensor

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from func.cli import access
-from func.cli.access import config_option, connect_for_people, is_there_a_cluster, settings_for_people
+from func.cli.access import config_option, connect_for_people, context_option, is_there_a_cluster, settings_for_people
 from func.cli.deciding import NoCluster, Verdict, decide
 from func.cli.explain_workflow import complete_workflow, explain_workflow
 from func.cli.needed import needed
@@ -30,6 +30,7 @@ _FAILURES = ("unavailable", "forbidden")
 )
 @click.option("--github-event", metavar="NAME", help="Of a GitHub payload, as in X-GitHub-Event; default: guessed.")
 @config_option
+@context_option
 @output_option
 @click.pass_context
 def explain(

@@ -15,7 +15,9 @@ from func.core.outcomes import No
 from func.core.rules import Rules
 from func.core.values import show_time
 from func.core.workflows import UNDER_WAY, Workflow, is_finished, read_workflow
-from func.kube.client import Budget, KubernetesError, NotFound, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
+from func.kube.errors import ApiError, NotFound
 from func.service.pipeline import Pipeline
 
 _COMPLETION_SECONDS = 2.0
@@ -78,7 +80,7 @@ def _read(name: str, pipeline: Pipeline) -> tuple[Workflow, list[str]]:
         return workflow, []
     try:
         found = [item.get("metadata") or {} for item in pipeline.workflows.list_metadata(selector, budget)]
-    except KubernetesError:  # the Workflow was read; its story is worth more than this
+    except ApiError:  # the Workflow was read; its story is worth more than this
         found = []
     under_way = [each for each in found if not is_finished(each.get("labels") or {})]
     return workflow, sorted(str(each.get("name")) for each in under_way if each.get("uid") != workflow.ref.uid)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from func.cli.access import config_option, connect_for_people, settings_for_people
+from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
 from func.cli.key_words import age, kind_of
 from func.cli.output import Problem, Row, output_option, print_json, print_table
 from func.core.outcomes import No
@@ -17,11 +17,13 @@ from func.core.standing import Place, Standing, read_standing
 from func.core.state import Key
 from func.core.values import show_time
 from func.core.workflows import UNDER_WAY
-from func.kube.client import NotFound, Workflows
+from func.kube.client import Workflows
+from func.kube.errors import NotFound
 
 
 @click.command()
 @config_option
+@context_option
 @output_option
 def waiting(config: Path | None, output: str) -> None:
     """Which tasks stand at which gates, and which keys wait?

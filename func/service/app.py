@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from func.core.cloud_event import OWN_TYPES, read_cloudevent, write_reply
 from func.core.outcomes import Answer, No
-from func.kube.client import Budget
+from func.kube.deadline import Budget
 from func.service.pipeline import EVENT_SECONDS, Case, Pipeline
 from func.telemetry.facade import PROCESS, Telemetry
 from func.telemetry.log import log_line

@@ -5,7 +5,9 @@ from __future__ import annotations
 from func.core.outcomes import No, Task
 from func.core.rules import Rules
 from func.core.workflows import Workflow, is_finished, read_workflow
-from func.kube.client import Budget, NotFound, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
+from func.kube.errors import NotFound
 
 
 def find(task: Task, rules: Rules, workflows: Workflows, budget: Budget) -> Workflow | None:

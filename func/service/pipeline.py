@@ -19,7 +19,9 @@ from func.core.patches import patch_for
 from func.core.rules import Rules
 from func.core.workflows import Workflow, read_workflow
 from func.kube.argo_server import ArgoServer
-from func.kube.client import Budget, LostRace, NotFound, Unavailable, Unsure, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
+from func.kube.errors import LostRace, NotFound, Unavailable, Unsure
 from func.service.lookup import find
 
 if TYPE_CHECKING:

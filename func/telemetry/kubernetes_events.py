@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from func.core.outcomes import Answer, No, Outcome, WorkflowRef
-from func.kube.client import Api, Budget, words_of
+from func.kube.client import Api, words_of
+from func.kube.deadline import Budget
 from func.telemetry.log import log_line
 
 _EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"

@@ -117,7 +117,7 @@ def test_a_token_of_the_api_server_that_expired_is_forbidden_until_a_new_one_is_
     try:
         status, said = approve(pod)
         assert (status, said["outcome"]) == (500, "forbidden")
-        assert "does not accept our token" in said["reason"]
+        assert "does not accept our credential" in said["reason"]
         assert phase(cluster) == "Running"
         (pod.account / "token").write_text(good)
         assert approve(pod)[1]["outcome"] == "opened"

@@ -12,7 +12,9 @@ from typing import Any, cast
 from func.core.patches import encode
 from func.devcluster import jsonpatch
 from func.devcluster import label_selectors as selectors
-from func.kube.client import Budget, LostRace, NotFound, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
+from func.kube.errors import LostRace, NotFound
 from tests.model.specification import GATES
 from tests.recorded_workflows import node_id, stamp, waiting_workflow
 
