@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := tests/requirements.lock
+COMPILE := uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
-.PHONY: demo run test unit check lint soak mutants bench lock cluster-tools experiments clean
+.PHONY: demo run test unit check lint soak mutants bench lock cluster-tools image experiments clean
 
 demo: $(VENV)/.ready  ## 100 waiting tasks, one event, one open gate
 	$(BIN)/taskgate demo
@@ -20,7 +21,7 @@ unit: $(VENV)/.ready  ## the tests that need no other process and no real compon
 
 check: lint  ## lint, and branch coverage by the tests that need no cluster
 	$(BIN)/python -m pytest -n auto --dist loadfile -q --cov --cov-report=term:skip-covered \
-		--ignore tests/cluster --ignore tests/manifests --ignore tests/docs --ignore tests/experiments --ignore tests/soak
+		--ignore tests/cluster --ignore tests/image --ignore tests/manifests --ignore tests/docs --ignore tests/experiments --ignore tests/soak
 
 lint: $(VENV)/.ready  ## style, strict types, import order
 	$(BIN)/ruff check .
@@ -37,6 +38,10 @@ mutants: $(VENV)/.ready  ## each check taken out, and the test that notices
 cluster-tools:  ## the real etcd, kube-apiserver, NATS and Argo Events, built from pinned sources
 	tests/cluster/build
 
+image:  ## the image that the tests run, built from the Dockerfile on a base of Debian's packages; requires root and apt
+	tests/image/install
+	tests/image/build
+
 experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real components, as a page of the report
 	$(BIN)/python -m tests.experiments
 
@@ -44,8 +49,9 @@ bench: $(VENV)/.ready  ## the function beside its peers, and docs/benchmarks.md;
 	$(BIN)/python -m tests.bench
 
 lock: ## pin anew what the container and the tests install
-	uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header --extra otlp pyproject.toml -o requirements.lock
-	uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header --extra otlp --extra test pyproject.toml -o $(LOCK)
+	$(COMPILE) -o requirements.lock
+	$(COMPILE) --extra otlp -o requirements-otlp.lock
+	$(COMPILE) --extra otlp --extra test -o $(LOCK)
 
 $(VENV)/.ready: pyproject.toml $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit("Taskgate needs Python 3.11 or later: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from importlib.util import find_spec
 
 import click
+
+from func import __version__, redaction
 
 # Each command's module has a click command of its name.
 _COMMANDS = {
@@ -24,14 +27,22 @@ class _Commands(click.Group):
     """A group that imports a command when it is asked for: `serve` must not wait for the others."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
+        return [command for command in _COMMANDS if _installed(command)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
+        if not _installed(cmd_name):
+            ctx.fail(f"The command {cmd_name!r} is not part of the image. Run it with `pip install taskgate`.")
         command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a table of ours
         return command
+
+
+def _installed(command: str) -> bool:
+    """The image contains only what serves events and inspects them: see .dockerignore."""
+    room, _, module = _COMMANDS[command].rpartition(".")
+    return bool(find_spec(room)) and bool(find_spec(f"{room}.{module}"))
 
 
 _CONTEXT = {
@@ -54,9 +65,10 @@ Completion, for bash (or zsh_source, fish_source):
 
 
 @click.command(cls=_Commands, context_settings=_CONTEXT, epilog=_EPILOG)
-@click.version_option(package_name="taskgate", prog_name="taskgate")
+@click.version_option(__version__, prog_name="taskgate")
 def main() -> None:
     """An event from outside opens exactly one gate of exactly one running Argo Workflow."""
+    redaction.install()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ _MARKERS = {
     "docs": "process",
     "experiments": "cluster",
     "faults": "process",
+    "image": "image",
+    "image/test_dockerfile.py": "unit",
     "manifests": "process",
     "model": "slow",
     "properties": "slow",
@@ -49,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.relative_to(_ROOT)
         places = [str(path), *(str(folder) for folder in path.parents)]
         marker = next((_MARKERS[place] for place in places if place in _MARKERS), "unit")
-        if _uses_real_component(item):
+        if marker != "image" and _uses_real_component(item):
             marker = "cluster"
         item.add_marker(marker)
 

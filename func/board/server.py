@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,7 +20,7 @@ from func.board.view import FINISHED, OTHER, UNDER_WAY, Names
 from func.board.workflow_watch import Fleet, News, pause_after
 from func.core.rules import Rules
 from func.kube.client import Workflows
-from func.service.sockets import listen
+from func.service.sockets import is_loopback_host, listen
 
 _STOP_SECONDS = 2
 _FILES = {
@@ -30,8 +29,6 @@ _FILES = {
     **{f"/{name}": (name, "text/javascript") for name in ("board.js", "page.js", "words.js")},
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-# Only names of loopback: another site's name that leads here would let that site read the page (DNS rebinding).
-_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 _HEADERS = {
     # No script and no style but our own files, and no text that becomes markup.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -47,7 +44,7 @@ _HEADERS = {
 def refusal(headers: Mapping[str, str]) -> str | None:
     """Why a request with these headers is not from a page of this board; None when it is."""
     host = headers.get("host", "")
-    if not _HOST.fullmatch(host):
+    if not is_loopback_host(host):
         return "The board answers to localhost only: open it at http://127.0.0.1 and its port."
     # Sent by browsers. Another site could not read an answer, but could take the places of all listeners; it may link.
     is_link = headers.get("sec-fetch-dest") == "document"

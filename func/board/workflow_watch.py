@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 from func.board.view import Card, Names, card_id, card_of
 from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.kube.client import Expired, Forbidden, Unavailable, Watch, Workflows
+from func.kube.client import Watch, Workflows
+from func.kube.errors import Expired, Forbidden, Unavailable
 
 _SHORT_SECONDS = 1.0  # a watch that ends sooner is no success
 _MAX_PAUSE = 30.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import click
 
 from func.cli.output import Problem
 from func.core.errors import SettingError
-from func.kube.client import Api, KubernetesError
+from func.kube.client import Api
 from func.kube.connection import connect
 from func.service.settings import Settings, read_settings
 
 _CALL_SECONDS = 15.0  # large Workflows over a slow line; nobody's event waits for it
+_CONTEXT = "taskgate.context"
 # The others are about the function: who may send to it, and whether it writes.
-_READ = ("TASKGATE_CONFIG", "KUBECONFIG", "ARGO_SERVER", "ARGO_SERVER_TOKEN_FILE")
+_READ = ("TASKGATE_CONFIG", "KUBECONFIG", "ARGO_SERVER", "ARGO_SERVER_TOKEN_FILE", "ARGO_SERVER_CA_FILE")
 
 config_option = click.option(
     "--config",
@@ -25,12 +27,25 @@ config_option = click.option(
 )
 
 
-def settings_for_people(config: Path | None) -> Settings:
-    """The settings that matter for looking at things.
+def _keep(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    ctx.meta[_CONTEXT] = value
 
-    Raises: Problem.
+
+# A command need not hand it on: whoever connects finds it with the command that is running.
+context_option = click.option(
+    "--context", metavar="NAME", expose_value=False, callback=_keep, help="Context of the kubeconfig; default: current."
+)
+
+
+def settings_for_people(config: Path | None) -> Settings:
+    """Return the settings that matter for looking at things; without KUBECONFIG the kubeconfig is kubectl's.
+
+    Raises:
+        Problem: one of them is wrong.
     """
     environment = {name: os.environ[name] for name in _READ if name in os.environ} | {"TASKGATE_AUTH": "none"}
+    if not environment.get("KUBECONFIG") and _default_kubeconfig().is_file():
+        environment["KUBECONFIG"] = str(_default_kubeconfig())
     if config:
         environment["TASKGATE_CONFIG"] = str(config)
     try:
@@ -40,23 +55,33 @@ def settings_for_people(config: Path | None) -> Settings:
 
 
 def is_there_a_cluster() -> bool:
-    """Does the environment name one?"""
-    return bool(os.environ.get("KUBECONFIG") or os.environ.get("KUBERNETES_SERVICE_HOST"))
+    """Return whether there is a kubeconfig, or this is a pod."""
+    named = os.environ.get("KUBECONFIG") or os.environ.get("KUBERNETES_SERVICE_HOST")
+    return bool(named) or _default_kubeconfig().is_file()
 
 
 def connect_for_people(settings: Settings) -> Api:
-    """A client for the cluster of KUBECONFIG, or of this pod.
+    """Return a client for the cluster of KUBECONFIG, else of ~/.kube/config, else of this pod.
 
-    Raises: Problem.
+    Raises:
+        Problem: there is none, or its configuration is wrong.
     """
+    running = click.get_current_context(silent=True)
+    context = running.meta.get(_CONTEXT) if running else None
+    if context and not settings.kubeconfig:
+        raise Problem(f"--context is {context}: there is no kubeconfig to find it in; set KUBECONFIG")
     try:
-        api = connect(settings.kubeconfig, connections=1)
-    except KubernetesError as error:
+        api = connect(settings.kubeconfig, 1, context, is_interactive=sys.stdin.isatty() and sys.stderr.isatty())
+    except SettingError as error:
         raise Problem(error) from None
     api.call_timeout = _CALL_SECONDS
     return api
 
 
 def now() -> datetime:
-    """The time that explanations are of, in UTC."""
+    """Return the time that explanations are of, in UTC."""
     return datetime.now(UTC)
+
+
+def _default_kubeconfig() -> Path:
+    return Path("~/.kube/config").expanduser()

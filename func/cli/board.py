@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from func.cli.access import config_option, connect_for_people, settings_for_people
+from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
 from func.cli.output import Problem
 from func.cli.signals import ended_in_order
 
@@ -20,6 +20,7 @@ _GITHUB = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
     "--port", type=click.IntRange(0, 65535), default=_PORT, show_default=True, help="On loopback; 0 takes a free one."
 )
 @config_option
+@context_option
 @click.option("--github", default="https://github.com", show_default=True, help="Where the pull requests are.")
 @click.option(
     "--agent",
@@ -49,7 +50,8 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
     from func.board.view import Names
     from func.board.workflow_watch import needed_right
     from func.core.reasons import Rejection
-    from func.kube.client import NotFound, Workflows
+    from func.kube.client import Workflows
+    from func.kube.errors import NotFound
 
     github = github.rstrip("/")
     if not _GITHUB.fullmatch(github):

@@ -13,7 +13,8 @@ from func.core.reasons import CODES, Check, Rejection
 from func.core.rules import Rules
 from func.core.signals import Signal, State, read_state
 from func.core.workflows import Workflow, read_workflow
-from func.kube.client import Budget, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
 from func.service.pipeline import Pipeline, answer_of
 
 SECONDS = 20.0  # for one event; a person waits longer than a Sensor

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from func.cli import access
-from func.cli.access import config_option, connect_for_people, is_there_a_cluster, settings_for_people
+from func.cli.access import config_option, connect_for_people, context_option, is_there_a_cluster, settings_for_people
 from func.cli.advice import advice
 from func.cli.dry_run import DryRun, NoCluster, dry_run
 from func.cli.explain_workflow import complete_workflow, explain_workflow
@@ -29,6 +29,7 @@ _REJECTED, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
 @click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="Explain this Workflow instead.")
 @click.option("--github-event", metavar="NAME", help="Of a GitHub payload, as in X-GitHub-Event; default: guessed.")
 @config_option
+@context_option
 @output_option
 @click.pass_context
 def explain(

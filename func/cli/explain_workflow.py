@@ -21,7 +21,9 @@ from func.core.signals import Signal
 from func.core.status import GateStatus, SignalStatus, WorkflowStatus, read_status
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED, is_finished, read_workflow
-from func.kube.client import Budget, KubernetesError, NotFound, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
+from func.kube.errors import ApiError, NotFound
 from func.service.pipeline import Pipeline
 
 _UNKNOWN, _BLOCKED = 1, 3  # exit codes
@@ -99,7 +101,7 @@ def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
     if selector and not workflow.finished:
         try:
             found = [item.get("metadata") or {} for item in pipeline.workflows.list_metadata(selector, budget)]
-        except KubernetesError:  # the Workflow itself was read, which is worth more
+        except ApiError:  # the Workflow itself was read, which is worth more
             found = []
         running = [each for each in found if not is_finished(each.get("labels") or {})]
         twins = [str(each.get("name")) for each in running if each.get("uid") != workflow.ref.uid]

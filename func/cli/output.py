@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import click
 
+from func.redaction import redact
+
 _GAP = "  "
 _NARROWEST = 8  # characters of a column that was made narrower
 _NOTE = "    "
@@ -32,7 +34,7 @@ class Problem(click.ClickException):
     """
 
     def __init__(self, message: object, code: int = 1) -> None:
-        super().__init__(clean(message))
+        super().__init__(clean(redact(str(message))))
         self.exit_code = code  # type: ignore[misc]  # click has one for the class
 
 

@@ -24,8 +24,8 @@ def serve(port: int, host: str, config: Path | None) -> None:
     """Run the function: CloudEvents posted to / open gates.
 
     Settings come from the environment: KUBECONFIG, TASKGATE_CONFIG, TASKGATE_AUTH, TASKGATE_TOKEN_FILE,
-    TASKGATE_MODE, TASKGATE_KUBERNETES_EVENTS, ARGO_SERVER, ARGO_SERVER_TOKEN_FILE, OTEL_*. It ends by SIGTERM or
-    Ctrl-C, after the events in work.
+    TASKGATE_MODE, TASKGATE_KUBERNETES_EVENTS, ARGO_SERVER, ARGO_SERVER_TOKEN_FILE, ARGO_SERVER_CA_FILE,
+    OTEL_*. It ends by SIGTERM or Ctrl-C, after the events in work.
 
     \b
     Exit codes:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from func.cli import access
-from func.cli.access import config_option, connect_for_people, settings_for_people
+from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
 from func.cli.explain_workflow import signal_data
 from func.cli.output import Problem, Row, output_option, print_json, print_table, terminal_width, width_of
 from func.cli.wording import age
@@ -19,7 +19,8 @@ from func.core.rules import Rules
 from func.core.status import GateStatus, SignalStatus, WorkflowStatus, mark_twins, read_object
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED
-from func.kube.client import NotFound, Workflows
+from func.kube.client import Workflows
+from func.kube.errors import NotFound
 
 _TITLES = ("GATE", "TASK", "SINCE", "WORKFLOW", "REPOSITORY")
 _NO_GATE = "(at no gate)"
@@ -29,6 +30,7 @@ _NO_GATE = "(at no gate)"
 @click.option("--gate", metavar="G", help="Only Workflows that wait at this gate.")
 @click.option("--task", metavar="T", help="Only the Workflows of this task.")
 @config_option
+@context_option
 @output_option
 def waiting(*, gate: str | None, task: str | None, config: Path | None, output: str) -> None:
     """Which tasks wait at which gates, and which signals wait?

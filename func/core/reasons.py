@@ -173,7 +173,7 @@ CODES: Mapping[str, Reason] = {
         "refused",
         "pull request",
         "Workflow {workflow} belongs to {bound}, not to {pull_request}. Close {bound}, or remove the task's label from "
-        "it. As a last resort make the Workflow forget everything with `{command}`; an old approval that is redelivered "
+        "it. As a last resort make the Workflow forget everything with `{command}`; an old approval that is sent again "
         "can open a gate then.",
     ),
     # signal
@@ -312,6 +312,16 @@ class Rejection(Exception):
         self.node = node
         self.retry_after = retry_after
         super().__init__(code)
+
+    @property
+    def reason(self) -> str:
+        """One sentence for a person."""
+        return self.verdict.sentence
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the sender is told."""
+        return self.verdict.outcome
 
     def __str__(self) -> str:
         return self.verdict.sentence

@@ -1,13 +1,14 @@
-"""An embedded Kubernetes API with a small workflow controller, for trying Taskgate out and for its tests.
+"""An embedded Kubernetes API with a stand-in workflow controller, to try Taskgate out and to test it.
 
-It keeps the rules of the real API server where the function relies on them; `tests/contract` holds both to the same
-tests. It is no part of the function: nothing that runs in the container imports it.
+It follows the rules of the real API server where the function and kubectl rely on them; `tests/contract` runs the same
+tests against both. It is not part of the function: nothing that runs in the container imports it. It shares no code
+with func/core where it plays the server's rules (patches, selectors), so that a mistake in one shows against the other.
 """
 
+from func.devcluster.api import Identity
 from func.devcluster.errors import ApiError
 from func.devcluster.load import LoadError, load_objects
 from func.devcluster.resources import CONFIG_MAPS, EVENTS, NAMESPACES, WORKFLOWS
-from func.devcluster.reviews import Identity
 from func.devcluster.server import Change, EmbeddedCluster
 
 __all__ = [

@@ -1,41 +1,40 @@
-"""The Kubernetes API as an ASGI application: HTTP in, HTTP out, everything else is done elsewhere."""
+"""The Kubernetes API as an ASGI application: it reads requests and writes answers."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from func.devcluster import (
+    core_events,
     discovery,
     documents,
     errors,
-    events,
     jsonpatch,
     label_selectors,
-    mergepatch,
-    negotiation,
     objects,
-    paging,
     resources,
-    reviews,
-    streaming,
+    watches,
 )
-from func.devcluster.changes import View
 from func.devcluster.documents import Document
 from func.devcluster.errors import ApiError
-from func.devcluster.negotiation import Form
 from func.devcluster.resources import Resource
-from func.devcluster.store import Page, Store, Stored
+from func.devcluster.store import Store, Stored, View
+from func.service.sockets import is_loopback_host
 
 MAX_BODY_BYTES = 3 * 1024 * 1024
+JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+_MAX_OPERATIONS = 10_000
+_MAX_CONTINUED = 100
 _WATCH_SECONDS = 1800.0
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _HEALTH = ("/healthz", "/readyz", "/livez")
@@ -51,28 +50,59 @@ class Recorded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Call:
-    """One request, read."""
+class Identity:
+    """The account that a token belongs to.
+
+    Args:
+        username: For instance `system:serviceaccount:knative-eventing:broker-filter`.
+        uid: Of the account.
+        groups: Of the account.
+        audiences: Whom the token is for; empty means the API server only.
+
+    """
+
+    username: str
+    uid: str = ""
+    groups: tuple[str, ...] = ("system:authenticated",)
+    audiences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Answer:
+    code: int
+    body: bytes
+    content_type: str = JSON
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request, and what its path names: a collection where `name` is empty, else one object."""
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    resource: Resource | None
+    namespace: str
+    name: str
 
     @property
-    def form(self) -> Form:
-        return negotiation.accepted(self.headers.get("accept", ""))
+    def partial(self) -> bool:
+        """Whether the client asks for the metadata alone.
+
+        Raises:
+            ApiError: 406, it accepts nothing that is served.
+
+        """
+        return _partial(self.headers.get("accept", JSON))
 
     @property
-    def dry_run(self) -> bool:
-        return self.query.get("dryRun") == "All"
-
-    def flag(self, name: str) -> bool:
-        return self.query.get(name, "") in _TRUE
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def number(self, name: str) -> int:
-        """A query parameter that is a whole number, 0 where it is not given.
+        """Return a query parameter that is a whole number, 0 where it is not given.
 
         Raises:
             ApiError: 400, it is something else.
@@ -84,15 +114,14 @@ class Call:
         return int(text)
 
     def document(self) -> Document:
-        """The body as one JSON object.
+        """Return the body as one JSON object.
 
         Raises:
             ApiError: 400 or 415, it is something else.
 
         """
-        kind = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise errors.unsupported_media_type(("application/json",))
+        if self.content_type not in ("", JSON):
+            raise errors.unsupported_media_type((JSON,))
         try:
             value = documents.parse(self.body)
         except ValueError as problem:
@@ -101,25 +130,303 @@ class Call:
             raise errors.bad_request("the body is not a JSON object")
         return value
 
+    def view(self, resource: Resource) -> View:
+        """Return the selection of objects that the query asks for.
 
-@dataclass(frozen=True)
-class Target:
-    """What a path names: a collection where `name` is empty, else one object."""
+        Raises:
+            ApiError: 400, a selector is not valid.
 
-    resource: Resource
-    namespace: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    body: bytes
-    content_type: str = "application/json"
+        """
+        labels, fields = self.query.get("labelSelector", ""), self.query.get("fieldSelector", "")
+        try:
+            return View(self.namespace, label_selectors.parse(labels, fields, resource.selectable))
+        except ValueError as problem:
+            raise errors.bad_request(str(problem)) from None
 
 
-def target_of(path: str) -> Target | None:
-    """What a path names, None where nothing is served.
+class Api:
+    """The application.
+
+    Args:
+        store: The objects.
+        record: Called with every request before it is answered.
+        tokens: Bearer tokens and their accounts; may change while the application runs.
+
+    """
+
+    def __init__(self, store: Store, *, record: Callable[[Recorded], None], tokens: Mapping[str, Identity]) -> None:
+        self._store = store
+        self._record = record
+        self._tokens = tokens
+        self._discovery = {path: documents.encode(document) for path, document in discovery.documents().items()}
+        self._continued: dict[str, tuple[int, list[Stored]]] = {}
+        self._watches: set[watches.Watch] = set()
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End all watches, and those that come later at once."""
+        self._stopping = True
+        for watch in tuple(self._watches):
+            watch.end()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        query = scope["query_string"].decode("latin-1")
+        self._record(Recorded(scope["method"], f"{scope['path']}?{query}" if query else scope["path"]))
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        try:
+            self._admit(headers)
+            call = await _read(scope, receive, query, headers)
+            # Only collections are watched: for one object the parameter means nothing.
+            if call.resource and not call.name and call.method == "GET" and call.query.get("watch") in _TRUE:
+                await self._watch(call, call.resource, receive, send)
+                return
+            answer = self._answer(call)
+        except ApiError as error:
+            answer = _json(error.code, error.status())
+        except Exception:
+            _log.exception("%s %s failed", scope["method"], scope["path"])
+            answer = _json(500, errors.internal().status())
+        length = str(len(answer.body)).encode()
+        kind = [(b"content-type", answer.content_type.encode()), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": answer.code, "headers": kind})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def _admit(self, headers: Mapping[str, str]) -> None:
+        # A page in a browser can make its own host name resolve to 127.0.0.1. It can't change the Host header.
+        if not is_loopback_host(headers.get("host", "")):
+            raise errors.forbidden("this API serves only loopback names: use 127.0.0.1 or localhost as Host")
+        # A client without a token may do everything. A wrong token is refused, as by the real server.
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and token.strip() not in self._tokens:
+            raise errors.unauthorized()
+
+    def _answer(self, call: _Call) -> _Answer:
+        if call.path in _HEALTH:
+            return _Answer(200, b"ok", "text/plain; charset=utf-8")
+        if found := self._discovery.get(call.path.rstrip("/")):
+            if call.method != "GET":
+                raise errors.method_not_allowed()
+            return _Answer(200, found)
+        if call.path in (discovery.TOKEN_REVIEWS, discovery.ACCESS_REVIEWS):
+            return _json(201, self._review(call))
+        if call.resource is None:
+            raise errors.no_such_path()
+        if call.resource is resources.NEW_EVENTS:
+            return self._create_event(call)
+        call.partial  # noqa: B018 - a form that is not served is refused before anything is written
+        return self._object(call, call.resource) if call.name else self._collection(call, call.resource)
+
+    def _collection(self, call: _Call, resource: Resource) -> _Answer:
+        if call.method == "GET":
+            return self._list(call, resource)
+        if call.method == "POST" and bool(call.namespace) == resource.namespaced:
+            return _object(201, self._store.create(resource, call.namespace, call.document()), call)
+        raise errors.method_not_allowed()
+
+    def _object(self, call: _Call, resource: Resource) -> _Answer:
+        where = resource, call.namespace, call.name
+        match call.method:
+            case "GET":
+                stored = self._store.get(*where)
+            case "PUT":
+                stored = self._store.replace(*where, call.document())
+            case "PATCH":
+                stored = self._store.change(*where, _patch(call))
+            case "DELETE":
+                return self._delete(call, resource)
+            case _:
+                raise errors.method_not_allowed()
+        return _object(200, stored, call)
+
+    def _list(self, call: _Call, resource: Resource) -> _Answer:
+        if token := call.query.get("continue"):
+            if token not in self._continued:
+                raise errors.expired("The provided continue parameter is too old: start a new list without it.")
+            version, items = self._continued[token]
+        else:
+            page = self._store.select(resource, call.view(resource))
+            version, items = page.version, page.items
+        metadata: Document = {"resourceVersion": str(version)}
+        limit = call.number("limit") or len(items)
+        if items[limit:]:
+            metadata["continue"] = secrets.token_urlsafe()
+            self._continued[metadata["continue"]] = version, items[limit:]
+            while len(self._continued) > _MAX_CONTINUED:
+                del self._continued[next(iter(self._continued))]
+        partial = call.partial
+        head = {
+            "apiVersion": "meta.k8s.io/v1" if partial else resource.api_version,
+            "kind": "PartialObjectMetadataList" if partial else f"{resource.kind}List",
+            "metadata": metadata,
+        }
+        bodies = b",".join(each.partial if partial else each.body for each in items[:limit])
+        return _Answer(200, documents.encode(head)[:-1] + b',"items":[' + bodies + b"]}")
+
+    def _delete(self, call: _Call, resource: Resource) -> _Answer:
+        wanted = call.document().get("preconditions") if call.body.strip() else None
+        conditions = wanted if isinstance(wanted, dict) else {}
+        gone = self._store.delete(
+            resource,
+            call.namespace,
+            call.name,
+            uid=str(conditions.get("uid") or ""),
+            version=str(conditions.get("resourceVersion") or ""),
+        )
+        details = {"name": gone.name, "group": resource.group, "kind": resource.plural, "uid": gone.uid}
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+        return _json(200, {**status, "details": {key: value for key, value in details.items() if value}})
+
+    def _create_event(self, call: _Call) -> _Answer:
+        """Store an Event under its older name, by which it is read."""
+        if call.method != "POST" or call.name or not call.namespace:
+            raise errors.method_not_allowed()
+        document = core_events.to_core(call.document(), call.namespace)
+        return _json(
+            201, core_events.from_core(self._store.create(resources.EVENTS, call.namespace, document).document)
+        )
+
+    def _review(self, call: _Call) -> Document:
+        """Answer who a token belongs to, or that a client may do everything.
+
+        Source: https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/ and
+        https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/
+        """
+        if call.method != "POST":
+            raise errors.method_not_allowed()
+        spec = call.document().get("spec")
+        spec = spec if isinstance(spec, dict) else {}
+        if call.path == discovery.ACCESS_REVIEWS:
+            version, kind, status = "authorization.k8s.io/v1", "SelfSubjectAccessReview", {"allowed": True}
+        else:
+            version, kind, status = "authentication.k8s.io/v1", "TokenReview", self._authenticate(spec)
+        return {"kind": kind, "apiVersion": version, "metadata": {}, "spec": spec, "status": status}
+
+    def _authenticate(self, spec: Document) -> Document:
+        identity = self._tokens.get(str(spec.get("token", "")))
+        asked = [str(audience) for audience in spec.get("audiences") or []]
+        if identity is None:
+            return {"authenticated": False, "user": {}, "error": "invalid bearer token"}
+        fitting = [audience for audience in asked if audience in identity.audiences]
+        if (asked and not fitting) or (not asked and identity.audiences):
+            return {"authenticated": False, "user": {}, "error": "token audiences do not fit"}
+        user = {"username": identity.username, "uid": identity.uid, "groups": list(identity.groups)}
+        return {"authenticated": True, "user": user} | ({"audiences": fitting} if fitting else {})
+
+    async def _watch(self, call: _Call, resource: Resource, receive: Receive, send: Send) -> None:
+        initial = call.query.get("sendInitialEvents") in _TRUE
+        from_now = initial or call.query.get("resourceVersion", "") in ("", "0")
+        request = watches.Request(
+            resource=resource,
+            view=call.view(resource),
+            partial=call.partial,
+            since=None if from_now else call.number("resourceVersion"),
+            seconds=float(call.number("timeoutSeconds")) or _WATCH_SECONDS,
+            initial_end=initial,
+        )
+        watch = watches.Watch(self._store, request)
+        self._watches.add(watch)
+        leaving = asyncio.create_task(_until_gone(receive, watch))
+        if self._stopping:
+            watch.end()
+        try:
+            kind = [(b"content-type", JSON.encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": kind})
+            async for line in watch.lines():
+                await send({"type": "http.response.body", "body": line, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            leaving.cancel()
+            self._watches.discard(watch)
+
+
+def _partial(accept: str) -> bool:
+    """Return whether the first media type that is served is PartialObjectMetadata (or a list of it).
+
+    Tables and protobuf are passed over, so a client that names JSON after them gets JSON.
+
+    Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
+
+    Raises:
+        ApiError: 406, none of them is served.
+
+    """
+    for each in accept.split(","):
+        kind, *pairs = (part.strip() for part in each.split(";"))
+        parameters = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        if kind not in (JSON, "application/*", "*/*"):
+            continue
+        if "as" not in parameters:
+            return False
+        if parameters["as"].startswith("PartialObjectMetadata") and parameters.get("v") == "v1":
+            return True
+    raise errors.not_acceptable()
+
+
+def _patch(call: _Call) -> Callable[[Document], Document]:
+    try:
+        if call.content_type == JSON_PATCH:
+            operations = jsonpatch.parse(call.body)
+            if len(operations) > _MAX_OPERATIONS:
+                limit = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
+                raise errors.request_too_large(limit)
+            return lambda document: _patched(document, operations)
+        if call.content_type == MERGE_PATCH:
+            patch = documents.parse(call.body)
+            if not isinstance(patch, dict):
+                raise errors.bad_request("error decoding patch: a merge patch is an object")
+            return lambda document: merged(document, patch)
+    except ValueError as problem:
+        raise errors.bad_request(f"error decoding patch: {problem}") from None
+    raise errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH))
+
+
+def _patched(document: Document, operations: list[jsonpatch.Operation]) -> Document:
+    try:
+        patched = jsonpatch.apply(document, operations)
+    except jsonpatch.PatchError:
+        raise errors.patch_failed() from None
+    if not isinstance(patched, dict):
+        raise objects.not_an_object(patched, "it is an array")
+    return patched
+
+
+def merged(target: object, patch: Mapping[str, object]) -> Document:
+    """Return the target with all members of a JSON Merge Patch merged in; null removes a member.
+
+    Source: https://www.rfc-editor.org/rfc/rfc7396#section-2
+    """
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value) if isinstance(value, dict) else value
+    return result
+
+
+def _json(code: int, document: Document) -> _Answer:
+    return _Answer(code, documents.encode(document))
+
+
+def _object(code: int, stored: Stored, call: _Call) -> _Answer:
+    return _Answer(code, stored.partial if call.partial else stored.body)
+
+
+async def _read(scope: Scope, receive: Receive, query: str, headers: Mapping[str, str]) -> _Call:
+    body = bytearray()
+    more = scope["method"] != "GET"
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise errors.request_too_large(f"limit is {MAX_BODY_BYTES}")
+        more = message.get("more_body", False)
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    return _Call(scope["method"], scope["path"], parameters, headers, bytes(body), *_target(scope["path"]))
+
+
+def _target(path: str) -> tuple[Resource | None, str, str]:
+    """Return the resource, the namespace and the name that a path names, None for what is not served.
 
     Args:
         path: Such as `/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows/a`.
@@ -131,315 +438,19 @@ def target_of(path: str) -> Target | None:
         case ["apis", group, version, *rest]:
             pass
         case _:
-            return None
+            return None, "", ""
     namespace = ""
     if rest[:1] == ["namespaces"] and len(rest) > 2:
         namespace, *rest = rest[1:]
     plural, name = [*rest, ""][:2] if 1 <= len(rest) <= 2 else ("", "")
     resource = resources.by_path(group, version, plural)
-    # A namespaced collection can be listed over all namespaces; anything else is where it belongs or nowhere.
+    # A namespaced collection can be listed over all namespaces; anything else is in its namespace or nowhere.
     if resource is None or (resource.namespaced != bool(namespace) and (name or namespace)):
-        return None
-    return Target(resource, namespace, name)
+        return None, "", ""
+    return resource, namespace, name
 
 
-class Api:
-    """The application.
-
-    Args:
-        store: The objects.
-        record: Called with every request before it is answered.
-        tokens: Bearer tokens that are known; may change while the application runs.
-
-    """
-
-    def __init__(
-        self, store: Store, *, record: Callable[[Recorded], None], tokens: Mapping[str, reviews.Identity]
-    ) -> None:
-        self._store = store
-        self._record = record
-        self._tokens = tokens
-        self._discovery = {path: documents.encode(document) for path, document in discovery.documents().items()}
-        self._watches: set[streaming.Watch] = set()
-        self._stopping = False
-
-    def stop(self) -> None:
-        """End all watches, and those that come later at once."""
-        self._stopping = True
-        for watch in tuple(self._watches):
-            watch.end()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        query = scope["query_string"].decode("latin-1")
-        path = scope["path"]
-        self._record(Recorded(scope["method"], f"{path}?{query}" if query else path))
-        try:
-            self._check_token(scope)
-            call = await _read(scope, receive, query)
-            watching = self._watching(call)
-            if watching:
-                await self._stream(watching, receive, send)
-                return
-            answer = self._answer(call)
-        except ApiError as error:
-            answer = Answer(error.code, documents.encode(error.status()))
-        except Exception:
-            _log.exception("%s %s failed", scope["method"], path)
-            failure = ApiError(500, "InternalError", "Internal error occurred: see the log of the embedded cluster", {})
-            answer = Answer(failure.code, documents.encode(failure.status()))
-        await _respond(send, answer)
-
-    def _check_token(self, scope: Scope) -> None:
-        """Whoever sends no token may do everything; a wrong token is refused, as the real server does."""
-        authorization = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() == "bearer" and token.strip() not in self._tokens:
-            raise errors.unauthorized()
-
-    def _answer(self, call: Call) -> Answer:
-        if call.path in _HEALTH:
-            return Answer(200, b"ok", "text/plain; charset=utf-8")
-        found = self._discovery.get(call.path.rstrip("/"))
-        if found is not None:
-            if call.method != "GET":
-                raise errors.method_not_allowed()
-            return Answer(200, found)
-        if call.path in _REVIEWS:
-            if call.method != "POST":
-                raise errors.method_not_allowed()
-            return Answer(201, documents.encode(_REVIEWS[call.path](call.document(), self._tokens)))
-        target = target_of(call.path)
-        if target is None:
-            raise errors.no_such_path()
-        if target.resource is resources.NEW_EVENTS:
-            return _create_event(self._store, target, call)
-        handler = _HANDLERS.get((call.method, bool(target.name)))
-        if handler is None:
-            raise errors.method_not_allowed()
-        return handler(self._store, target, call)
-
-    def _watching(self, call: Call) -> streaming.Request | None:
-        watching = call.flag("watch") and call.method == "GET"
-        target = target_of(call.path) if watching else None
-        # Only collections are watched: for one object the parameter means nothing.
-        if target is None or target.name:
-            return None
-        version = call.query.get("resourceVersion", "")
-        initial = call.flag("sendInitialEvents")
-        return streaming.Request(
-            resource=target.resource,
-            view=View(target.namespace, _selector(call, target.resource)),
-            form=call.form,
-            since=None if version in ("", "0") or initial else call.number("resourceVersion"),
-            seconds=float(call.number("timeoutSeconds")) or _WATCH_SECONDS,
-            bookmarks=call.flag("allowWatchBookmarks"),
-            initial_end=initial and call.flag("allowWatchBookmarks"),
-        )
-
-    async def _stream(self, request: streaming.Request, receive: Receive, send: Send) -> None:
-        watch = streaming.Watch(self._store, request)
-        self._watches.add(watch)
-        leaving = asyncio.create_task(_until_gone(receive, watch))
-        if self._stopping:
-            watch.end()
-        try:
-            await send(_start(200, "application/json"))
-            async for line in watch.lines():
-                await send({"type": "http.response.body", "body": line, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-        finally:
-            leaving.cancel()
-            self._watches.discard(watch)
-
-
-def _get(store: Store, target: Target, call: Call) -> Answer:
-    form = negotiation.for_object(call.form)
-    return _object(200, store.get(target.resource, target.namespace, target.name), form)
-
-
-def _list(store: Store, target: Target, call: Call) -> Answer:
-    form = negotiation.for_list(call.form)
-    version, after = 0, None
-    if token := call.query.get("continue"):
-        try:
-            version, after = paging.decode(token)
-        except ValueError as problem:
-            raise errors.bad_request(str(problem)) from None
-    elif asked := call.number("resourceVersion"):
-        if asked > store.version:
-            raise errors.future_version(asked, store.version)
-        version = asked if call.query.get("resourceVersionMatch") == "Exact" else 0
-    page = store.select(
-        target.resource,
-        target.namespace,
-        _selector(call, target.resource),
-        limit=call.number("limit"),
-        after=after,
-        version=version,
-    )
-    return Answer(200, _page(target.resource, page, form))
-
-
-def _create(store: Store, target: Target, call: Call) -> Answer:
-    form = negotiation.for_object(call.form)
-    if target.resource.namespaced and not target.namespace:
-        raise errors.method_not_allowed()
-    document = call.document()
-    return _object(201, store.create(target.resource, target.namespace, document, dry_run=call.dry_run), form)
-
-
-def _create_event(store: Store, target: Target, call: Call) -> Answer:
-    """An Event by its newer name: kept, and read, by the older one."""
-    if call.method != "POST" or target.name or not target.namespace:
-        raise errors.method_not_allowed()
-    document = events.older(call.document(), target.namespace)
-    stored = store.create(resources.EVENTS, target.namespace, document, dry_run=call.dry_run)
-    return Answer(201, documents.encode(events.newer(stored.document)))
-
-
-def _replace(store: Store, target: Target, call: Call) -> Answer:
-    form = negotiation.for_object(call.form)
-    where = (target.resource, target.namespace, target.name)
-    return _object(200, store.replace(*where, call.document(), dry_run=call.dry_run), form)
-
-
-def _patch(store: Store, target: Target, call: Call) -> Answer:
-    form = negotiation.for_object(call.form)
-    kind = call.headers.get("content-type", "").partition(";")[0].strip()
-    if kind not in (JSON_PATCH, MERGE_PATCH):
-        raise errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH))
-    try:
-        change = _json_patch(call.body) if kind == JSON_PATCH else _merge_patch(call.body)
-    except ValueError as problem:
-        raise errors.bad_request(f"error decoding patch: {problem}") from None
-    where = (target.resource, target.namespace, target.name)
-    return _object(200, store.change(*where, change, dry_run=call.dry_run), form)
-
-
-def _delete(store: Store, target: Target, call: Call) -> Answer:
-    options = call.document() if call.body.strip() else {}
-    wanted = options.get("preconditions")
-    conditions = wanted if isinstance(wanted, dict) else {}
-    gone = store.delete(
-        target.resource,
-        target.namespace,
-        target.name,
-        uid=str(conditions.get("uid") or ""),
-        version=str(conditions.get("resourceVersion") or ""),
-        dry_run=call.dry_run,
-    )
-    details = {"name": gone.name, "group": gone.resource.group, "kind": gone.resource.plural, "uid": gone.uid}
-    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-    return Answer(200, documents.encode({**status, "details": {key: value for key, value in details.items() if value}}))
-
-
-_Handler = Callable[[Store, Target, Call], Answer]
-_HANDLERS: dict[tuple[str, bool], _Handler] = {
-    ("GET", True): _get,
-    ("GET", False): _list,
-    ("POST", False): _create,
-    ("PUT", True): _replace,
-    ("PATCH", True): _patch,
-    ("DELETE", True): _delete,
-}
-_REVIEWS: dict[str, Callable[[Document, Mapping[str, reviews.Identity]], Document]] = {
-    "/apis/authentication.k8s.io/v1/tokenreviews": reviews.token_review,
-    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": lambda review, _: reviews.access_review(review),
-}
-
-
-def _json_patch(body: bytes) -> Callable[[Document], Document]:
-    operations = jsonpatch.parse(body)
-    if len(operations) > jsonpatch.MAX_OPERATIONS:
-        limit = f"The allowed maximum operations in a JSON patch is {jsonpatch.MAX_OPERATIONS}, got {len(operations)}"
-        raise ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {limit}")
-
-    def change(document: Document) -> Document:
-        try:
-            patched = jsonpatch.apply(document, operations)
-        except jsonpatch.PatchError:
-            raise errors.patch_failed() from None
-        if not isinstance(patched, dict):
-            raise objects.no_object(patched, "it is an array")
-        return patched
-
-    return change
-
-
-def _merge_patch(body: bytes) -> Callable[[Document], Document]:
-    patch = documents.parse(body)
-    if not isinstance(patch, dict):
-        raise ValueError("a merge patch is an object")  # noqa: TRY004 - one kind of error for the caller
-
-    def change(document: Document) -> Document:
-        merged = mergepatch.apply(document, patch)
-        return merged if isinstance(merged, dict) else document
-
-    return change
-
-
-def _selector(call: Call, resource: Resource) -> label_selectors.Selector:
-    try:
-        return label_selectors.parse(
-            call.query.get("labelSelector", ""), call.query.get("fieldSelector", ""), resource.selectable
-        )
-    except ValueError as problem:
-        raise errors.bad_request(str(problem)) from None
-
-
-def _object(code: int, stored: Stored, form: Form) -> Answer:
-    return Answer(code, stored.body if form is Form.FULL else stored.partial)
-
-
-def _page(resource: Resource, page: Page, form: Form) -> bytes:
-    metadata: Document = {"resourceVersion": str(page.version)}
-    if page.after is not None:
-        metadata["continue"] = paging.encode(page.version, page.after)
-    if page.remaining is not None:
-        metadata["remainingItemCount"] = page.remaining
-    partial = form is not Form.FULL
-    head = {
-        "apiVersion": "meta.k8s.io/v1" if partial else resource.api_version,
-        "kind": "PartialObjectMetadataList" if partial else f"{resource.kind}List",
-        "metadata": metadata,
-    }
-    items = b",".join(each.partial if partial else each.body for each in page.items)
-    return documents.encode(head)[:-1] + b',"items":[' + items + b"]}"
-
-
-async def _read(scope: Scope, receive: Receive, query: str) -> Call:
-    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-    parts: list[bytes] = []
-    size = 0
-    more = scope["method"] != "GET"
-    while more:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
-            raise errors.body_too_large(MAX_BODY_BYTES)
-        more = message.get("more_body", False)
-    return Call(
-        scope["method"], scope["path"], dict(parse_qsl(query, keep_blank_values=True)), headers, b"".join(parts)
-    )
-
-
-async def _until_gone(receive: Receive, watch: streaming.Watch) -> None:
+async def _until_gone(receive: Receive, watch: watches.Watch) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     watch.end()
-
-
-def _start(code: int, content_type: str, length: int | None = None) -> Message:
-    headers = [(b"content-type", content_type.encode())]
-    if length is not None:
-        headers.append((b"content-length", str(length).encode()))
-    return {"type": "http.response.start", "status": code, "headers": headers}
-
-
-def _respond(send: Send, answer: Answer) -> Awaitable[None]:
-    async def both() -> None:
-        await send(_start(answer.code, answer.content_type, len(answer.body)))
-        await send({"type": "http.response.body", "body": answer.body})
-
-    return both()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 
 import click
@@ -22,18 +24,18 @@ from func.cli.output import Problem
 @click.option(
     "--kubeconfig", required=True, type=click.Path(dir_okay=False, path_type=Path), help="File to write, for clients."
 )
-@click.option("--no-controller", is_flag=True, help="Leave Workflows as they are until somebody writes to them.")
+@click.option("--no-controller", is_flag=True, help="Leave Workflows as they are until a client writes to them.")
 @click.argument("paths", nargs=-1, metavar="", type=click.Path())
 def cluster(port: int, loads: tuple[str, ...], kubeconfig: Path, no_controller: bool, paths: tuple[str, ...]) -> None:  # noqa: FBT001 - click's way
-    """Run a Kubernetes API on loopback, for trying out.
+    """Run a Kubernetes API on loopback, to try Taskgate out.
 
-    Until Ctrl-C or SIGTERM it serves Workflows, ConfigMaps, Events and Namespaces to kubectl and other clients, and
-    moves Workflows of suspend steps on as Argo's controller does. It asks nobody who they are.
+    Until Ctrl-C or SIGTERM it serves Workflows, ConfigMaps, Events and Namespaces to kubectl and other clients. It
+    advances Workflows of suspend steps as Argo's controller does. It authenticates nobody.
 
     \b
     Exit codes:
       0  ended by Ctrl-C or SIGTERM
-      1  a file can't be loaded or written, or the port is taken
+      1  cannot load or write a file, or the port is in use
       2  wrong usage
 
     \b
@@ -41,17 +43,17 @@ def cluster(port: int, loads: tuple[str, ...], kubeconfig: Path, no_controller: 
       taskgate cluster --port 8090 --load workflows/ --kubeconfig kubeconfig
       kubectl --kubeconfig kubeconfig get workflows --all-namespaces
     """
-    from func.devcluster import LoadError
-    from func.devcluster.foreground import run
+    from func.devcluster import EmbeddedCluster, LoadError, load_objects
 
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     try:
-        run(
-            port=port,
-            paths=[*loads, *paths],
-            kubeconfig=kubeconfig,
-            controller=not no_controller,
-            say=click.echo,
-        )
+        objects = load_objects([*loads, *paths])
+        with EmbeddedCluster(port, controller=not no_controller, objects=objects) as running:
+            running.write_kubeconfig(kubeconfig)
+            click.echo(f"Kubernetes API ready at {running.url} with {len(objects)} objects; kubeconfig: {kubeconfig}")
+            stop.wait()
     except LoadError as error:
         raise Problem(error) from None
     except OSError as error:

@@ -9,7 +9,7 @@ Document: TypeAlias = dict[str, Any]
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def _number(text: str) -> float | int:
@@ -39,12 +39,12 @@ def encode(value: object) -> bytes:
 
 
 def same(one: object, other: object) -> bool:
-    """Whether two values are the same JSON; unlike `==`, `true` is not 1."""
+    """Return whether two values are the same JSON; unlike `==`, `true` is not 1."""
     return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def server_text(text: str) -> str:
-    """A string as the server's encoder writes it, quotes included.
+    """Return a string as the server's encoder writes it, quotes included.
 
     Source: https://pkg.go.dev/encoding/json#Marshal (HTML characters and U+2028/U+2029 are escaped, other
     non-ASCII characters are not).

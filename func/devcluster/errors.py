@@ -29,46 +29,34 @@ class ApiError(Exception):
         self.details = details
 
     def status(self) -> dict[str, Any]:
-        """The Status object of this refusal."""
-        status: dict[str, Any] = {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": self.message,
-        }
-        if self.reason:
-            status["reason"] = self.reason
+        """Return the Status object of this refusal."""
+        more = {"reason": self.reason} if self.reason else {}
         if self.details is not None:
-            status["details"] = self.details
-        status["code"] = self.code
-        return status
+            more["details"] = self.details  # type: ignore[assignment]
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message}
+        return {**status, **more, "code": self.code}
 
 
-def _details(resource: Resource, name: str, *, kind: str | None = None) -> dict[str, Any]:
-    named = {"name": name, "group": resource.group, "kind": kind or resource.plural}
+def _details(resource: Resource, name: str, kind: str) -> dict[str, Any]:
+    named = {"name": name, "group": resource.group, "kind": kind}
     return {key: value for key, value in named.items() if value}
 
 
+def _of_plural(code: int, reason: str, message: str, resource: Resource, name: str) -> ApiError:
+    return ApiError(code, reason, message, _details(resource, name, resource.plural))
+
+
 def not_found(resource: Resource, name: str) -> ApiError:
-    return ApiError(404, "NotFound", f'{resource.qualified} "{name}" not found', _details(resource, name))
-
-
-def unauthorized() -> ApiError:
-    return ApiError(401, "Unauthorized", "Unauthorized")
-
-
-def no_such_path() -> ApiError:
-    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
+    return _of_plural(404, "NotFound", f'{resource.qualified} "{name}" not found', resource, name)
 
 
 def already_exists(resource: Resource, name: str) -> ApiError:
-    return ApiError(409, "AlreadyExists", f'{resource.qualified} "{name}" already exists', _details(resource, name))
+    return _of_plural(409, "AlreadyExists", f'{resource.qualified} "{name}" already exists', resource, name)
 
 
 def conflict(resource: Resource, name: str, why: str) -> ApiError:
     message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
-    return ApiError(409, "Conflict", message, _details(resource, name))
+    return _of_plural(409, "Conflict", message, resource, name)
 
 
 def modified(resource: Resource, name: str) -> ApiError:
@@ -76,14 +64,26 @@ def modified(resource: Resource, name: str) -> ApiError:
     return conflict(resource, name, why)
 
 
-def bad_request(message: str) -> ApiError:
-    return ApiError(400, "BadRequest", message)
+def failed_precondition(resource: Resource, name: str, what: str, asked: str, here: str) -> ApiError:
+    """Return the refusal to delete an object of another uid or version.
+
+    Args:
+        resource: What the object is.
+        name: Its name.
+        what: `UID` or `ResourceVersion`.
+        asked: What the client asked for.
+        here: What the object has.
+
+    """
+    why = f"the {what} in the precondition ({asked}) does not match the {what} in record ({here})"
+    message = f'Operation cannot be fulfilled on {resource.qualified_kind} "{name}": {why}.'
+    return ApiError(409, "Conflict", message, _details(resource, name, resource.kind))
 
 
 def invalid(
     resource: Resource, name: str, field: str, problem: str, *, cause: str = "FieldValueInvalid", kind: str = ""
 ) -> ApiError:
-    """One field of an object is not as it has to be.
+    """Return the refusal of an object because of one field.
 
     Args:
         resource: What the object is.
@@ -95,23 +95,23 @@ def invalid(
 
     """
     kind = kind or resource.kind
-    details = _details(resource, name, kind=kind)
+    details = _details(resource, name, kind)
     details["causes"] = [{"reason": cause, "message": problem, "field": field}]
     named = f"{kind}.{resource.group}" if resource.group else kind
     return ApiError(422, "Invalid", f'{named} "{name}" is invalid: {field}: {problem}', details)
 
 
 def patch_failed() -> ApiError:
-    """A JSON Patch that could not be applied; the real server does not say which operation failed."""
+    """Return the refusal of a JSON Patch that cannot be applied; the real server does not name the operation."""
     return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
 def patched_badly(result: str, problem: str) -> ApiError:
-    """A patch that could be applied, but gave something that is no object of the kind.
+    """Return the refusal of a patch whose result is not an object of the kind.
 
     Args:
-        result: The beginning of what it gave, as a JSON string.
-        problem: Why that is none.
+        result: The beginning of the result, as a JSON string.
+        problem: Why it is not one.
 
     """
     problem = f"Invalid value: {result}: {problem}"
@@ -119,16 +119,20 @@ def patched_badly(result: str, problem: str) -> ApiError:
     return ApiError(422, "Invalid", f' "" is invalid: patch: {problem}', {"causes": causes})
 
 
-def failed_precondition(resource: Resource, name: str, why: str) -> ApiError:
-    named = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    message = f'Operation cannot be fulfilled on {named} "{name}": {why}'
-    return ApiError(409, "Conflict", message, _details(resource, name, kind=resource.kind))
+def unauthorized() -> ApiError:
+    return ApiError(401, "Unauthorized", "Unauthorized")
 
 
-def future_version(version: int, current: int) -> ApiError:
-    causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
-    message = f"Timeout: Too large resource version: {version}, current: {current}"
-    return ApiError(504, "Timeout", message, {"causes": causes, "retryAfterSeconds": 1})
+def forbidden(message: str) -> ApiError:
+    return ApiError(403, "Forbidden", message)
+
+
+def no_such_path() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)
 
 
 def unsupported_media_type(accepted: tuple[str, ...]) -> ApiError:
@@ -137,7 +141,8 @@ def unsupported_media_type(accepted: tuple[str, ...]) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", message)
 
 
-def not_acceptable(message: str) -> ApiError:
+def not_acceptable() -> ApiError:
+    message = "only the following media types are accepted: application/json"
     return ApiError(406, "NotAcceptable", message)
 
 
@@ -145,8 +150,8 @@ def method_not_allowed() -> ApiError:
     return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 
-def body_too_large(limit: int) -> ApiError:
-    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit}")
+def request_too_large(problem: str) -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {problem}")
 
 
 def expired(message: str) -> ApiError:
@@ -157,5 +162,5 @@ def object_too_large() -> ApiError:
     return ApiError(500, "", "etcdserver: request is too large")
 
 
-def full(message: str) -> ApiError:
-    return ApiError(507, "InsufficientStorage", message)
+def internal() -> ApiError:
+    return ApiError(500, "InternalError", "Internal error occurred: see the log of the embedded cluster", {})

@@ -1,4 +1,6 @@
-"""Label and field selectors.
+"""Label and field selectors, as the API server reads them.
+
+The function has a parser of its own in func/core: here the server's rules are played, so the two share no code.
 
 Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api and
 https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/
@@ -14,11 +16,10 @@ from func.devcluster import names
 from func.devcluster.documents import Document
 
 _SET = re.compile(r"\s*(\S+?)\s+(in|notin)\s*\(([^()]*)\)\s*")
-_COMPARISON = re.compile(r"\s*([^\s=!<>(),]+)\s*(==|!=|=|>|<)\s*([^\s=!<>(),]*)\s*")
+_COMPARISON = re.compile(r"\s*([^\s=!<>(),]+)\s*(==|!=|=)\s*([^\s=!<>(),]*)\s*")
 _PRESENCE = re.compile(r"\s*(!?)\s*([^\s=!<>(),]+)\s*")
 _COMMA = re.compile(r",(?![^()]*\))")
-NAMES = ("metadata.name", "metadata.namespace")
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_FIELD = re.compile(r"([^=!]+)(!=|==|=)(.*)")
 
 
 @dataclass(frozen=True)
@@ -27,137 +28,90 @@ class Requirement:
 
     Args:
         key: Label key.
-        operator: One of `in`, `notin`, `exists`, `absent`, `>`, `<`.
-        values: What the label is compared with.
+        values: What the label may be; None for any value.
+        negated: Whether the label must not be like that; an absent label is not.
 
     """
 
     key: str
-    operator: str
-    values: frozenset[str] = frozenset()
+    values: frozenset[str] | None
+    negated: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether labels satisfy this; `notin` is satisfied by an absent label too."""
-        value = labels.get(self.key)
-        match self.operator:
-            case "in":
-                return value in self.values
-            case "notin":
-                return value not in self.values
-            case "exists":
-                return value is not None
-            case "absent":
-                return value is None
-            case _:
-                return self._compares(value)
-
-    def _compares(self, value: str | None) -> bool:
-        if value is None or not _WHOLE.fullmatch(value):
-            return False
-        bound = int(next(iter(self.values)))
-        return int(value) > bound if self.operator == ">" else int(value) < bound
+        """Return whether labels satisfy this condition."""
+        found = self.key in labels and (self.values is None or labels[self.key] in self.values)
+        return found != self.negated
 
 
 @dataclass(frozen=True)
 class Selector:
-    """All conditions that an object must satisfy; none at all selects everything."""
+    """All conditions that an object must satisfy; without any it selects everything.
+
+    Args:
+        labels: Conditions on labels.
+        fields: Path of a field, value, and whether the two must be equal or must differ.
+
+    """
 
     labels: tuple[Requirement, ...] = ()
     fields: tuple[tuple[str, str, bool], ...] = ()
 
-    @property
-    def empty(self) -> bool:
-        return not self.labels and not self.fields
-
-    def matches(self, namespace: str, name: str, labels: Mapping[str, str], rest: Document | None = None) -> bool:
-        """Whether an object is selected.
-
-        Args:
-            namespace, name, labels: Of the object.
-            rest: All of it, where fields other than these can be selected by.
-
-        """
-        for requirement in self.labels:
-            if not requirement.matches(labels):
-                return False
-        if not self.fields:
-            return True
-        here = {**(rest or {}), "metadata": {"name": name, "namespace": namespace}}
-        return all((_field(here, field) == value) == wanted for field, value, wanted in self.fields)
-
-
-def _field(document: Document, path: str) -> object:
-    """A text in an object; empty where there is none."""
-    found: object = document
-    for part in path.split("."):
-        found = found.get(part, "") if isinstance(found, dict) else ""
-    return found
+    def matches(self, labels: Mapping[str, str], document: Document) -> bool:
+        """Return whether an object with these labels is selected."""
+        return all(requirement.matches(labels) for requirement in self.labels) and all(
+            (_field(document, field) == value) == wanted for field, value, wanted in self.fields
+        )
 
 
 EVERYTHING = Selector()
 
 
-def parse(labels: str = "", fields: str = "", selectable: Container[str] = NAMES) -> Selector:
+def parse(labels: str = "", fields: str = "", selectable: Container[str] = ("metadata.name",)) -> Selector:
     """Read the query parameters `labelSelector` and `fieldSelector`.
 
     Args:
-        selectable: The paths that the latter may name.
+        labels: Such as `a=b,c!=d,e in (f,g),!h`.
+        fields: Such as `metadata.name=a`.
+        selectable: The paths that a field selector may name.
 
     Raises:
-        ValueError: One of them is no selector; the message is worded for the caller.
+        ValueError: One of them is not a selector; the message is worded for the caller.
 
     """
-    return Selector(parse_labels(labels), parse_fields(fields, selectable))
-
-
-def parse_labels(text: str) -> tuple[Requirement, ...]:
-    """Read a label selector such as `a=b,c!=d,e in (f,g),!h`.
-
-    Raises:
-        ValueError: It is no label selector.
-
-    """
-    if not text.strip():
-        return ()
-    return tuple(_requirement(part) for part in _COMMA.split(text))
-
-
-def parse_fields(text: str, selectable: Container[str] = NAMES) -> tuple[tuple[str, str, bool], ...]:
-    """Read a field selector as (field, value, equal).
-
-    Raises:
-        ValueError: It is no field selector, or names a field that cannot be selected by.
-
-    """
-    conditions = []
-    for part in (part for part in text.split(",") if part.strip()):
-        match = re.fullmatch(r"([^=!]+)(!=|==|=)(.*)", part)
-        if not match:
-            raise ValueError(f"invalid selector: '{part}'; can't understand '{part}'")
-        field, operator, value = match.groups()
-        if field not in selectable:
-            raise ValueError(f"field label not supported: {field}")
-        conditions.append((field, value, operator != "!="))
-    return tuple(conditions)
+    requirements = tuple(_requirement(part) for part in _COMMA.split(labels)) if labels.strip() else ()
+    return Selector(requirements, tuple(_condition(part, selectable) for part in fields.split(",") if part.strip()))
 
 
 def _requirement(text: str) -> Requirement:
     if match := _SET.fullmatch(text):
         key, operator, inside = match.groups()
-        values = frozenset(value.strip() for value in inside.split(","))
+        requirement = Requirement(key, frozenset(map(str.strip, inside.split(","))), operator == "notin")
     elif match := _COMPARISON.fullmatch(text):
-        key, sign, value = match.groups()
-        operator = {"=": "in", "==": "in", "!=": "notin"}.get(sign, sign)
-        values = frozenset([value])
+        key, operator, value = match.groups()
+        requirement = Requirement(key, frozenset([value]), operator == "!=")
     elif match := _PRESENCE.fullmatch(text):
-        negation, key = match.groups()
-        operator = "absent" if negation else "exists"
-        values = frozenset()
+        requirement = Requirement(match[2], None, bool(match[1]))
     else:
-        raise ValueError(f"unable to parse requirement: {text.strip()!r} is no condition on a label")
-    problem = names.label_key_problem(key) or next(filter(None, map(names.label_value_problem, sorted(values))), None)
-    if problem:
+        raise ValueError(f"unable to parse requirement: {text.strip()!r} is not a condition on a label")
+    problems = [names.label_key_problem(requirement.key), *map(names.label_value_problem, requirement.values or ())]
+    for problem in filter(None, problems):
         raise ValueError(f"unable to parse requirement: {problem}")
-    if operator in "<>" and not _WHOLE.fullmatch(next(iter(values))):
-        raise ValueError(f"unable to parse requirement: {key} is compared with a whole number")
-    return Requirement(key, operator, values)
+    return requirement
+
+
+def _condition(text: str, selectable: Container[str]) -> tuple[str, str, bool]:
+    match = _FIELD.fullmatch(text)
+    if not match:
+        raise ValueError(f"invalid selector: '{text}'; can't understand '{text}'")
+    field, operator, value = match.groups()
+    if field not in selectable:
+        raise ValueError(f"field label not supported: {field}")
+    return field, value, operator != "!="
+
+
+def _field(document: Document, path: str) -> object:
+    """Return a field of an object; an absent one is empty."""
+    found: object = document
+    for part in path.split("."):
+        found = found.get(part, "") if isinstance(found, dict) else ""
+    return found

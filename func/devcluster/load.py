@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from func.core.yaml_loader import UniqueKeyLoader
 from func.devcluster import documents, objects, resources
 from func.devcluster.documents import Document
 from func.devcluster.errors import ApiError
@@ -17,11 +17,11 @@ _SUFFIXES = (".json", ".yaml", ".yml")
 
 
 class LoadError(ValueError):
-    """A file does not hold what the cluster could be filled with; the message is one sentence that names it."""
+    """A file does not hold objects that the cluster serves; the message is one sentence that names it."""
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without dates: a timestamp stays the text that the API server would get."""
+class _Loader(UniqueKeyLoader):
+    """YAML without dates: a timestamp stays the string that the API server would get."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -31,7 +31,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def load_objects(paths: Iterable[str | Path]) -> list[Document]:
-    """All objects in files and folders.
+    """Return all objects in files and folders.
 
     A folder stands for all .json, .yaml and .yml files below it, in the order of their paths. A file may hold several
     YAML documents and lists (any kind that ends in List).
@@ -40,14 +40,14 @@ def load_objects(paths: Iterable[str | Path]) -> list[Document]:
         paths: Files or folders.
 
     Raises:
-        LoadError: A path is not there, a file is no JSON or YAML, or holds something that is not served.
+        LoadError: A path does not exist, a file is not JSON or YAML, or holds something that is not served.
 
     """
     return [document for path in paths for file in _files(Path(path)) for document in _objects(file)]
 
 
 def resource_of(document: Document) -> Resource:
-    """The resource of a loaded object.
+    """Return the resource of a loaded object.
 
     Raises:
         LoadError: It is not served.
@@ -72,53 +72,30 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _objects(file: Path) -> Iterator[Document]:
+def _objects(file: Path) -> list[Document]:
     try:
         content = file.read_bytes()
-        values = [documents.parse(content)] if file.suffix == ".json" else list(_yaml_documents(content))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as problem:
-        raise LoadError(f"{file}: {' '.join(str(problem).split())}") from None
-    try:
-        for value in values:
-            yield from _flat(value)
-    except (ApiError, LoadError, objects.MalformedError) as problem:
-        raise LoadError(f"{file}: {problem}") from None
-
-
-def _yaml_documents(content: bytes) -> Iterator[object]:
-    for value in yaml.load_all(content, Loader=_Loader):
-        if value is not None:
-            # Through JSON, because YAML can hold what JSON cannot: sets, binary, keys that are no text.
-            yield _plain(value)
-
-
-def _plain(value: object) -> object:
-    try:
-        return documents.parse(documents.encode(value))
+        # YAML goes through JSON, because it can hold what JSON cannot: sets, binary, keys that are not strings.
+        values = [content] if file.suffix == ".json" else map(documents.encode, yaml.load_all(content, Loader=_Loader))
+        return [document for value in values for document in _flat(documents.parse(value))]
     except TypeError as problem:
-        raise ValueError(f"it holds something that JSON cannot hold ({problem})") from None
+        raise LoadError(f"{file}: it holds something that JSON cannot hold ({problem})") from None
+    except (OSError, ValueError, yaml.YAMLError, RecursionError, ApiError) as problem:
+        raise LoadError(f"{file}: {' '.join(str(problem).split())}") from None
 
 
 def _flat(value: object) -> Iterator[Document]:
+    """Yield the objects of one document: none if it is empty, the items of a list, or itself."""
+    if value is None:
+        return
     if not isinstance(value, dict):
         raise LoadError("it holds something that is not a Kubernetes object")
-    kind = value.get("kind")
-    items = value.get("items")
+    kind, items = value.get("kind"), value.get("items")
     if isinstance(kind, str) and kind.endswith("List") and isinstance(items, list):
         for item in items:
             # Lists of a kind leave the kind of their items out.
-            yield from _flat(
-                {"apiVersion": value.get("apiVersion"), "kind": kind[:-4], **item} if _bare(kind, item) else item
-            )
+            default = {"apiVersion": value.get("apiVersion"), "kind": kind[:-4]} if kind != "List" else {}
+            yield from _flat({**default, **item} if isinstance(item, dict) else item)
         return
-    _check(value)
+    objects.loaded(resource_of(value), value, now="2000-01-01T00:00:00Z", uid="-")
     yield value
-
-
-def _bare(kind: str, item: object) -> bool:
-    return kind != "List" and isinstance(item, dict) and "kind" not in item
-
-
-def _check(document: dict[str, Any]) -> None:
-    resource = resource_of(document)
-    objects.loaded(resource, document, now="2000-01-01T00:00:00Z", uid="-")

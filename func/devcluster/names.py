@@ -1,10 +1,11 @@
-"""What may be a name, a label or an annotation.
+"""What the API server accepts as a name, a label or an annotation.
 
 Source: https://github.com/kubernetes/apimachinery/blob/v0.35.4/pkg/util/validation/validation.go
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -16,70 +17,55 @@ ANNOTATION_BYTES = 256 * 1024
 
 
 def subdomain_problem(name: str) -> str | None:
-    """Why a name is no RFC 1123 subdomain, None where it is one."""
-    if len(name) > 253:
-        return "must be no more than 253 bytes"
-    if re.fullmatch(_SUBDOMAIN, name, re.ASCII):
-        return None
-    return (
+    """Return why a name is not an RFC 1123 subdomain, None if it is one."""
+    must = (
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
-        "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-        f"'{_SUBDOMAIN}')"
+        "start and end with an alphanumeric character"
     )
+    return _problem(name, _SUBDOMAIN, 253, must)
 
 
 def label_problem(name: str) -> str | None:
-    """Why a namespace is no RFC 1123 label, None where it is one."""
-    if len(name) > 63:
-        return "must be no more than 63 bytes"
-    if re.fullmatch(_LABEL, name, re.ASCII):
-        return None
-    return (
+    """Return why the name of a namespace is not an RFC 1123 label, None if it is one."""
+    must = (
         "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
-        f"end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
+        "end with an alphanumeric character"
     )
+    return _problem(name, _LABEL, 63, must)
 
 
 def label_key_problem(key: str) -> str | None:
-    """Why a text is no label or annotation key, None where it is one."""
+    """Return why a text is not the key of a label or an annotation, None if it is one."""
     prefix, slash, name = key.rpartition("/")
+    must = "must consist of alphanumeric characters, '-', '_' or '.', and start and end with an alphanumeric character"
+    part, problem = "name", _problem(name, _QUALIFIED, 63, must)
     if slash and subdomain_problem(prefix):
-        return f"Invalid value: {_quoted(key)}: prefix part {subdomain_problem(prefix)}"
-    if len(name) > 63:
-        return f"Invalid value: {_quoted(key)}: name part must be no more than 63 bytes"
-    if re.fullmatch(_QUALIFIED, name, re.ASCII):
-        return None
-    return (
-        f"Invalid value: {_quoted(key)}: name part must consist of alphanumeric characters, '-', '_' or '.', and must "
-        "start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
-        f"validation is '{_QUALIFIED}')"
-    )
+        part, problem = "prefix", subdomain_problem(prefix)
+    return f"Invalid value: {json.dumps(key, ensure_ascii=False)}: {part} part {problem}" if problem else None
 
 
 def label_value_problem(value: str) -> str | None:
-    """Why a text is no label value, None where it is one."""
-    if len(value) > 63:
-        return f"Invalid value: {_quoted(value)}: must be no more than 63 bytes"
-    if re.fullmatch(_VALUE, value, re.ASCII):
-        return None
-    return (
-        f"Invalid value: {_quoted(value)}: a valid label must be an empty string or consist of alphanumeric "
-        "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
-        f"'my_value',  or '12345', regex used for validation is '{_VALUE}')"
+    """Return why a text is not the value of a label, None if it is one."""
+    must = (
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+        "and end with an alphanumeric character"
     )
+    problem = _problem(value, _VALUE, 63, must)
+    return f"Invalid value: {json.dumps(value, ensure_ascii=False)}: {problem}" if problem else None
 
 
 def annotations_problem(annotations: Mapping[str, str]) -> str | None:
-    """Why annotations are refused, None where they are not."""
+    """Return why annotations are refused, None if they are not."""
     for key in annotations:
         if problem := label_key_problem(key.lower()):
             return problem
-    size = sum(
-        len(key.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace"))
-        for key, value in annotations.items()
-    )
+    size = sum(len(text.encode("utf-8", "replace")) for item in annotations.items() for text in item)
     return f"Too long: may not be more than {ANNOTATION_BYTES} bytes" if size > ANNOTATION_BYTES else None
 
 
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _problem(text: str, pattern: str, limit: int, must: str) -> str | None:
+    if len(text) > limit:
+        return f"must be no more than {limit} bytes"
+    if re.fullmatch(pattern, text, re.ASCII):
+        return None
+    return f"{must} (regex used for validation is '{pattern}')"

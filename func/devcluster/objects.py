@@ -1,4 +1,4 @@
-"""What the API server makes of an object that somebody creates or changes: pure functions.
+"""What the API server makes of an object that a client creates or changes: pure functions.
 
 Source: https://github.com/kubernetes/apiserver/tree/v0.35.4/pkg/registry/rest (create.go, update.go) and
 https://github.com/kubernetes/apiextensions-apiserver/blob/v0.35.4/pkg/registry/customresource/strategy.go
@@ -7,37 +7,22 @@ https://github.com/kubernetes/apiextensions-apiserver/blob/v0.35.4/pkg/registry/
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from func.devcluster import errors, names
 from func.devcluster.documents import Document
 from func.devcluster.resources import Resource
 
-_NAME_BASE_LENGTH = 58  # generated names are cut so that the five random characters still fit
-_KEPT = frozenset(
-    {
-        "annotations",
-        "creationTimestamp",
-        "deletionGracePeriodSeconds",
-        "deletionTimestamp",
-        "finalizers",
-        "generateName",
-        "generation",
-        "labels",
-        "managedFields",
-        "name",
-        "namespace",
-        "ownerReferences",
-        "resourceVersion",
-        "selfLink",
-        "uid",
-    }
+_NAME_BASE_LENGTH = 58  # a generated name is this long at most, plus five random characters
+_KEPT = (
+    *("annotations", "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers"),
+    *("generateName", "generation", "labels", "managedFields", "name", "namespace", "ownerReferences"),
+    *("resourceVersion", "selfLink", "uid"),
 )
 _UNOWNED = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
 class MalformedError(ValueError):
-    """A document is no object of its kind; the message says why."""
+    """A document is not an object of its kind; the message says why."""
 
 
 def created(
@@ -47,9 +32,9 @@ def created(
     namespace: str,
     now: str,
     uid: str,
-    suffix: Callable[[], str],
+    suffix: str,
 ) -> Document:
-    """The object as it is stored first, without a resourceVersion.
+    """Return a new object as it is stored, without a resourceVersion.
 
     Args:
         resource: What it is.
@@ -57,7 +42,7 @@ def created(
         namespace: The namespace of the request, empty for cluster-wide resources.
         now: Time in RFC 3339, UTC, whole seconds.
         uid: A new UUID.
-        suffix: Gives five random characters for `generateName`.
+        suffix: Five random characters for `generateName`.
 
     Raises:
         ApiError: The object is refused.
@@ -68,7 +53,7 @@ def created(
     if metadata.get("resourceVersion"):
         raise errors.ApiError(500, "", "resourceVersion should not be set on objects to be created")
     if metadata.get("generateName") and not metadata.get("name"):
-        metadata["name"] = metadata["generateName"][:_NAME_BASE_LENGTH] + suffix()
+        metadata["name"] = metadata["generateName"][:_NAME_BASE_LENGTH] + suffix
     for field in _UNOWNED:
         metadata.pop(field, None)
     metadata |= {"uid": uid, "creationTimestamp": now}
@@ -78,11 +63,11 @@ def created(
 
 
 def loaded(resource: Resource, document: Document, *, now: str, uid: str) -> Document:
-    """An object read from a file as it is stored: what it says of itself is kept, what is missing is filled in.
+    """Return an object from a file as it is stored: its own metadata is kept, what is missing is filled in.
 
     Raises:
         ApiError: The object is refused.
-        MalformedError: It is no object at all.
+        MalformedError: It is not an object.
 
     """
     document = cleaned(resource, document)
@@ -98,12 +83,12 @@ def loaded(resource: Resource, document: Document, *, now: str, uid: str) -> Doc
 
 
 def updated(resource: Resource, old: Document, document: Document) -> Document:
-    """The object after a change, with the fields restored that only the server may set.
+    """Return the object after a change, with the fields restored that only the server may set.
 
     Args:
         resource: What it is.
         old: The object as it is stored.
-        document: What somebody wants it to be, as `sent` or `patched` gives it.
+        document: What a client wants it to be, as `sent` or `patched` returns it.
 
     Raises:
         ApiError: The change is refused.
@@ -132,10 +117,10 @@ def updated(resource: Resource, old: Document, document: Document) -> Document:
 
 
 def sent(resource: Resource, document: Document) -> Document:
-    """What somebody sent as a whole object, read.
+    """Return what a client sent as a whole object, cleaned.
 
     Raises:
-        ApiError: 400, it is no object of this kind.
+        ApiError: 400, it is not an object of this kind.
 
     """
     try:
@@ -151,34 +136,30 @@ def sent(resource: Resource, document: Document) -> Document:
 
 
 def patched(resource: Resource, name: str, document: Document) -> Document:
-    """What a patch made of an object of this name, read.
+    """Return what a patch made of an object of this name, cleaned.
 
     Raises:
-        ApiError: It is no object of this kind any more.
+        ApiError: It is not an object of this kind any more.
 
     """
     if not document.get("metadata"):
         message = f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
-        raise errors.bad_request(message) if document.get("kind") else no_object(document, "Object 'Kind' is missing")
+        if document.get("kind"):
+            raise errors.bad_request(message)
+        raise not_an_object(document, "Object 'Kind' is missing")
     try:
         return cleaned(resource, document)
     except MalformedError as problem:
-        raise no_object(document, str(problem)) from None
+        raise not_an_object(document, str(problem)) from None
 
 
-def no_object(result: object, problem: str) -> errors.ApiError:
-    """The refusal of a patch whose result is no object of the kind.
-
-    Args:
-        result: What the patch made.
-        problem: Why that is none.
-
-    """
+def not_an_object(result: object, problem: str) -> errors.ApiError:
+    """Return the refusal of a patch whose result is not an object of the kind."""
     return errors.patched_badly(json.dumps(json.dumps(result)[:500]), problem)
 
 
 def cleaned(resource: Resource, document: Document) -> Document:
-    """The document with what the server leaves out left out.
+    """Return the document without the fields that the server drops.
 
     Raises:
         MalformedError: A field that every object has is of another type, or a custom resource does not name its kind.
@@ -220,7 +201,7 @@ def _texts(field: str, entries: object) -> dict[str, str]:
 
 
 def in_namespace(metadata: Document, namespace: str) -> Document:
-    """The metadata with the namespace of the request.
+    """Return the metadata with the namespace of the request.
 
     Raises:
         ApiError: It names another one.
@@ -233,10 +214,10 @@ def in_namespace(metadata: Document, namespace: str) -> Document:
 
 
 def checked(resource: Resource, document: Document) -> Document:
-    """The document itself, if all of it is as it has to be.
+    """Return the document itself, if all of it is valid.
 
     Raises:
-        ApiError: The first field that is not, by name.
+        ApiError: The first field that is not valid, by name.
 
     """
     name = document["metadata"].get("name", "")

@@ -29,7 +29,7 @@ class Resource:
     objects: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
-    selectable: tuple[str, ...] = ("metadata.name", "metadata.namespace")
+    selectable: tuple[str, ...] = ("metadata.name",)
     verbs: tuple[str, ...] = ("create", "delete", "get", "list", "patch", "update", "watch")
 
     @property
@@ -40,6 +40,11 @@ class Resource:
     def qualified(self) -> str:
         """The name that messages use: `workflows.argoproj.io`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def qualified_kind(self) -> str:
+        """The kind as messages use it: `Workflow.argoproj.io`."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
 
     @property
     def root(self) -> str:
@@ -60,38 +65,29 @@ WORKFLOWS = Resource(
 )
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False, short_names=("ns",))
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",), objects=("data",))
-# https://github.com/kubernetes/kubernetes/blob/v1.35.4/pkg/registry/core/event/strategy.go (ToSelectableFields)
+# kubectl describe selects the Events of an object by these fields.
+# Source: https://github.com/kubernetes/kubernetes/blob/v1.35.4/pkg/registry/core/event/strategy.go (ToSelectableFields)
 EVENTS = Resource(
     "",
     "v1",
     "events",
     "Event",
     short_names=("ev",),
-    selectable=(
-        "metadata.name",
-        "metadata.namespace",
-        "involvedObject.apiVersion",
-        "involvedObject.kind",
-        "involvedObject.name",
-        "involvedObject.namespace",
-        "involvedObject.uid",
-        "reason",
-        "type",
-    ),
+    selectable=("metadata.name", *(f"involvedObject.{each}" for each in ("kind", "name", "namespace", "uid"))),
 )
-# The same objects by their newer name. Only creating them is served: they are read as EVENTS.
+# The same objects by their newer name, by which the function creates them. They are read as EVENTS.
 NEW_EVENTS = Resource("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 
 RESOURCES = (WORKFLOWS, NAMESPACES, CONFIG_MAPS, EVENTS, NEW_EVENTS)
-_BY_PATH = {(each.group, each.version, each.plural): each for each in RESOURCES}
-_BY_KIND = {(each.api_version, each.kind): each for each in RESOURCES}
 
 
 def by_path(group: str, version: str, plural: str) -> Resource | None:
-    """The resource of a request path, None for one that is not served."""
-    return _BY_PATH.get((group, version, plural))
+    """Return the resource of a request path, None for one that is not served."""
+    return next(
+        (each for each in RESOURCES if (each.group, each.version, each.plural) == (group, version, plural)), None
+    )
 
 
 def by_kind(api_version: object, kind: object) -> Resource | None:
-    """The resource of an object's own words, None for one that is not served."""
-    return _BY_KIND.get((api_version, kind)) if isinstance(api_version, str) and isinstance(kind, str) else None
+    """Return the resource that an object names, None for one that is not served."""
+    return next((each for each in RESOURCES if (each.api_version, each.kind) == (api_version, kind)), None)

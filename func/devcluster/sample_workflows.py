@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from func.devcluster import workflows
 from func.devcluster.documents import Document
-from func.devcluster.nodes import Node
+from func.devcluster.workflows import Node
 
 PIPELINE = ("wait-pr-created", "wait-ready-for-qa", "wait-pr-approved", "wait-pr-merged")
 AGENTS = ("5DLabs-Rex", "5DLabs-Blaze", "5DLabs-Morgan")
@@ -65,7 +65,7 @@ def agent_of(workflow: Document) -> str:
 
 def _settled(workflow: Document, now: datetime) -> Document:
     """What the controller makes of it: turn after turn, until nothing changes any more."""
-    while (turned := workflows.advance(workflow, now).workflow) is not None:
+    while (turned := workflows.advance(workflow, now)) is not None:
         workflow = turned
     return workflow
 

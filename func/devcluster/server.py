@@ -1,4 +1,4 @@
-"""The embedded cluster: the API on a loopback port, the store behind it and the controller that moves Workflows on."""
+"""The embedded cluster: the API on a loopback port, its store, and the controller that advances Workflows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from typing import Self
 
 import uvicorn
 
-from func.devcluster import changes, label_selectors, load
-from func.devcluster.api import Api, Recorded
-from func.devcluster.changes import View
+from func.devcluster import label_selectors, load
+from func.devcluster.api import Api, Identity, Recorded
 from func.devcluster.controller import Controller
 from func.devcluster.documents import Document
 from func.devcluster.resources import WORKFLOWS, Resource
-from func.devcluster.reviews import Identity
-from func.devcluster.store import Event, Store, Subscription
+from func.devcluster.store import Event, Store, Subscription, View
 from func.service.sockets import listen
 
 _KEPT_REQUESTS = 100_000
@@ -29,7 +27,7 @@ _KEPT_REQUESTS = 100_000
 
 @dataclass(frozen=True)
 class Change:
-    """What a subscriber is told.
+    """One change, as a subscriber gets it.
 
     Args:
         type: ADDED, MODIFIED or DELETED, as in a watch with the same selector.
@@ -48,15 +46,13 @@ class EmbeddedCluster:
 
     Args:
         port: TCP port; 0 takes a free one.
-        controller: Move Workflows on as Argo's controller does.
+        controller: Whether to advance Workflows as Argo's controller does.
         objects: What is in the cluster from the start.
-        delay: Seconds until the controller looks at a Workflow again after a write.
-        max_objects: More objects than this are refused.
 
     Raises:
-        ApiError: One of the objects is not as it has to be.
+        ApiError: One of the objects is not valid.
         LoadError: One of the objects is of a kind that is not served.
-        OSError: The port is taken.
+        OSError: The port is in use.
 
     """
 
@@ -66,19 +62,15 @@ class EmbeddedCluster:
         *,
         controller: bool = True,
         objects: Iterable[Document] = (),
-        delay: float = 0.05,
-        max_objects: int = 100_000,
     ) -> None:
-        self.store = Store(max_objects=max_objects)
+        self.store = Store()
         self.requests: deque[Recorded] = deque(maxlen=_KEPT_REQUESTS)
         self.tokens: dict[str, Identity] = {}
         self.store.ensure_namespace("default")
         for document in objects:
             self.store.load(load.resource_of(document), document)
         self._api = Api(self.store, record=self.requests.append, tokens=self.tokens)
-        self._with_controller = controller
-        self._delay = delay
-        self._controller: Controller | None = None
+        self._controller = Controller(self.store) if controller else None
         self._followers: list[_Follower] = []
         self._socket = listen("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]
@@ -113,8 +105,7 @@ class EmbeddedCluster:
     def start(self) -> None:
         """Begin to serve. The socket listens already, so clients need not wait for anything."""
         self._thread.start()
-        if self._with_controller:
-            self._controller = Controller(self.store, delay=self._delay)
+        if self._controller:
             self._controller.start()
 
     def stop(self) -> None:
@@ -163,7 +154,7 @@ class EmbeddedCluster:
         resource: Resource = WORKFLOWS,
         existing: bool = False,
     ) -> Subscription:
-        """Be told of changes, in order, in a thread of its own: the callback may take its time, and may write.
+        """Call back with each change, in order, in a thread of its own: the callback may take its time, and may write.
 
         Args:
             callback: Called with each change; an error in it ends the subscription and is raised in its thread.
@@ -173,7 +164,7 @@ class EmbeddedCluster:
             existing: Begin with an ADDED for each object that is there.
 
         Raises:
-            ValueError: The selector is none.
+            ValueError: The selector is not valid.
 
         """
         view = View(namespace, label_selectors.parse(label_selector))
@@ -186,7 +177,7 @@ class EmbeddedCluster:
 
 
 class _Follower:
-    """A thread that hands the changes of a view on to a callback."""
+    """A thread that passes the changes of a view to a callback."""
 
     def __init__(
         self, store: Store, resource: Resource, view: View, callback: Callable[[Change], None], *, existing: bool
@@ -205,7 +196,7 @@ class _Follower:
         for stored in self._first:
             self._callback(Change("ADDED", stored.document, None))
         while (event := self._queue.get()) is not None:
-            if shown := changes.seen(event, self._view):
+            if shown := event.seen(self._view):
                 self._callback(Change(shown[0], shown[1].document, event.old.document if event.old else None))
 
     def close(self) -> None:

@@ -6,15 +6,17 @@ Source: https://argo-workflows.readthedocs.io/en/latest/offloading-large-workflo
 from __future__ import annotations
 
 import json
-import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from func.core.patches import Move
 from func.core.workflows import Workflow
-from func.kube.client import Budget, Forbidden, LostRace, Unavailable, cause_of, kind_of, read_within, sentence
+from func.kube.client import sentence
+from func.kube.credentials import Credential, Fixed, TokenFile
+from func.kube.deadline import Budget
+from func.kube.errors import Forbidden, LostRace, NoAnswer, Unauthenticated, Unavailable, cause_of, is_timeout
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -30,13 +32,13 @@ class ArgoServer:
     Args:
         url: without a slash at the end.
         pool: sends the requests.
-        token_file: read for each call, since tokens rotate; None to send none.
+        credential: who we are.
         call_timeout: seconds.
     """
 
     url: str
     pool: PoolManager
-    token_file: Path | None = None
+    credential: Credential = field(default=Fixed(""))
     call_timeout: float = 2.0
 
     def hydrate(self, workflow: Workflow, budget: Budget) -> Workflow:
@@ -73,39 +75,54 @@ class ArgoServer:
     ) -> dict[str, Any]:
         import urllib3
 
+        from func.kube.sockets import answered_by
+
         timeout = budget.take(self.call_timeout)
         deadline = time.monotonic() + timeout
         # Namespace and name were given by the Kubernetes API, so they need no escaping.
         path = _WORKFLOW.format(namespace=workflow.ref.namespace, name=workflow.ref.name)
-        url = f"{self.url}{path}{rest}"
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self.token_file:
-            headers["Authorization"] = f"Bearer {self._token()}"
-        started, result = time.perf_counter(), "no-answer"
+        started, result, size = time.perf_counter(), "no-answer", 0
         try:
-            response = self.pool.request(
-                method,
-                url,
-                body=json.dumps(body) if body else None,
-                headers=headers,
-                timeout=urllib3.Timeout(total=timeout),
-                retries=False,
-                preload_content=False,
-            )
-            content = read_within(deadline, response)
-            result = str(response.status)
+            with answered_by(deadline):
+                response = self.pool.urlopen(
+                    method,
+                    f"{self.url}{path}{rest}",
+                    body=json.dumps(body) if body else None,
+                    headers={**headers, **self.credential.headers(timeout)},
+                    timeout=urllib3.Timeout(total=timeout),
+                    retries=False,
+                    redirect=False,  # which would carry our token elsewhere
+                )
+            result, size = str(response.status), len(response.data)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            result = kind_of(error)
-            raise Unavailable(f"Argo Server does not answer: {cause_of(error)}.") from None
+            result = "timeout" if is_timeout(error) else "no-answer"
+            raise NoAnswer(f"Argo Server does not answer: {cause_of(error)} ({self.url}).") from None
         finally:
-            budget.note("argo", method, f"{_WORKFLOW}{rest.partition('?')[0]}", started, result)
-        return _checked(response.status, content)
+            budget.note("argo", method, f"{_WORKFLOW}{rest.partition('?')[0]}", started, result, size)
+        return self._checked(response.status, response.data)
 
-    def _token(self) -> str:
+    def _checked(self, status: int, content: bytes) -> dict[str, Any]:
+        """Each status that is no success -> its exception."""
         try:
-            return self.token_file.read_text(encoding="utf-8").strip() if self.token_file else ""
-        except OSError as error:
-            raise Forbidden(f"ARGO_SERVER_TOKEN_FILE can't be read: {os.strerror(error.errno or 0)}.") from None
+            answer = json.loads(content)
+        except (ValueError, RecursionError):
+            answer = None
+        words = str(answer.get("message"))[:500] if isinstance(answer, dict) else "it sent no JSON"
+        here = f"{words.rstrip('.')} ({self.url})."
+        if status == 401:
+            raise Unauthenticated(f"Argo Server refuses it: {here}")
+        if status == 403:
+            raise Forbidden(f"Argo Server refuses it: {here}")
+        if not isinstance(answer, dict):
+            raise Unavailable(f"There is no Argo Server at the URL of ARGO_SERVER, status {status}: {here}")
+        if status == 404:  # the Kubernetes API knows the Workflow, or knew it a moment ago
+            raise Unavailable(f"The Argo Server at the URL of ARGO_SERVER does not know the Workflow: {here}")
+        if status == 500 and _NOT_WAITING in words:
+            raise LostRace(sentence(words))
+        if status >= 300:
+            raise Unavailable(f"Argo Server says {status}: {here}")
+        return answer
 
 
 def _all_values(move: Move) -> dict[str, str]:
@@ -116,28 +133,21 @@ def _all_values(move: Move) -> dict[str, str]:
     return {name: str(value) for name, value in (defaults | dict(move.values)).items() if value is not None}
 
 
-def _checked(status: int, content: bytes) -> dict[str, Any]:
-    """Each status that is no success -> its exception."""
-    try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError):
-        answer = None
-    words = sentence(str(answer.get("message"))[:500] if isinstance(answer, dict) else "it sent no JSON")
-    if status in (401, 403):
-        raise Forbidden(f"Argo Server refuses it: {words}")
-    if not isinstance(answer, dict):
-        raise Unavailable(f"There is no Argo Server at the URL of ARGO_SERVER, status {status}: {words}")
-    if status == 404:  # the Kubernetes API knows the Workflow, or knew it a moment ago
-        raise Unavailable(f"The Argo Server at the URL of ARGO_SERVER does not know the Workflow: {words}")
-    if status == 500 and _NOT_WAITING in words:
-        raise LostRace(words)
-    if status >= 300:
-        raise Unavailable(f"Argo Server says {status}: {words}")
-    return answer
+def connect(url: str, token_file: Path | None, ca_file: Path | None = None) -> ArgoServer:
+    """A client for Argo Server.
 
-
-def connect(url: str, token_file: Path | None) -> ArgoServer:
-    """A client for Argo Server."""
+    Args:
+        token_file: read again when it changes, since tokens rotate; None to send none.
+        ca_file: certificates that vouch for it, as PEM; None for those of this machine.
+    """
     import urllib3
 
-    return ArgoServer(url, urllib3.PoolManager(maxsize=8), token_file)
+    from func.kube.sockets import prepare
+
+    tls = urllib3.util.ssl_.create_urllib3_context() if ca_file else None
+    if tls:
+        tls.load_verify_locations(ca_file)
+    manager = urllib3.PoolManager(maxsize=8, ssl_context=tls, cert_reqs="CERT_REQUIRED")
+    prepare(manager)
+    credential = TokenFile(token_file, f"ARGO_SERVER_TOKEN_FILE {token_file}") if token_file else Fixed("")
+    return ArgoServer(url, manager, credential)

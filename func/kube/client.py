@@ -8,23 +8,54 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shlex
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from func.core.patches import Operation, encode
-from func.core.reasons import Rejection
+from func.kube.deadline import Budget
+from func.kube.errors import (
+    Expired,
+    Forbidden,
+    LostRace,
+    MissingPermission,
+    NoAnswer,
+    NotFound,
+    NotRenewed,
+    Unauthenticated,
+    Unavailable,
+    Unsure,
+    cause_of,
+    is_timeout,
+)
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
 
+    from func.kube.credentials import Credential
+
 # A test of a JSON Patch that failed; the API gives it no other mark (a policy's no has words of its own).
 _TEST_FAILED = "the server rejected our request due to an error in our request"
-_PIECE = 1 << 16  # bytes
+# Source: forbiddenMessage in endpoints/handlers/responsewriters/errors.go of k8s.io/apiserver
+_RBAC = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
+    r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)'
+)
+_CONNECT_SECONDS = 1.5  # a server that is there takes milliseconds; a name can have several addresses
+_GOES_ON_SECONDS = 30.0  # that a write may take after its event was answered
+_GOING_ON = threading.BoundedSemaphore(8)
+_LARGE = 1 << 16  # bytes of a Workflow from which on a write can take longer than an event may
 _LOOK_SECONDS = 1.0
+_SEND_SECONDS = 0.2
+_PIECE = 1 << 16  # bytes
 _WATCH_SECONDS = 300
 _SILENCE_SECONDS = 90.0  # a bookmark comes each minute; without one the connection may be dead
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -34,97 +65,8 @@ _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,applic
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
-class KubernetesError(Rejection):
-    """The API did not do what was asked: an answer for the sender too."""
-
-    def __init__(self, reason: str, retry_after: int | None = None) -> None:
-        super().__init__("api-unavailable", retry_after=retry_after, detail=reason)
-
-
-class NotFound(KubernetesError):
-    """There is no such object."""
-
-
-class LostRace(KubernetesError):
-    """Somebody else changed the object first: read it again."""
-
-
-class Unsure(KubernetesError):
-    """A write got no answer: read the object to see whether it was done."""
-
-
-class Expired(KubernetesError):
-    """The API has forgotten what was asked for: list again."""
-
-
-class Unavailable(KubernetesError):
-    """The API does not answer, or refuses for load."""
-
-
-class Forbidden(Rejection):
-    """The API says no for good, or to whoever we are."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__("api-forbidden", detail=reason)
-
-
-class ApiCall(NamedTuple):
-    """One call, for those who watch.
-
-    Args:
-        route: the path with names in braces, never a name.
-        started: on `time.perf_counter`, in seconds.
-        result: the HTTP status; or `timeout`, or `no-answer`.
-    """
-
-    api: Literal["kubernetes", "argo"]
-    method: str
-    route: str
-    started: float
-    seconds: float
-    result: str
-
-
-@dataclass(slots=True)
-class Budget:
-    """The time that one event may take, and the calls that it took.
-
-    Args:
-        deadline: on the monotonic clock, in seconds.
-        made: the calls that have come to their end.
-    """
-
-    deadline: float
-    calls: int = 0
-    made: list[ApiCall] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, seconds: float) -> Budget:
-        """A budget that starts now."""
-        return cls(time.monotonic() + seconds)
-
-    def left(self) -> float:
-        """Seconds."""
-        return self.deadline - time.monotonic()
-
-    def take(self, seconds: float) -> float:
-        """One call more, which may take that long at most.
-
-        Returns: seconds.
-        Raises: Unavailable, when none are left.
-        """
-        timeout = min(seconds, self.left())
-        if timeout <= 0:
-            raise Unavailable("The time for this event is used up.")
-        self.calls += 1
-        return timeout
-
-    def note(self, api: Literal["kubernetes", "argo"], method: str, route: str, started: float, result: str) -> None:
-        """A call has come to its end.
-
-        Args: as in ApiCall.
-        """
-        self.made.append(ApiCall(api, method, route, started, time.perf_counter() - started, result))
+Reply = tuple[int, bytes, Mapping[str, str]]
+"""Status, body and headers of an answer, whatever they are."""
 
 
 @dataclass(slots=True)
@@ -134,13 +76,17 @@ class Api:
     Args:
         pool: sends a request; of the Kubernetes client, with its certificates.
         base: what comes before each path.
-        headers: of each request, with what says who we are.
+        credential: who we are.
+        where: address and context, for messages.
+        context: of the kubeconfig; None in a pod.
         call_timeout: seconds for one call.
     """
 
     pool: HTTPConnectionPool | PoolManager
     base: str
-    headers: Callable[[], dict[str, str]]
+    credential: Credential
+    where: str
+    context: str | None = None
     call_timeout: float = 2.0
     pause: Callable[[float], None] = field(default=time.sleep)
 
@@ -154,30 +100,42 @@ class Api:
         budget: Budget,
         body: bytes | None = None,
         seconds: float | None = None,
-    ) -> tuple[int, bytes, Mapping[str, str]]:
+        *,
+        goes_on: bool = False,
+    ) -> Reply:
         """One request: its status, body and headers, whatever they are.
 
         Args:
             path: with names in braces, which are filled in escaped.
             seconds: that it may take; by default what any call may.
+            goes_on: when these are over, the server is left to finish it, since it gives up with its client.
 
-        Raises: Unavailable, when the budget is used up; _NoAnswer.
+        Raises:
+            Unavailable: the budget is used up, or there is no credential right now.
+            Unauthenticated: there is no credential.
+            NoAnswer: the server does not answer in time.
         """
-        import urllib3
+        from urllib3.exceptions import HTTPError
 
-        timeout = budget.take(seconds or self.call_timeout)
-        deadline = time.monotonic() + timeout
-        started, result = time.perf_counter(), "no-answer"
+        deadline = time.monotonic() + budget.take(seconds or self.call_timeout)
+        url = self._url(path, names, query)
+        started, result, size = time.perf_counter(), "no-answer", 0
         try:
-            response = self._send(method, path, names, query, headers, urllib3.Timeout(total=timeout), body)
-            content = read_within(deadline, response)
-            result = str(response.status)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            result = kind_of(error)
-            raise _NoAnswer(cause_of(error)) from None
+            for may_be_renewed in (True, False):
+                credential = self.credential.headers(deadline - time.monotonic())
+                sent = {"User-Agent": "taskgate", **credential, **headers}
+                send = partial(self._send, method, url, sent, body)
+                reply = _finished_without_us(send, deadline) if goes_on else send(deadline)
+                # Whom the server does not know, for them it did nothing: the same may be sent again.
+                if reply[0] != 401 or not may_be_renewed or not self.credential.reject(credential):
+                    break
+            result, size = str(reply[0]), len(reply[1])
+        except (HTTPError, OSError) as error:
+            result = "timeout" if is_timeout(error) else "no-answer"
+            raise NoAnswer(f"The Kubernetes API does not answer: {cause_of(error)} ({self.where}).") from None
         finally:
-            budget.note("kubernetes", method, path, started, result)
-        return response.status, content, response.headers
+            budget.note("kubernetes", method, path, started, result, size)
+        return reply
 
     def watch(self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], silence: float) -> Watch:
         """A GET whose answer comes bit by bit: for people's commands, never for an event.
@@ -189,34 +147,119 @@ class Api:
         """
         import urllib3
 
-        deadline = time.monotonic() + self.call_timeout
         timeout = urllib3.Timeout(connect=self.call_timeout, read=silence)
+        sent = {"User-Agent": "taskgate", **self.credential.headers(self.call_timeout), "Accept": "application/json"}
         try:
-            response = self._send("GET", path, names, query, {"Accept": "application/json"}, timeout, None)
+            response = self._request("GET", self._url(path, names, query), sent, None, timeout, preload_content=False)
             if response.status != 200:
-                _check(response.status, read_within(deadline, response), response.headers, writes=False)
+                if response.status == 401:
+                    self.credential.reject(sent)  # for the next one
+                self.check(response.status, response.read(), response.headers, writes=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unavailable(f"The Kubernetes API does not answer: {cause_of(error)}.") from None
-        return Watch(response)
+            raise Unavailable(f"The Kubernetes API does not answer: {cause_of(error)} ({self.where}).") from None
+        return Watch(self, response)
 
-    def _send(
+    def check(self, status: int, body: bytes, headers: Mapping[str, str], *, writes: bool) -> None:
+        """Each status that is no success -> its exception."""
+        if status < 300:
+            return
+        words = words_of(body) or f"status {status}"
+        here = f"{words.rstrip('.')} ({self.where})."
+        if status == 404:
+            raise NotFound(sentence(words))
+        if status == 410 and not writes:
+            raise Expired(sentence(words))
+        if writes and (status == 409 or (status == 422 and _TEST_FAILED in words)):
+            raise LostRace(sentence(words))
+        if status in _TRANSIENT:
+            after = headers.get("Retry-After", "")
+            seconds = int(after) if after.isdecimal() else None
+            raise Unavailable(f"The Kubernetes API says {status}: {here}", seconds)
+        if status == 401:
+            raise Unauthenticated(self._words_for_unauthorized(here))
+        if status == 403 and (missing := _RBAC.search(words)):
+            raise MissingPermission(self._words_for_missing(missing))
+        raise Forbidden(f"The Kubernetes API refuses it: {here}")
+
+    def _words_for_unauthorized(self, words: str) -> str:
+        source = self.credential.source
+        if not source:
+            return f"The Kubernetes API requires a credential, and there is none: {words}"
+        return f"The Kubernetes API does not accept our credential ({source}): {words}"
+
+    def _words_for_missing(self, missing: re.Match[str]) -> str:
+        """What is not allowed to whom, and the command that allows it."""
+        user, verb, namespace = (missing[name] for name in ("user", "verb", "namespace"))
+        resource = f"{missing['resource']}.{missing['group']}" if missing["group"] else missing["resource"]
+        name = f"taskgate-{verb}-{missing['resource'].replace('/', '-')}"
+        account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
+        subject = f"--serviceaccount={account[1]}:{account[2]}" if account else f"--user={user}"
+        kubectl = ["kubectl", *(["--context", self.context] if self.context else [])]
+        kind = "role" if namespace else "clusterrole"
+        within = ["--namespace", namespace] if namespace else []
+        role = [*kubectl, "create", kind, name, f"--verb={verb}", f"--resource={resource}", *within]
+        binding = [*kubectl, "create", f"{kind}binding", name, f"--{kind}={name}", subject, *within]
+        where = f"in namespace {namespace}" if namespace else "in the whole cluster"
+        return (
+            f"The permission to {verb} {resource} {where} is missing: {user} has no such right ({self.where}). "
+            f"Grant it with: {shlex.join(role)} && {shlex.join(binding)} ."
+        )
+
+    def _url(self, path: str, names: Mapping[str, str], query: list[tuple[str, str]]) -> str:
+        url = self.base + path.format_map({name: quote(value, safe="") for name, value in names.items()})
+        return f"{url}?{urlencode(query, quote_via=quote)}" if query else url
+
+    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None, deadline: float) -> Reply:
+        """One request, whose answer has come whole by the deadline."""
+        import urllib3
+
+        from func.kube.sockets import answered_by
+
+        left = max(0.001, deadline - time.monotonic())
+        timeout = urllib3.Timeout(total=left, connect=min(left, _CONNECT_SECONDS))
+        with answered_by(deadline):
+            response = self._request(method, url, headers, body, timeout)
+        return response.status, response.data, response.headers
+
+    def _request(
         self,
         method: str,
-        path: str,
-        names: Mapping[str, str],
-        query: list[tuple[str, str]],
+        url: str,
         headers: dict[str, str],
-        timeout: Timeout,
         body: bytes | None,
+        timeout: Timeout,
+        *,
+        preload_content: bool = True,
     ) -> BaseHTTPResponse:
-        url = self.base + path.format_map({name: quote(value, safe="") for name, value in names.items()})
-        if query:
-            url = f"{url}?{urlencode(query, quote_via=quote)}"
-        sent = self.headers() | headers
         # A redirect would carry our token elsewhere.
         return self.pool.urlopen(
-            method, url, body=body, headers=sent, timeout=timeout, redirect=False, preload_content=False
+            method, url, body=body, headers=headers, timeout=timeout, redirect=False, preload_content=preload_content
         )
+
+
+def _finished_without_us(send: Callable[[float], Reply], deadline: float) -> Reply:
+    """Wait for a request until the deadline; then it goes on in a thread that nobody waits for, within bounds.
+
+    An API server stops what it does for a client that hangs up. So a large Workflow, whose write takes longer than an
+    event may, would never be written, however often the event is delivered again.
+
+    Raises:
+        TimeoutError: it was not finished by then.
+    """
+    if not _GOING_ON.acquire(blocking=False):
+        return send(deadline)
+    done: Future[Reply] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(send(deadline + _GOES_ON_SECONDS))
+        except Exception as error:
+            done.set_exception(error)
+        finally:
+            _GOING_ON.release()
+
+    threading.Thread(target=work, name="write", daemon=True).start()
+    return done.result(max(0.0, deadline - time.monotonic()))
 
 
 @dataclass(slots=True)
@@ -226,6 +269,7 @@ class Watch:
     Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
     """
 
+    api: Api
     response: BaseHTTPResponse
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -240,13 +284,29 @@ class Watch:
             while piece := self.response.read1(_PIECE):
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
-                    yield _event(line)
+                    yield self._event(line)
         except urllib3.exceptions.ReadTimeoutError:
             return
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unavailable(f"The connection to the Kubernetes API is lost: {cause_of(error)}.") from None
+            lost = f"The connection to the Kubernetes API is lost: {cause_of(error)} ({self.api.where})."
+            raise Unavailable(lost) from None
         finally:
             self.response.close()
+
+    def _event(self, line: bytes) -> tuple[str, dict[str, Any]]:
+        """One line.
+
+        Raises: Expired, Forbidden, Unavailable, when it says that something is wrong.
+        """
+        event = _object(line)
+        kind, found = event.get("type"), event.get("object")
+        if not isinstance(kind, str) or not isinstance(found, dict):
+            raise Unavailable("The Kubernetes API sent something that is no event.")
+        if kind == "ERROR":
+            code = found.get("code")
+            status = code if isinstance(code, int) and code >= 400 else 500
+            self.api.check(status, json.dumps(found).encode(), {}, writes=False)
+        return kind, found
 
     def close(self) -> None:
         """End it, from any thread."""
@@ -274,11 +334,8 @@ class TokenReviews:
             "spec": {"token": token, "audiences": [audience]},
         }
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        try:
-            answer = self.api.call("POST", _TOKEN_REVIEWS, {}, [], headers, budget, json.dumps(review).encode())
-            status = _parse(*answer).get("status")
-        except _NoAnswer as error:
-            raise Unavailable(f"The Kubernetes API does not answer: {error}.") from None
+        reply = self.api.call("POST", _TOKEN_REVIEWS, {}, [], headers, budget, json.dumps(review).encode())
+        status = _parse(self.api, reply).get("status")
         if not isinstance(status, dict) or status.get("authenticated") is not True:
             return None
         if audience not in (status.get("audiences") or ()):
@@ -364,98 +421,52 @@ class Workflows:
         Raises: NotFound, LostRace, Unsure, Forbidden, Unavailable.
         """
         headers = {"Content-Type": "application/json-patch+json", "Accept": _METADATA}
+        names = {"namespace": self.namespace, "name": name}
+        path, content = f"{_WORKFLOWS}/{{name}}", encode(operations)
+        # A large one takes a busy server long: it gets all the time that is left. Else some is kept for a look.
+        is_large = any(call.size >= _LARGE for call in budget.made)
+        seconds = budget.left() if is_large else max(self.api.call_timeout, budget.left() - _LOOK_SECONDS)
         try:
-            names = {"namespace": self.namespace, "name": name}
-            # All the time that is left, but for a look at what came of it: a large Workflow takes a busy server long.
-            seconds = max(self.api.call_timeout, budget.left() - _LOOK_SECONDS)
             status, body, answer_headers = self.api.call(
-                "PATCH", f"{_WORKFLOWS}/{{name}}", names, [], headers, budget, encode(operations), seconds
+                "PATCH", path, names, [], headers, budget, content, seconds, goes_on=is_large
             )
-        except _NoAnswer as error:
-            raise Unsure(f"The write got no answer: {error}.") from None
+        except NoAnswer as error:
+            raise Unsure(error.reason) from None
         if status >= 500:
             raise Unsure(f"The Kubernetes API answered the write with {status}.")
-        _check(status, body, answer_headers, writes=True)
+        self.api.check(status, body, answer_headers, writes=True)
         try:
             _object(body)
-        except _NoAnswer as error:  # a success that the API did not tell
-            raise Unsure(f"The write got no answer: {error}.") from None
+        except NoAnswer as error:  # a success that the API did not tell
+            raise Unsure(error.reason) from None
 
     def _read(
         self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], accept: str, budget: Budget
     ) -> dict[str, Any]:
         """GET, tried again with jitter while the budget lasts."""
+        seconds = self.api.call_timeout
         for attempt in range(3):
             try:
                 where = {"namespace": self.namespace, **names}
-                answer = self.api.call("GET", path, where, query, {"Accept": accept}, budget)
-                return _parse(*answer)
-            except (_NoAnswer, Unavailable) as error:
+                reply = self.api.call("GET", path, where, query, {"Accept": accept}, budget, None, seconds)
+                return _parse(self.api, reply)
+            except NotRenewed:
+                raise
+            except Unavailable as error:
                 after = error.retry_after
                 wait = after or random.uniform(0.05, 0.15) * 2**attempt  # noqa: S311 - no secret
                 if attempt == 2 or wait > budget.left():
-                    if isinstance(error, Unavailable):
-                        raise
-                    raise Unavailable(f"The Kubernetes API does not answer: {error}.", after) from None
+                    raise
                 self.api.pause(wait)
+            # The first one may have hung on a connection that is dead. The next gets all that is left, but for the
+            # moment in which a write can be sent: a server that takes long would take as long at each try.
+            seconds = max(seconds, budget.left() - _SEND_SECONDS)
         raise AssertionError("unreachable")  # pragma: no cover
 
 
-def read_within(deadline: float, response: BaseHTTPResponse) -> bytes:
-    """The body of a response of urllib3, whose own timeout is for each piece of it.
-
-    Args:
-        deadline: for all of it, on the monotonic clock.
-
-    Raises: TimeoutError; HTTPError, when the connection ends before the body does.
-    """
-    body = bytearray()
-    while chunk := response.read1(_PIECE):
-        body += chunk
-        if time.monotonic() > deadline:
-            response.close()
-            raise TimeoutError("the answer comes too slowly")
-    return bytes(body)
-
-
-class _NoAnswer(KubernetesError):
-    """The connection could not be made, was cut, or was silent for too long."""
-
-
-def cause_of(error: Exception) -> str:
-    """The cause of a network error, without the object addresses and the fractions of seconds of urllib3."""
-    if kind_of(error) == "timeout":
-        return "it takes too long"
-    cause = getattr(error, "reason", None) or error
-    return f"{type(cause).__name__}: {' '.join(str(cause).split(': ', 1)[-1].split())[:200]}"
-
-
-def kind_of(error: Exception) -> str:
-    """A network error -> the result of its call."""
-    # Of urllib3's, those that are no TimeoutError have the word in their name.
-    return "timeout" if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ else "no-answer"
-
-
-def _event(line: bytes) -> tuple[str, dict[str, Any]]:
-    """One line of a watch.
-
-    Raises: Expired, Forbidden, Unavailable, when it says that something is wrong.
-    """
-    try:
-        event = _object(line)
-    except _NoAnswer:
-        raise Unavailable("The Kubernetes API sent something that is no event.") from None
-    kind, found = event.get("type"), event.get("object")
-    if not isinstance(kind, str) or not isinstance(found, dict):
-        raise Unavailable("The Kubernetes API sent something that is no event.")
-    if kind == "ERROR":
-        code = found.get("code")
-        _check(code if isinstance(code, int) and code >= 400 else 500, json.dumps(found).encode(), {}, writes=False)
-    return kind, found
-
-
-def _parse(status: int, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    _check(status, body, headers, writes=False)
+def _parse(api: Api, reply: Reply) -> dict[str, Any]:
+    status, body, headers = reply
+    api.check(status, body, headers, writes=False)
     return _object(body)
 
 
@@ -463,29 +474,10 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        raise _NoAnswer("it sent half an answer") from None
+        raise NoAnswer("The Kubernetes API sent half an answer.") from None
     if not isinstance(answer, dict):
-        raise _NoAnswer("it answered with no object")
+        raise NoAnswer("The Kubernetes API sent something that is no object.")
     return answer
-
-
-def _check(status: int, body: bytes, headers: Mapping[str, str], *, writes: bool) -> None:
-    """Each status that is no success -> its exception."""
-    if status < 300:
-        return
-    words = sentence(words_of(body) or f"status {status}")
-    if status == 404:
-        raise NotFound(words)
-    if status == 410 and not writes:
-        raise Expired(words)
-    if writes and (status == 409 or (status == 422 and _TEST_FAILED in words)):
-        raise LostRace(words)
-    if status in _TRANSIENT:
-        after = headers.get("Retry-After", "")
-        raise Unavailable(f"The Kubernetes API says {status}: {words}", int(after) if after.isdecimal() else None)
-    if status == 401:
-        raise Forbidden(f"The Kubernetes API does not accept our token: {words}")
-    raise Forbidden(f"The Kubernetes API refuses it: {words}")
 
 
 def sentence(words: str) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from func.core.cloud_event import OWN_TYPES, read_cloudevent, write_reply
 from func.core.outcomes import Answer
 from func.core.reasons import Rejection
-from func.kube.client import Budget
+from func.kube.deadline import Budget
 from func.service.pipeline import EVENT_SECONDS, Pipeline, answer_of
 from func.telemetry.facade import PROCESS, Telemetry
 from func.telemetry.log import log_line

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from func.core.reasons import Rejection
-from func.kube.client import Budget, TokenReviews
+from func.kube.client import TokenReviews
+from func.kube.deadline import Budget
 
 AUDIENCE = "taskgate"
 _VALID_SECONDS = 60.0  # for which a token is not asked about again: one API call a minute instead of one an event

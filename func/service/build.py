@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from func.core.errors import SettingError
-from func.kube.client import Api, KubernetesError, TokenReviews, Workflows
+from func.kube.client import Api, TokenReviews, Workflows
 from func.kube.connection import connect
+from func.redaction import redact
 from func.service.app import THREADS, Function
 from func.service.authentication import Anyone, Gatekeeper, ServiceAccounts, TokenFile
 from func.service.pipeline import Pipeline
@@ -30,8 +31,8 @@ def start(environment: Mapping[str, str]) -> Function:
             pipeline.recorder = EventRecorder(api)
         telemetry = Telemetry(settings.rules.gates, _observer(environment))
         return Function(pipeline, _gatekeeper(settings, api), telemetry)
-    except (SettingError, KubernetesError) as error:
-        raise SystemExit(f"taskgate: {error}") from None
+    except SettingError as error:
+        raise SystemExit(redact(f"taskgate: {error}")) from None
 
 
 def build_pipeline(settings: Settings, api: Api, *, writes: bool) -> Pipeline:
@@ -44,7 +45,7 @@ def build_pipeline(settings: Settings, api: Api, *, writes: bool) -> Pipeline:
     if settings.argo_server:
         from func.kube import argo_server
 
-        argo = argo_server.connect(settings.argo_server, settings.argo_server_token_file)
+        argo = argo_server.connect(settings.argo_server, settings.argo_server_token_file, settings.argo_server_ca_file)
     return Pipeline(settings.rules, Workflows(api, settings.rules.workflows.namespace), argo, writes=writes)
 
 
@@ -64,6 +65,7 @@ def _observer(environment: Mapping[str, str]) -> Observer | None:
         from func.telemetry import otlp  # 0.1 s of loading: only who asks for it pays for it
     except ImportError as error:
         raise SettingError(
-            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is not installed: pip install 'taskgate[otlp]'"
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is not installed: "
+            "expected the image whose tag ends with -otlp, or pip install 'taskgate[otlp]'"
         ) from None
     return otlp.connect(pushed)

@@ -8,7 +8,9 @@ from func.core.outcomes import Task
 from func.core.reasons import Verdict
 from func.core.rules import WorkflowRules
 from func.core.workflows import Workflow, is_finished, read_workflow
-from func.kube.client import Budget, NotFound, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
+from func.kube.errors import NotFound
 
 
 class Found(NamedTuple):

@@ -21,7 +21,9 @@ from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rules
 from func.core.workflows import Workflow, read_workflow
 from func.kube.argo_server import ArgoServer
-from func.kube.client import Budget, LostRace, NotFound, Unsure, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
+from func.kube.errors import LostRace, NotFound, Unsure
 from func.service.lookup import Found, find
 from func.telemetry.log import log_line
 

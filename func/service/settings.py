@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from func.core.errors import ConfigError, SettingError
 from func.core.gates_file import parse_rules
 from func.core.rules import Rules
+from func.redaction import redact_url
 
 Auth = Literal["token", "kubernetes", "none"]
 Mode = Literal["open", "observe"]
@@ -38,6 +39,7 @@ class Settings:
     kubeconfig: Path | None
     argo_server: str | None
     argo_server_token_file: Path | None
+    argo_server_ca_file: Path | None
     pod_namespace: str | None
     kubernetes_events: bool
 
@@ -72,7 +74,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         auth = "token" if token_file else "none"
     argo_server = environment.get("ARGO_SERVER") or None
     if argo_server and not argo_server.startswith(("http://", "https://")):
-        raise SettingError(f"ARGO_SERVER is {argo_server!r}: expected a URL like https://argo-server.argo:2746")
+        raise SettingError(
+            f"ARGO_SERVER is {redact_url(argo_server)!r}: expected a URL like https://argo-server.argo:2746"
+        )
+    authority = _path(environment, "ARGO_SERVER_CA_FILE")
+    if authority:
+        _check_authority(authority, argo_server)
     told = environment.get("TASKGATE_KUBERNETES_EVENTS") or "false"
     settings = Settings(
         rules=read_rules(_path(environment, "TASKGATE_CONFIG")),
@@ -82,6 +89,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         kubeconfig=_path(environment, "KUBECONFIG"),
         argo_server=argo_server.rstrip("/") if argo_server else None,
         argo_server_token_file=_path(environment, "ARGO_SERVER_TOKEN_FILE"),
+        argo_server_ca_file=authority,
         pod_namespace=_POD_NAMESPACE.read_text(encoding="utf-8").strip() if _POD_NAMESPACE.is_file() else None,
         kubernetes_events=_choice("TASKGATE_KUBERNETES_EVENTS", told, Switch) == "true",
     )
@@ -103,12 +111,26 @@ def _choice(name: str, value: str, choices: object) -> Any:  # noqa: ANN401 - a 
     return value
 
 
+def _check_authority(path: Path, argo_server: str | None) -> None:
+    import ssl  # which is loaded later anyway
+
+    where = f"ARGO_SERVER_CA_FILE is {path}"
+    if not (argo_server or "").startswith("https://"):
+        raise SettingError(f"{where}: expected ARGO_SERVER beside it, with an address of https")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:
+        why = "it has no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingError(f"{where}: can't be read ({why})") from None
+
+
 def _check_token_file(path: Path | None) -> None:
     if path is None:
         raise SettingError("TASKGATE_TOKEN_FILE is not set: TASKGATE_AUTH=token expects a file with one token a line")
     try:
         tokens = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: can't be read ({error})") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: can't be read ({why})") from None
     if not tokens:
         raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: expected at least one line with a token, it has none")

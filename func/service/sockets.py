@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import socket
 
 _BACKLOG = 2048
+_LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -27,3 +29,16 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def is_loopback_host(header: str) -> bool:
+    """Return whether a Host header names this machine's loopback.
+
+    A page of another site can make its own name resolve to 127.0.0.1 (DNS rebinding), and its requests then reach a
+    server that listens on loopback. It cannot change the Host header, which names its site.
+
+    Args:
+        header: The value of the header, with or without a port; empty where the request has none.
+
+    """
+    return _LOOPBACK_HOST.fullmatch(header) is not None

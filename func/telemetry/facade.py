@@ -14,7 +14,7 @@ from func.telemetry.metrics import ACTIVE, START, Measurement, Metrics, measure
 
 if TYPE_CHECKING:
     from func.core.outcomes import Answer
-    from func.kube.client import Budget
+    from func.kube.deadline import Budget
 
 # Of this process; in a module, since there is one process, whoever loaded the function into it.
 PROCESS = Metrics()

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 
 from func.core.outcomes import Answer, Outcome, WorkflowRef
 from func.core.reasons import Rejection
-from func.kube.client import Api, Budget, words_of
+from func.kube.client import Api, words_of
+from func.kube.deadline import Budget
 from func.telemetry.log import log_line
 
 _EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from func.core.outcomes import OUTCOMES, Severity
+from func.redaction import redact
 
 if TYPE_CHECKING:
     from func.telemetry.handled_event import Seen, Trace
@@ -77,7 +78,7 @@ def log_line(
     trace: Trace | None = None,
     to: TextIO | None = None,
 ) -> None:
-    """Write one line.
+    """Write one line, without any credential that this process knows.
 
     Args:
         body: a sentence for a person.
@@ -93,5 +94,5 @@ def log_line(
     if trace:
         line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
     stream = to or sys.stderr
-    stream.write(json.dumps(line) + "\n")
+    stream.write(redact(json.dumps(line)) + "\n")
     stream.flush()

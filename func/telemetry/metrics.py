@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from func.kube.client import ApiCall
+    from func.kube.deadline import ApiCall
     from func.telemetry.handled_event import Seen
 
 Kind = Literal["counter", "updown", "gauge", "histogram"]

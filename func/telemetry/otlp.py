@@ -43,7 +43,7 @@ from opentelemetry.trace import (
 )
 
 from func.core.errors import SettingError
-from func.kube.client import ApiCall
+from func.kube.deadline import ApiCall
 from func.telemetry.handled_event import Seen, Trace
 from func.telemetry.log import attributes_of, log_line
 from func.telemetry.metrics import BOUNDS, CATALOGUE, Measurement, Metric

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, get_args
+from urllib.parse import unquote
 
 from func.core.errors import SettingError
+from func.redaction import protect, redact_url
 
 Signal = Literal["traces", "metrics"]
 
@@ -17,7 +19,19 @@ def read_pushed(environment: Mapping[str, str]) -> frozenset[Signal]:
     Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and
     https://opentelemetry.io/docs/specs/otel/protocol/exporter/
     """
+    for name, value in environment.items():
+        if name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("HEADERS"):
+            _protect_headers(value)
     return frozenset(signal for signal in get_args(Signal) if _is_pushed(environment, signal))
+
+
+def _protect_headers(headers: str) -> None:
+    """Let no log line show them: `authorization=Bearer%20abc,x-api-key=def`."""
+    for header in headers.split(","):
+        value = header.partition("=")[2].strip()
+        protect(value)
+        for part in unquote(value).split():
+            protect(part)
 
 
 def _is_pushed(environment: Mapping[str, str], signal: Signal) -> bool:
@@ -31,7 +45,7 @@ def _is_pushed(environment: Mapping[str, str], signal: Signal) -> bool:
         raise SettingError(f"{exporter} is {environment[exporter]!r}: expected otlp or none")
     name, url = endpoint
     if not url.startswith(("http://", "https://")):
-        raise SettingError(f"{name} is {url!r}: expected a URL like http://otel-collector.monitoring:4318")
+        raise SettingError(f"{name} is {redact_url(url)!r}: expected a URL like http://otel-collector.monitoring:4318")
     protocol = _own_or_common(environment, signal, "PROTOCOL")
     if protocol and protocol[1] != "http/protobuf":
         raise SettingError(f"{protocol[0]} is {protocol[1]!r}: expected http/protobuf, at the collector's port 4318")

@@ -8,14 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from func.core.decisions import decide
-from func.core.outcomes import Trail
 from func.core.patches import encode
 from func.core.workflows import read_workflow
 from func.service.settings import BUILT_IN_RULES
 from tests.bench.api import WORKFLOWS, ApiServer, Waiting
 from tests.bench.pod import AUTHORIZATION
 from tests.bench.wire import Job, request
-from tests.core.bench import aim_of, built_in, patch_of
+from tests.core.bench import built_in, patch_of, plan_of
 from tests.payloads import Request, approved, cloudevent_structured
 
 _TASK = 987654321  # stands in the template, and nowhere else
@@ -53,9 +52,9 @@ class Approvals:
 
     def patch(self, waiting: Waiting) -> bytes:
         """The JSON Patch that Taskgate would write for it, byte for byte but for the time of day."""
-        aim = aim_of(self.event(waiting.task), built_in(), self._now)
+        (intent,) = plan_of(self.event(waiting.task), built_in(), self._now).intents
         document = waiting.document
-        return encode(patch_of(document, decide(aim, built_in(), read_workflow(document), self._now, Trail())))
+        return encode(patch_of(document, decide(intent, built_in(), read_workflow(document), self._now)))
 
     def bare(self, waiting: Waiting, server: ApiServer, *, apart: bool = False) -> Job:
         """The GET and the PATCH alone.

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.devcluster.reviews import Identity
+from func.devcluster import WORKFLOWS, EmbeddedCluster, Identity
 from tests.bench.importtime import imports
 from tests.bench.installation import ROOT, NotThere
 from tests.bench.pod import AUTHORIZATION, pod_view

@@ -64,7 +64,9 @@ def test_a_cluster_that_does_not_know_us_is_one_sentence(kubeconfig: Path, comma
     kubeconfig.write_text(text, encoding="utf-8")
     result = taskgate(command, environment={"KUBECONFIG": str(kubeconfig)})
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
-    assert result.output.startswith("Error: The Kubernetes API does not accept our token: Unauthorized.")
+    assert result.output.startswith(
+        "Error: The Kubernetes API does not accept our credential (its token): Unauthorized ("
+    )
 
 
 @pytest.mark.parametrize("address", ["http://github.example.com", "javascript:alert(1)", "https://a/?b", "https://"])

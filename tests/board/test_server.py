@@ -21,10 +21,11 @@ from func.board.server import BoardServer, refusal
 from func.board.view import Names, card_of
 from func.board.workflow_watch import Changed
 from func.core.rules import Rules
-from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.devcluster.reviews import Identity
-from func.kube.client import Forbidden, Unavailable, Watch, Workflows
+from func.devcluster import WORKFLOWS, EmbeddedCluster, Identity
+from func.kube.client import Api, Watch, Workflows
 from func.kube.connection import connect
+from func.kube.credentials import Fixed
+from func.kube.errors import Forbidden, Unavailable
 from tests.board.conftest import serving
 from tests.board.listening import Page
 from tests.board.workflows import approved_workflow
@@ -156,7 +157,9 @@ def test_rights_that_are_taken_away_are_named(
         for watch in tuple(filled._api._watches):
             watch.end()
         page.until(lambda page: bool(page.last["lost"]))
-        assert page.last["lost"].startswith("The Kubernetes API does not accept our token: Unauthorized.")
+        assert page.last["lost"].startswith(
+            "The Kubernetes API does not accept our credential (its token): Unauthorized ("
+        )
         assert "list and watch on workflows.argoproj.io in agent-platform" in page.last["lost"]
 
 
@@ -293,7 +296,7 @@ def test_what_is_no_event_of_a_watch(line: bytes, error: type[Exception]) -> Non
             self.pieces.clear()
 
     with pytest.raises(error):
-        list(Watch(cast("urllib3.BaseHTTPResponse", Response())))
+        list(Watch(Api(urllib3.PoolManager(), "", Fixed(""), "a test"), cast("urllib3.BaseHTTPResponse", Response())))
 
 
 def test_all_that_is_sent_is_json_of_one_line(filled: EmbeddedCluster, board: BoardServer) -> None:

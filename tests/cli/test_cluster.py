@@ -37,7 +37,13 @@ def test_moves_workflows_on_unless_told_not_to(tmp_path: Path, *, controller: bo
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
         "metadata": {"name": "new", "namespace": "default"},
-        "spec": {"entrypoint": "main", "templates": [{"name": "main", "suspend": {}}]},
+        "spec": {
+            "entrypoint": "main",
+            "templates": [
+                {"name": "main", "steps": [[{"name": "wait", "template": "gate"}]]},
+                {"name": "gate", "suspend": {}},
+            ],
+        },
     }
     file = tmp_path / "workflow.json"
     file.write_text(json.dumps(workflow), encoding="utf-8")

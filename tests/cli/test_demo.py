@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_the_fleet_is_as_the_controller_leaves_it() -> None:
     made = list(fleet(100, NOW))
-    assert [workflows.advance(workflow, NOW).workflow for workflow in made] == [None] * 100
+    assert [workflows.advance(workflow, NOW) for workflow in made] == [None] * 100
     waits_at = [standing.place for standing in Comparison.of(made_versions(made), ()).before.values()]
     assert {place: waits_at.count(place) for place in waits_at} == {
         "wait-pr-created": 25,

@@ -18,13 +18,14 @@ from tests.cluster.processes import Processes, free_port, wait_for
 
 ADMIN_TOKEN = "cluster-tests-admin"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+LOOPBACK = "127.0.0.1"
 
 
-def generate_certificate(tools: Path, folder: Path) -> tuple[Path, Path]:
-    """Makes a self-signed certificate for the loopback and its key in `folder`."""
+def generate_certificate(tools: Path, folder: Path, address: str = LOOPBACK) -> tuple[Path, Path]:
+    """Makes a self-signed certificate for an address of this machine and its key in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(
-        [tools / "generate-cert", "--host", "127.0.0.1,localhost", "--ca", "--ecdsa-curve", "P256"],
+        [tools / "generate-cert", "--host", f"{address},localhost", "--ca", "--ecdsa-curve", "P256"],
         cwd=folder,
         check=True,
         capture_output=True,
@@ -36,15 +37,19 @@ class RealApiServer:
     """A control plane of two processes: no controllers, so nothing happens that a test did not do.
 
     Above all nobody makes default service accounts, and a deleted namespace stays Terminating.
+
+    Args:
+        address: where it listens; a pod with a network of its own cannot reach the loopback.
     """
 
-    def __init__(self, tools: Path, processes: Processes, folder: Path) -> None:
+    def __init__(self, tools: Path, processes: Processes, folder: Path, address: str = LOOPBACK) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._tools = tools
         self._folder = folder
-        self.ca_file, key = generate_certificate(tools, folder)
+        self.ca_file, key = generate_certificate(tools, folder, address)
+        self.address = address
         etcd_port, self.port = free_port(), free_port()
-        self.url = f"https://127.0.0.1:{self.port}"
+        self.url = f"https://{address}:{self.port}"
         self.admin = ApiClient(self.url, self.ca_file, ADMIN_TOKEN)
         self.kubeconfig = self.kubeconfig_for(ADMIN_TOKEN)
         tokens = folder / "tokens.csv"
@@ -68,9 +73,9 @@ class RealApiServer:
             [
                 tools / "kube-apiserver",
                 f"--etcd-servers={etcd_url}",
-                "--bind-address=127.0.0.1",
+                f"--bind-address={address}",
                 # Its own guess needs a default route, which an isolated machine does not have.
-                "--advertise-address=127.0.0.1",
+                f"--advertise-address={address}",
                 "--endpoint-reconciler-type=none",
                 f"--secure-port={self.port}",
                 f"--tls-cert-file={self.ca_file}",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.api_server import RealApiServer
+from tests.cluster.api_server import LOOPBACK, RealApiServer
 from tests.cluster.argo_events import ArgoEvents, EventSource, Object, Sensor
 from tests.cluster.built import find_tools
 from tests.cluster.event_bus import Nats
@@ -71,10 +71,10 @@ def own_api_server(tools: Path, processes: Processes, tmp_path: Path) -> Iterato
 
 @contextmanager
 def running_api_server(
-    tools: Path, processes: Processes, folder: Path, workflow_crd: Path = WORKFLOW_CRD
+    tools: Path, processes: Processes, folder: Path, workflow_crd: Path = WORKFLOW_CRD, address: str = LOOPBACK
 ) -> Iterator[RealApiServer]:
     """An API server with a CRD of Workflows, as long as the block runs."""
-    server = RealApiServer(tools, processes, folder)
+    server = RealApiServer(tools, processes, folder, address)
     try:
         server.start()
         server.install(workflow_crd)

@@ -1,4 +1,4 @@
-"""All that knative/overlays/argo-events makes of a cluster, running: from GitHub's webhook to the Workflow."""
+"""All that an overlay with Argo Events makes of a cluster, running: from GitHub's webhook to the Workflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.cluster.event_bus import Nats
 from tests.cluster.pod import Pod
 from tests.cluster.processes import wait_for
 from tests.cluster.webhooks import deliver
-from tests.manifests.building import find
+from tests.manifests.building import host
 from tests.payloads import Payload
 from tests.recorded_workflows import NAMESPACE, Workflow
 
@@ -25,7 +25,7 @@ SECRETS = {
 SERVICE = "taskgate.taskgate.svc.cluster.local"
 OURS = WORKFLOWS.format(NAMESPACE)
 SECRETS_PATH = "/api/v1/namespaces/taskgate/secrets"
-DEAD_LETTERS = "/api/v1/namespaces/taskgate/configmaps?labelSelector=taskgate.dev%2Fdead-letter%3Dtrue"
+DEAD_LETTERS = "/api/v1/namespaces/{}/configmaps?labelSelector=taskgate.dev%2Fdead-letter%3Dtrue"
 
 
 def install(api: RealApiServer, crds: Iterable[Path], manifests: list[Object]) -> None:
@@ -51,25 +51,31 @@ class Installation:
     """The running whole. Only the workflow-controller is not there: a test that wants a Workflow to move moves it.
 
     Args:
+        manifests: also the EventSource for GitHub that is there already, where the overlay has none.
         sensor: the one of the manifests, or one with other waiting times.
     """
 
     def __init__(
         self, api: RealApiServer, nats: Nats, argo: ArgoEvents, function: Pod, manifests: list[Object], sensor: Object
     ) -> None:
+        sources = [(m, m["spec"]) for m in manifests if m["kind"] == "EventSource"]
+        (waiting,) = [source for source, spec in sources if "resource" in spec]
+        (github,) = [source for source, spec in sources if "github" in spec]
+        self._event = next(iter(github["spec"]["github"]))
+        self._dead_letters = DEAD_LETTERS.format(sensor["metadata"]["namespace"])
         self.api = api
         self.nats = nats
         self.function = function
         function.start()
-        self.waiting = argo.event_source(find(manifests, "EventSource", "waiting"))
-        self.github = argo.event_source(find(manifests, "EventSource", "github"))
-        self.sensor = argo.sensor(sensor, {SERVICE: function.port})
+        self.waiting = argo.event_source(waiting)
+        self.github = argo.event_source(github)
+        self.sensor = argo.sensor(sensor, {host(manifests): function.port})
 
     def deliver(
         self, payload: Payload, delivery: str, secret: str = SECRETS["taskgate-github-webhook"]["secret"]
     ) -> int:
         """GitHub's webhook; gives the status of the EventSource's answer."""
-        return deliver(self.github.url("webhook"), payload, secret, delivery)
+        return deliver(self.github.url(self._event), payload, secret, delivery)
 
     def create(self, *workflows: Workflow) -> None:
         """Puts Workflows into the cluster with their status; what the API server gives an object is its own."""
@@ -101,7 +107,7 @@ class Installation:
 
     def dead_letters(self) -> list[Object]:
         """The ConfigMaps with events that could not be delivered."""
-        found: list[Object] = self.api.admin.must("GET", DEAD_LETTERS)["items"]
+        found: list[Object] = self.api.admin.must("GET", self._dead_letters)["items"]
         return found
 
     def wait_until_done(self, timeout: float = 60.0) -> None:
@@ -111,4 +117,4 @@ class Installation:
     def clear(self) -> None:
         """Takes away all Workflows and dead letters."""
         self.api.admin.must("DELETE", OURS)
-        self.api.admin.must("DELETE", DEAD_LETTERS)
+        self.api.admin.must("DELETE", self._dead_letters)

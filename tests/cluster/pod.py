@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import urllib3
-
 import func
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import Object
-from tests.cluster.processes import Processes, free_port, wait_for
+from tests.cluster.function_client import FunctionClient, Reply
+from tests.cluster.processes import Process, Processes, free_port, wait_for
 from tests.cluster.sandboxed import Sandboxed
+from tests.cluster.volumes import fill_volumes
 from tests.manifests.building import function
 from tests.payloads import Request
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _COMMAND = ("-m", "func", "serve")  # the image's, but for the address
-Reply = tuple[int, dict[str, Any]]  # status, body
 
 
 class Pod:
@@ -38,13 +36,11 @@ class Pod:
         api: RealApiServer,
         manifests: list[Object],
     ) -> None:
-        self._api = api
         self.port = free_port()
-        self._spec = function(manifests)["spec"]["template"]["spec"]
-        (container,) = self._spec["containers"]
-        settings = {variable["name"]: variable["value"] for variable in container["env"]}
+        self._client = FunctionClient(f"http://127.0.0.1:{self.port}/")
+        spec = function(manifests)["spec"]["template"]["spec"]
         environment = {
-            **settings,
+            **settings(spec),
             "PORT": str(self.port),
             "KUBERNETES_SERVICE_HOST": "127.0.0.1",
             "KUBERNETES_SERVICE_PORT": str(api.port),
@@ -53,34 +49,21 @@ class Pod:
         }
         self._sandbox = Sandboxed(processes, "function", folder / "sandbox", [sys.executable, *_COMMAND], environment)
         self.process = self._sandbox.process
-        self._show = {path: Path(path) for path in _python()}
-        self._folders = {volume["name"]: folder / volume["name"] for volume in self._spec["volumes"]}
-        for volume in self._spec["volumes"]:
-            self._fill(volume, manifests)
-        for mount in container["volumeMounts"]:
-            self._show[mount["mountPath"]] = self._folders[mount["name"]]
-        self._http = urllib3.PoolManager(retries=False, timeout=15)
+        mounts = fill_volumes(folder, spec, api, manifests)
+        # A volume of the manifest provides the files of the ServiceAccount, as no pod gets them by default.
+        self.account = mounts[SERVICE_ACCOUNT]
+        self.rules = mounts["/etc/taskgate"] / "gates.yaml"  # read at start
+        self._show = {path: Path(path) for path in _python()} | mounts
 
     @property
     def url(self) -> str:
         """Where it takes events."""
-        return f"http://127.0.0.1:{self.port}/"
-
-    @property
-    def account(self) -> Path:
-        """The files of the ServiceAccount. A volume of the manifest provides them, as no pod gets them by default."""
-        return self._show[SERVICE_ACCOUNT]
-
-    @property
-    def rules(self) -> Path:
-        """gates.yaml, which is read at start."""
-        folder: Path = self._folders["gates"]
-        return folder / "gates.yaml"
+        return self._client.url
 
     def start(self) -> None:
         """Starts it, or starts it again, and waits until it is ready."""
         self._sandbox.start(show=self._show, inward={}, outward=[])  # the machine's network
-        wait_for("the function to be ready", self._ready, self.process)
+        wait_for("the function to be ready", self._client.ready, self.process)
 
     def kill(self) -> None:
         """Takes it away at once."""
@@ -89,56 +72,28 @@ class Pod:
     def close(self) -> None:
         """Ends it."""
         self.process.kill()
-        self._http.clear()
+        self._client.close()
 
     def post(self, event: Request, token: str | None) -> Reply:
         """Posts a CloudEvent, with a token for the Authorization header or none."""
-        headers, body = event
-        if token is not None:
-            headers = headers | {"Authorization": f"Bearer {token}"}
-        answer = self._http.request("POST", self.url, body=body, headers=headers)
-        return answer.status, json.loads(answer.data)
+        return self._client.post(event, token)
 
     def answers(self) -> list[dict[str, Any]]:
         """What it has logged of each event, since it was first started: the attributes, and `timestamp`."""
-        lines = (line for line in self.process.log.read_text().splitlines() if line.startswith("{"))
-        told = ({"timestamp": line["timestamp"], **line["attributes"]} for line in map(json.loads, lines))
-        return [answer for answer in told if "taskgate.outcome" in answer]
+        return answers(self.process)
 
-    def _ready(self) -> bool | None:
-        try:
-            return self._http.request("GET", f"{self.url}readyz", timeout=1).status == 200 or None
-        except urllib3.exceptions.HTTPError:
-            return None
 
-    def _fill(self, volume: Object, manifests: list[Object]) -> None:
-        """What the kubelet does with a volume."""
-        folder = self._folders[volume["name"]]
-        folder.mkdir(parents=True)
-        if "configMap" in volume:
-            name = volume["configMap"]["name"]
-            (source,) = (one for one in manifests if one["kind"] == "ConfigMap" and one["metadata"]["name"] == name)
-            for key, text in source["data"].items():
-                (folder / key).write_text(text)
-        elif "projected" in volume:
-            for source in volume["projected"]["sources"]:
-                self._project(source, folder)
-        else:
-            name = volume["secret"]["secretName"]
-            data = self._api.admin.must("GET", f"/api/v1/namespaces/taskgate/secrets/{name}")["data"]
-            for item in volume["secret"]["items"]:
-                (folder / item["path"]).write_bytes(base64.b64decode(data[item["key"]]))
+def settings(spec: Object) -> dict[str, str]:
+    """The environment variables that a pod's only container has by its manifest."""
+    (container,) = spec["containers"]
+    return {variable["name"]: variable["value"] for variable in container["env"]}
 
-    def _project(self, source: Object, folder: Path) -> None:
-        if "serviceAccountToken" in source:
-            token = self._api.token_for(self._spec["serviceAccountName"], "taskgate")
-            (folder / source["serviceAccountToken"]["path"]).write_text(token)
-        elif "configMap" in source:  # kube-root-ca.crt, which only kube-controller-manager creates
-            (item,) = source["configMap"]["items"]
-            (folder / item["path"]).write_bytes(self._api.ca_file.read_bytes())
-        else:
-            (item,) = source["downwardAPI"]["items"]
-            (folder / item["path"]).write_text("taskgate")
+
+def answers(function: Process) -> list[dict[str, Any]]:
+    """What the function has logged of each event: the attributes, and `timestamp`."""
+    lines = (line for line in function.log.read_text().splitlines() if line.startswith("{"))
+    told = ({"timestamp": line["timestamp"], **line["attributes"]} for line in map(json.loads, lines))
+    return [answer for answer in told if "taskgate.outcome" in answer]
 
 
 def _python() -> list[str]:

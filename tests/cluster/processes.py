@@ -75,6 +75,12 @@ class Process:
                 self._child.wait(patience)
         self.kill()
 
+    def wait(self, patience: float = 30.0) -> int:
+        """Waits until it ends by itself, `patience` seconds at most; returns its exit code."""
+        if self._child is None:
+            raise ClusterError(f"{self.name} was not started")
+        return self._child.wait(patience)
+
     def kill(self) -> None:
         """Ends it, and all of its group, at once."""
         if self._child is None:

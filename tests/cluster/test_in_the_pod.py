@@ -15,9 +15,10 @@ from tests.cluster.api_client import JSON_PATCH
 from tests.cluster.api_server import RealApiServer, generate_certificate
 from tests.cluster.argo_events import Object
 from tests.cluster.events import name_of, of
+from tests.cluster.function_client import Reply
 from tests.cluster.installation import OURS, TOKEN
 from tests.cluster.kubeconfig_function import FunctionWithKubeconfig
-from tests.cluster.pod import Pod, Reply
+from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, wait_for
 from tests.manifests.building import build, find
 from tests.recorded_workflows import NAMESPACE, gate_node, waiting_workflow
@@ -116,7 +117,7 @@ def test_a_token_of_the_api_server_that_expired_is_forbidden_until_a_new_one_is_
     try:
         status, said = approve(pod)
         assert (status, said["outcome"]) == (500, "forbidden")
-        assert "does not accept our token" in said["reason"]
+        assert "does not accept our credential" in said["reason"]
         assert phase(cluster) == "Running"
         (pod.account / "token").write_text(good)
         assert approve(pod)[1]["outcome"] == "opened"

@@ -105,7 +105,6 @@ def test_those_of_one_object_can_be_selected(kubernetes_api: Api) -> None:
 
     assert names("involvedObject.name=waiting,involvedObject.uid=u-1,involvedObject.kind=Workflow") == ["waiting.1"]
     assert names("involvedObject.uid!=u-1") == ["b"]
-    assert names("reason=KeyParked") == []
     refused = kubernetes_api.request("GET", kubernetes_api.workflows, fieldSelector="involvedObject.name=waiting")
     assert refused.status == 400
 

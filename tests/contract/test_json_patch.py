@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.api import JSON_PATCH, PARTIAL, Api
+from tests.contract.api import JSON_PATCH, PARTIAL, RECORDINGS, Api
 
 FAILED = (422, "Invalid", "the server rejected our request due to an error in our request")
 MODIFIED = (
@@ -39,6 +39,26 @@ def test_true_tests_let_the_changes_through(kubernetes_api: Api) -> None:
     assert after["metadata"]["annotations"]["taskgate.dev/state"] == '{"keys": {}}'
     assert after["status"]["nodes"]["play-task-3-workflow-3495908942"]["phase"] == "Succeeded"
     assert after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize("recording", ["failed-steps", "failed-supplied"])
+def test_a_patch_fails_a_gate_as_argo_does(kubernetes_api: Api, recording: str) -> None:
+    """The difference between the recordings before and after `argo node set --phase Failed`, as a patch."""
+    expected = json.loads((RECORDINGS / recording / "failed.json").read_text())["status"]
+    before = kubernetes_api.create("failing", recording)
+    (gate,) = (node for node in before["status"]["nodes"].values() if node["type"] == "Suspend")
+    path = f"/status/nodes/{gate['id']}"
+    failed = expected["nodes"][gate["id"]]
+    patch = [
+        {"op": "test", "path": f"{path}/type", "value": "Suspend"},
+        {"op": "test", "path": f"{path}/phase", "value": "Running"},
+        {"op": "replace", "path": f"{path}/phase", "value": "Failed"},
+        {"op": "add", "path": f"{path}/finishedAt", "value": failed["finishedAt"]},
+        {"op": "add", "path": f"{path}/message", "value": failed["message"]},
+    ]
+    assert kubernetes_api.patch("failing", patch).status == 200
+    assert kubernetes_api.must("GET", kubernetes_api.workflow("failing"))["status"] == expected
+    assert kubernetes_api.patch("failing", patch).refusal == FAILED
 
 
 OBJECT = {"a": 1, "b": [1, 2, {"c": None}], "d/e~f": "x"}
@@ -343,14 +363,6 @@ def test_of_many_racing_patches_with_the_same_test_one_wins(kubernetes_api: Api)
     assert sorted(statuses) == [200] + 7 * [422]
     state = kubernetes_api.must("GET", kubernetes_api.workflow("waiting"))["metadata"]["annotations"]
     assert state["taskgate.dev/state"] == str(statuses.index(200))
-
-
-def test_a_dry_run_answers_and_writes_nothing(kubernetes_api: Api) -> None:
-    before = kubernetes_api.create()
-    patch = [{"op": "replace", "path": PHASE, "value": "Succeeded"}]
-    answer = kubernetes_api.patch("waiting", patch, dryRun="All")
-    assert answer.body["status"]["nodes"]["play-task-3-workflow-3495908942"]["phase"] == "Succeeded"
-    assert kubernetes_api.must("GET", kubernetes_api.workflow("waiting")) == before
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/strategic-merge-patch+json", "text/plain"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.api import MERGE_PATCH, PARTIAL, PARTIAL_LIST, RECORDINGS, Api
+from tests.contract.api import MERGE_PATCH, PARTIAL, RECORDINGS, Api
 
 WORKFLOW: dict[str, Any] = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "spec": {}}
 NO_VERSION = (
@@ -140,12 +140,6 @@ def test_a_form_that_is_not_served_is_not_acceptable(kubernetes_api: Api, accept
     kubernetes_api.create()
     answer = kubernetes_api.request("GET", kubernetes_api.workflow("waiting"), accept=accept)
     assert answer.refusal[:2] == (406, "NotAcceptable")
-
-
-def test_one_object_is_no_list(kubernetes_api: Api) -> None:
-    kubernetes_api.create()
-    answer = kubernetes_api.request("GET", kubernetes_api.workflow("waiting"), accept=PARTIAL_LIST)
-    assert answer.refusal == (500, "", "content is not a list")
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/*", f"application/vnd.none,{PARTIAL},application/json"])

@@ -6,8 +6,8 @@ They come from the npm package `@octokit/webhooks-examples` (MIT, https://github
     python tests/data/record_github_payloads.py package/api.github.com/index.json
 
 Its index.json is a list of `{"name": <event>, "examples": [<payload>, ...]}`. The files are named
-`<event>.<action>.<n>.json`, where n counts the examples of that action in the package's order. All examples of all kinds
-are in `github-examples.json.gz`.
+`<event>.<action>.<n>.json`, where n counts the examples of that action in the package's order. All examples of all
+kinds are in `github-examples.json.gz`.
 """
 
 import argparse

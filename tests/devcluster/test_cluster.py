@@ -5,12 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import logging
-import os
 import queue
 import shutil
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -30,7 +27,7 @@ from func.devcluster import (
     Identity,
     LoadError,
     load_objects,
-    streaming,
+    watches,
 )
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "argo-recordings"
@@ -42,7 +39,8 @@ OPEN = [
     {"op": "replace", "path": f"/status/nodes/{GATE}/phase", "value": "Succeeded"},
     {"op": "add", "path": f"/status/nodes/{GATE}/finishedAt", "value": "2026-11-22T10:20:18Z"},
 ]
-SECONDS = 10
+SECONDS = 60  # only a test that fails waits so long
+STEPS = {"name": "main", "steps": [[{"name": "a", "template": "gate"}]]}
 
 
 @pytest.fixture
@@ -101,21 +99,28 @@ def test_what_was_opened_before_the_start_goes_on() -> None:
 
 
 def test_a_new_workflow_is_started_and_ends(http: urllib3.PoolManager) -> None:
-    template = {"name": "main", "suspend": {"duration": "1s"}}
+    templates = [STEPS, {"name": "gate", "suspend": {}}]
     body = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "short"}}
-    with EmbeddedCluster(delay=0) as cluster:
+    with EmbeddedCluster() as cluster:
         seen = changes_of(cluster)
         path = f"{cluster.url}/apis/argoproj.io/v1alpha1/namespaces/default/workflows"
-        created = http.request("POST", path, json={**body, "spec": {"entrypoint": "main", "templates": [template]}})
+        created = http.request("POST", path, json={**body, "spec": {"entrypoint": "main", "templates": templates}})
         assert created.status == 201
-        states = [seen.get(timeout=SECONDS) for _ in range(3)]
-    assert [change.type for change in states] == ["ADDED", "MODIFIED", "MODIFIED"]
-    assert [change.object.get("status", {}).get("phase") for change in states] == [None, "Running", "Succeeded"]
+        states = [seen.get(timeout=SECONDS) for _ in range(2)]
+        assert created.json()["metadata"]["name"] == "short"
+        gate = next(node for node in states[1].object["status"]["nodes"].values() if node["type"] == "Suspend")
+        done = {"op": "replace", "path": f"/status/nodes/{gate['id']}/phase", "value": "Succeeded"}
+        headers = {"Content-Type": "application/json-patch+json"}
+        assert http.request("PATCH", f"{path}/short", body=json.dumps([done]), headers=headers).status == 200
+        states += [seen.get(timeout=SECONDS) for _ in range(2)]
+    assert [change.type for change in states] == ["ADDED", "MODIFIED", "MODIFIED", "MODIFIED"]
+    phases = [change.object.get("status", {}).get("phase") for change in states]
+    assert phases == [None, "Running", "Running", "Succeeded"]
 
 
 def test_a_race_with_the_controller_is_run_again() -> None:
     """Whoever writes between the controller's look and its write is not overwritten, and the Workflow goes on."""
-    with EmbeddedCluster(objects=waiting(), delay=0) as cluster:
+    with EmbeddedCluster(objects=waiting()) as cluster:
         seen = changes_of(cluster)
 
         def interfere(document: dict[str, Any]) -> dict[str, Any]:
@@ -136,37 +141,36 @@ def test_a_race_with_the_controller_is_run_again() -> None:
             last = seen.get(timeout=SECONDS)
 
 
-def test_what_the_controller_cannot_run_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    template = {"name": "main", "container": {"image": "alpine"}}
+def test_what_the_controller_cannot_run_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     body = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "pod"}}
-    with caplog.at_level(logging.WARNING), EmbeddedCluster(delay=0) as cluster:
+    with caplog.at_level(logging.WARNING), EmbeddedCluster() as cluster:
         seen = changes_of(cluster)
-        cluster.store.create(WORKFLOWS, "default", {**body, "spec": {"entrypoint": "main", "templates": [template]}})
-        started = seen.get(timeout=SECONDS), seen.get(timeout=SECONDS)
-        assert started[1].object["status"]["phase"] == "Running"
+        pod = {"entrypoint": "main", "templates": [{"name": "main", "container": {"image": "alpine"}}]}
+        cluster.store.create(WORKFLOWS, "default", {**body, "spec": pod})
 
         def label(document: dict[str, Any]) -> dict[str, Any]:
             return {**document, "metadata": {**document["metadata"], "labels": {"a": "b"}}}
 
         cluster.store.change(WORKFLOWS, "default", "pod", label)
         # A second Workflow that starts shows that the turn of the first one is over.
-        gate = {"entrypoint": "main", "templates": [{"name": "main", "suspend": {}}]}
-        cluster.store.create(WORKFLOWS, "default", {**body, "metadata": {"name": "gate"}, "spec": gate})
+        gates = {"entrypoint": "main", "templates": [STEPS, {"name": "gate", "suspend": {}}]}
+        cluster.store.create(WORKFLOWS, "default", {**body, "metadata": {"name": "gates"}, "spec": gates})
         while seen.get(timeout=SECONDS).object.get("status", {}).get("nodes") is None:
             pass
-    said = [record.getMessage() for record in caplog.records if "left alone" in record.getMessage()]
-    assert said == ["the Workflow default/pod is left alone: template main: only suspend, steps and dag are run here"]
+        assert "status" not in cluster.store.get(WORKFLOWS, "default", "pod").document
+    logged = [record.getMessage() for record in caplog.records if "stays as it is" in record.getMessage()]
+    assert logged == ["the Workflow default/pod stays as it is: its entrypoint is not a list of steps"]
 
 
 def test_odd_workflows_do_not_stop_the_controller(caplog: pytest.LogCaptureFixture) -> None:
     body = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow"}
     odd = [{"templates": 5}, {"templates": [{"name": "x", "dag": 3}], "entrypoint": "x"}, {"entrypoint": ["a"]}]
-    with caplog.at_level(logging.CRITICAL), EmbeddedCluster(delay=0) as cluster:
+    with caplog.at_level(logging.CRITICAL), EmbeddedCluster() as cluster:
         for number, spec in enumerate(odd):
             cluster.store.create(WORKFLOWS, "default", {**body, "metadata": {"name": f"odd-{number}"}, "spec": spec})
         seen = changes_of(cluster)
-        gate = {"entrypoint": "main", "templates": [{"name": "main", "suspend": {}}]}
-        cluster.store.create(WORKFLOWS, "default", {**body, "metadata": {"name": "gate"}, "spec": gate})
+        gates = {"entrypoint": "main", "templates": [STEPS, {"name": "gate", "suspend": {}}]}
+        cluster.store.create(WORKFLOWS, "default", {**body, "metadata": {"name": "gates"}, "spec": gates})
         while seen.get(timeout=SECONDS).object.get("status", {}).get("nodes") is None:
             pass
 
@@ -285,19 +289,8 @@ def test_what_is_not_served_is_a_status(http: urllib3.PoolManager, method: str, 
     assert (answer.status, answer.json()["kind"], answer.json()["code"]) == (status, "Status", status)
 
 
-def test_an_idle_watch_is_told_the_version(http: urllib3.PoolManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "BOOKMARK_SECONDS", 0.01)
-    with EmbeddedCluster(controller=False, objects=waiting()) as cluster:
-        query = f"watch=true&allowWatchBookmarks=true&resourceVersion={cluster.store.version}"
-        watch = http.request("GET", f"{cluster.url}{PATH}?{query}", preload_content=False)
-        event = json.loads(next(watch.stream(None)))
-        watch.close()
-    assert (event["type"], event["object"]["kind"]) == ("BOOKMARK", "Workflow")
-    assert event["object"]["metadata"]["resourceVersion"] == str(cluster.store.version)
-
-
 def test_a_watch_that_falls_too_far_behind_ends(http: urllib3.PoolManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "MAX_WAITING", -1)
+    monkeypatch.setattr(watches, "MAX_WAITING", -1)
     with EmbeddedCluster(controller=False, objects=waiting()) as cluster:
         watch = http.request("GET", f"{cluster.url}{PATH}?watch=true", preload_content=False)
         stream = watch.stream(None)
@@ -393,25 +386,23 @@ def test_kubectl(tmp_path: Path) -> None:
         assert f'workflows.argoproj.io "{NAME}" not found' in kubectl("get", "wf", NAME)
 
 
-def test_the_command_serves_until_it_is_told_to_stop(tmp_path: Path, http: urllib3.PoolManager) -> None:
-    program = (
-        "import sys; from func.devcluster import foreground;"
-        "foreground.run(port=0, paths=sys.argv[1:2], kubeconfig=sys.argv[2], controller=True,"
-        " namespace='agent-platform', say=lambda line: print(line, flush=True))"
-    )
-    arguments = [str(RECORDINGS / "steps-first-gate" / "waiting.json"), str(tmp_path / "kubeconfig")]
-    command = [sys.executable, "-c", program, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        line = process.stdout.readline()
-        assert "ready at http://127.0.0.1:" in line
-        assert "with 1 objects" in line
-        config = json.loads((tmp_path / "kubeconfig").read_text())
-        url = config["clusters"][0]["cluster"]["server"]
-        assert url in line
-        assert http.request("GET", f"{url}{PATH}/{NAME}").status == 200
-        os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(SECONDS) == 0
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8090", 200),
+        ("localhost", 200),
+        ("[::1]:8090", 200),
+        ("attacker.example", 403),
+        ("127.0.0.1.attacker.example:8090", 403),
+        ("attacker.example:8090@127.0.0.1", 403),
+    ],
+)
+def test_only_loopback_names_are_served(http: urllib3.PoolManager, host: str, status: int) -> None:
+    """A page whose own name resolves to 127.0.0.1 cannot read the cluster (DNS rebinding)."""
+    with EmbeddedCluster(controller=False, objects=waiting()) as cluster:
+        answer = http.request("GET", f"{cluster.url}{PATH}/{NAME}", headers={"Host": host})
+    assert answer.status == status
+    assert (NAME in answer.data.decode()) == (status == 200)
 
 
 def test_the_embedded_api_shares_no_code_with_the_function_that_it_tests() -> None:
@@ -428,4 +419,7 @@ def test_the_embedded_api_shares_no_code_with_the_function_that_it_tests() -> No
                 imported.add(str(node.module))
     own = {name for name in imported if name.split(".")[0] == "func"}
     assert own
-    assert {name for name in own if not name.startswith("func.devcluster")} == {"func.service.sockets"}
+    assert {name for name in own if not name.startswith("func.devcluster")} == {
+        "func.core.yaml_loader",
+        "func.service.sockets",
+    }

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from func.devcluster import jsonpatch, mergepatch
+from func.devcluster import jsonpatch
+from func.devcluster.api import merged
 
 TEXTS = st.text(alphabet='ab\u00e9\u20ac\U0001f600<>&"\\/\n\x01\x7f\u2028', max_size=5)
 SCALARS = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS
@@ -160,7 +161,7 @@ def test_the_whole_document_can_be_tested_and_replaced() -> None:
         ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
     ],
 )
-def test_merge_patch_examples_of_the_rfc(target: object, patch: object, expected: object) -> None:
+def test_merge_patch_examples_of_the_rfc(target: object, patch: dict[str, object], expected: object) -> None:
     before = copy.deepcopy(target)
-    assert mergepatch.apply(target, patch) == expected
+    assert merged(target, patch) == expected
     assert target == before

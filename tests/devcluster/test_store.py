@@ -1,4 +1,4 @@
-"""The store: atomic writes, versions, history, bounds."""
+"""The store: atomic writes, versions, history."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from func.devcluster import changes
 from func.devcluster import label_selectors as selectors
-from func.devcluster.changes import View
 from func.devcluster.errors import ApiError
 from func.devcluster.resources import CONFIG_MAPS, NAMESPACES, WORKFLOWS
-from func.devcluster.store import Event, Store
+from func.devcluster.store import Event, Store, View
 
 NAMES = st.sampled_from(["a", "b", "c"])
 LABELS = st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from(["1", "2"]))
@@ -49,7 +47,7 @@ def write(store: Store, namespace: str, name: str, labels: dict[str, str] | None
 
 @given(WRITES, SELECTORS, st.sampled_from(["", "n"]))
 @settings(max_examples=60, deadline=None)
-def test_the_index_selects_what_looking_at_all_would(
+def test_a_list_has_what_is_selected_in_order(
     writes: list[tuple[str, str, dict[str, str] | None]], text: str, namespace: str
 ) -> None:
     store = store_with()
@@ -61,8 +59,8 @@ def test_the_index_selects_what_looking_at_all_would(
         else:
             expected[where, name] = labels
     selector = selectors.parse(text)
-    found = [each.key for each in store.select(WORKFLOWS, namespace, selector).items]
-    wanted = [key for key, labels in expected.items() if selector.matches(*key, labels)]
+    found = [each.key for each in store.select(WORKFLOWS, View(namespace, selector)).items]
+    wanted = [key for key, labels in expected.items() if selector.matches(labels, {})]
     assert found == sorted(key for key in wanted if namespace in ("", key[0]))
 
 
@@ -77,79 +75,35 @@ def test_a_list_and_the_watch_from_it_give_the_list_of_later(
     for each in before:
         write(store, *each)
     view = View("n", selectors.parse(text))
-    page = store.select(WORKFLOWS, "n", view.selector)
+    page = store.select(WORKFLOWS, view)
     copy = {each.name: each for each in page.items}
     for each in after:
         write(store, *each)
     events: list[Event] = []
     store.subscribe(WORKFLOWS, events.append, since=page.version).close()
     for event in events:
-        kind, stored = changes.seen(event, view) or ("", None)
+        kind, stored = event.seen(view) or ("", None)
         if stored and kind == "DELETED":
             assert stored.version == event.version
             del copy[stored.name]
         elif stored:
             assert (stored.name in copy) is (kind == "MODIFIED")
             copy[stored.name] = stored
-    now = store.select(WORKFLOWS, "n", view.selector).items
+    now = store.select(WORKFLOWS, view).items
     assert [copy[name] for name in sorted(copy)] == now
 
 
-@given(WRITES, WRITES)
-@settings(max_examples=40, deadline=None)
-def test_the_past_can_be_listed(
-    before: list[tuple[str, str, dict[str, str] | None]], after: list[tuple[str, str, dict[str, str] | None]]
-) -> None:
-    store = store_with()
-    for each in before:
-        write(store, *each)
-    then = store.select(WORKFLOWS)
-    for each in after:
-        write(store, *each)
-    first = store.select(WORKFLOWS, version=then.version, limit=2)
-    rest = store.select(WORKFLOWS, version=then.version, after=first.after) if first.after else None
-    assert first.items + (rest.items if rest else []) == then.items
-
-
-def test_history_is_bounded_and_what_is_forgotten_has_expired() -> None:
+def test_history_is_bounded_and_older_versions_have_expired() -> None:
     store = store_with(history=3)
     start = store.version
     for name in "abcde":
         store.create(WORKFLOWS, "n", workflow(name))
-    assert [event.subject.name for event in store.events_since(start + 2)] == ["c", "d", "e"]
-    for forgotten in (
-        lambda: store.events_since(start + 1),
-        lambda: store.subscribe(WORKFLOWS, lambda _: None, since=start + 1),
-        lambda: store.select(WORKFLOWS, version=start + 1),
-    ):
-        with pytest.raises(ApiError) as refused:
-            forgotten()
-        assert (refused.value.code, refused.value.reason) == (410, "Expired")
-
-
-def test_history_is_bounded_in_bytes() -> None:
-    store = store_with(history_bytes=10_000)
-    start = store.version
-    for name in "abcde":
-        store.create(WORKFLOWS, "n", workflow(name, filling="x" * 4000))
-    with pytest.raises(ApiError):
-        store.events_since(start)
-    assert [event.subject.name for event in store.events_since(store.version - 2)] == ["d", "e"]
-
-
-@pytest.mark.parametrize(
-    ("bounds", "words"),
-    [({"max_objects": 5}, "at most 5 objects"), ({"max_bytes": 2500}, "at most 2500 bytes")],
-)
-def test_a_full_store_says_so_and_takes_more_after_a_delete(bounds: dict[str, int], words: str) -> None:
-    store = store_with(("n", "m"), **bounds)
-    for number in range(3):
-        store.create(WORKFLOWS, "n", workflow(f"w{number}", filling="x" * 300))
-    with pytest.raises(ApiError, match=words) as refused:
-        store.create(WORKFLOWS, "n", workflow("one-more", filling="x" * 300))
-    assert refused.value.code == 507
-    store.delete(WORKFLOWS, "n", "w1")
-    store.create(WORKFLOWS, "n", workflow("one-more"))
+    events: list[Event] = []
+    store.subscribe(WORKFLOWS, events.append, since=start + 2)
+    assert [event.new.name for event in events if event.new] == ["c", "d", "e"]
+    with pytest.raises(ApiError) as refused:
+        store.subscribe(WORKFLOWS, lambda _: None, since=start + 1)
+    assert (refused.value.code, refused.value.reason) == (410, "Expired")
 
 
 def test_each_of_many_concurrent_writes_happens_once() -> None:
@@ -179,7 +133,7 @@ def test_a_closed_subscription_hears_nothing_more() -> None:
     subscription.close()
     subscription.close()
     store.create(WORKFLOWS, "n", workflow("b"))
-    assert [event.subject.name for event in events] == ["a"]
+    assert [event.new.name for event in events if event.new] == ["a"]
 
 
 def test_a_namespace_goes_with_all_that_is_in_it() -> None:

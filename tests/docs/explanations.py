@@ -17,8 +17,9 @@ from unittest import mock
 from func.core.cloud_event import read_cloudevent
 from func.core.signals import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.kube.client import Budget, Workflows
+from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.deadline import Budget
 from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
@@ -35,9 +36,9 @@ Event = tuple[str, Payload]  # delivery, payload
 
 _HEAD = """# Explanations
 
-What `taskgate explain` prints, for one reason each. A rejection ends with what it takes to be accepted. The payloads are
-real, the cluster is the embedded one. `python -m tests.docs.explanations` writes this page, and a test compares it with
-what the command prints. In a hurry: the [runbook](runbook.md).
+What `taskgate explain` prints, for one reason each. A rejection ends with what it takes to be accepted. The payloads
+are real, the cluster is the embedded one. `python -m tests.docs.explanations` writes this page, and a test compares it
+with what the command prints. In a hurry: the [runbook](runbook.md).
 """
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from func.core.gates_file import parse_rules
 from func.core.signals import STATE_ANNOTATION
-from func.core.workflows import PARKED_LABEL, 
+from func.core.workflows import PARKED_LABEL
 from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
 from tests.faults import proxy
 from tests.faults.argo_server import ArgoServer

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from func.core.signals import STATE_ANNOTATION
-from func.core.workflows import 
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.bad_day import GATE
 from tests.faults.process import Served

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from func.core.errors import SettingError
 from func.core.reasons import Rejection
-from func.kube.client import Budget, KubernetesError, Workflows
+from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.deadline import Budget
+from func.kube.errors import ApiError
 
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows"
 
@@ -101,7 +104,7 @@ def test_a_proxy_is_told_the_whole_url(recorder: Recorder, tmp_path: Path) -> No
 def test_a_proxy_is_asked_for_a_tunnel(recorder: Recorder, tmp_path: Path) -> None:
     recorder.status = 502
     cluster = {"server": "https://api.example", "proxy-url": recorder.url}
-    with pytest.raises(KubernetesError, match="does not answer"):
+    with pytest.raises(ApiError, match="does not answer"):
         workflows(tmp_path, **cluster).get("a", Budget.of(0.5))
     assert set(recorder.asked) == {"CONNECT api.example:443"}
     assert not any("authorization" in headers for headers in recorder.headers)
@@ -117,7 +120,7 @@ def test_a_redirect_is_not_followed(recorder: Recorder, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("server", ["", "nonsense://", "https://", "http://a:b"])
 def test_a_server_that_is_none(server: str, tmp_path: Path) -> None:
-    with pytest.raises(KubernetesError, match="expected the configuration of a cluster") as wrong:
+    with pytest.raises(SettingError, match="cluster it: expected a server like https://") as wrong:
         workflows(tmp_path, server=server)
     assert "\n" not in str(wrong.value)
 
@@ -125,5 +128,5 @@ def test_a_server_that_is_none(server: str, tmp_path: Path) -> None:
 def test_a_server_that_is_silent(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         cluster = workflows(tmp_path, server=f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(KubernetesError, match=r"The Kubernetes API does not answer: it takes too long\.$"):
+        with pytest.raises(ApiError, match=r"not answer: it takes too long \(http://127\.0\.0\.1:\d+, context it\)\.$"):
             cluster.get("a", Budget.of(0.3))

@@ -12,7 +12,14 @@ from tests.cluster.built import find_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 KNATIVE = ROOT / "knative"
-WITH_KNATIVE = ("base", "overlays/argo-events", "overlays/observe", "overlays/broker", "overlays/example")
+WITH_KNATIVE = (
+    "base",
+    "overlays/argo-events",
+    "overlays/observe",
+    "overlays/broker",
+    "overlays/example",
+    "overlays/sensor",
+)
 CONFIGURATIONS = (*WITH_KNATIVE, "overlays/deployment")
 
 # Kubernetes objects have as many shapes as kinds; the API server is what checks them.
@@ -73,3 +80,9 @@ def function(manifests: list[Manifest]) -> Manifest:
     kinds = (("serving.knative.dev/v1", "Service"), ("apps/v1", "Deployment"))
     (found,) = [m for m in manifests if (m["apiVersion"], m["kind"]) in kinds]
     return found
+
+
+def host(manifests: list[Manifest]) -> str:
+    """The name under which senders in the cluster reach the function."""
+    metadata = function(manifests)["metadata"]
+    return f"{metadata['name']}.{metadata['namespace']}.svc.cluster.local"

@@ -34,7 +34,7 @@ def cluster_with(workflow_crd: Path, tools: Path, processes: Processes, folder: 
             *sorted((tools / "crds").glob("argoproj.io_*.yaml")),
             Path(__file__).parent / "jobsink-crd.yaml",
         )
-        for namespace in (WORKFLOW_NAMESPACE, "factory", "elsewhere"):
+        for namespace in (WORKFLOW_NAMESPACE, "factory", "argo-events", "elsewhere"):
             server.create_namespace(namespace)
         yield server
 

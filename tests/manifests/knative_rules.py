@@ -170,6 +170,12 @@ def _scales_in_order(annotations: dict[str, Any]) -> bool:
     return low <= scale("activation", low) <= high
 
 
+def _names_its_revision(service: Manifest) -> bool:
+    prefix = f"{service['metadata']['name']}-"
+    name: str = service["spec"]["template"]["metadata"].get("name", prefix)
+    return name.startswith(prefix)
+
+
 def _volumes_are_mounted(pod: Manifest) -> bool:
     mounted = {mount["name"] for container in pod["containers"] for mount in container.get("volumeMounts", [])}
     return mounted == {volume.get("name") for volume in pod.get("volumes", [])}
@@ -187,6 +193,11 @@ _V1 = "serving/v1/revision_validation.go"
 _LABEL = _like("a DNS label", r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _IMAGE = r"[a-z0-9.-]+(:\d+)?(/[a-z0-9._-]+)*(:[\w.-]{1,127})?(@sha256:[0-9a-f]{64})?"
 _QUANTITY = r"\d+(\.\d+)?(m|[kKMGTPE]i?)?"
+_NETWORKING = "networking.knative.dev/"
+_NETWORKING_KEYS = (
+    *("certificate.class", "certificate-class", "disable-auto-tls", "disable-external-domain-tls", "disableAutoTLS"),
+    *("http-protocol", "httpOption", "ingress.class", "ingress-class"),
+)
 _SIDECAR_KEYS = [
     f"{kind}-resource-{end}" for kind in ("cpu", "memory", "ephemeral-storage") for end in ("request", "limit")
 ]
@@ -210,11 +221,7 @@ RULES = (
     Rule(
         "",
         "have a template without a name, or with one that begins with its own",
-        lambda it: (
-            it["spec"]["template"]["metadata"]
-            .get("name", f"{it['metadata']['name']}-")
-            .startswith(f"{it['metadata']['name']}-")
-        ),
+        _names_its_revision,
         f"{_V1} validateRevisionName",
     ),
     # Annotations of the template
@@ -240,16 +247,9 @@ RULES = (
     ),
     Rule(
         ANNOTATIONS,
-        "have no networking.knative.dev key but those that Knative knows",
-        lambda annotations: (
-            not any(
-                key.startswith("networking.knative.dev")
-                and not re.search(
-                    r"/((certificate|ingress)[.-]class|disable-?auto-?tls|http-?(option|protocol))$", key, re.I
-                )
-                and key != "networking.knative.dev/disable-external-domain-tls"
-                for key in annotations
-            )
+        f"have only known {_NETWORKING} keys",
+        lambda annotations: all(
+            key.removeprefix(_NETWORKING) in _NETWORKING_KEYS for key in annotations if key.startswith(_NETWORKING)
         ),
         "knative.dev/networking/pkg/apis/networking/metadata_validation.go ValidateAnnotations",
     ),

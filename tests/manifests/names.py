@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.manifests.building import KNATIVE, Manifest, build, function
+from tests.manifests.building import KNATIVE, Manifest, build, host
 
 INSTALLATION = {"name": "taskgate-installation", "namespace": "taskgate", "behavior": "merge"}
 
@@ -51,15 +51,13 @@ def objects(of: str, folder: Path, **how: object) -> list[Manifest]:
 def dangling(manifests: list[Manifest]) -> list[str]:
     """The references to objects that are not among the manifests, and addresses where nobody answers."""
     there = {(m["kind"], m["metadata"].get("namespace"), m["metadata"]["name"]) for m in manifests}
-    service = function(manifests)["metadata"]
-    host = f"http://{service['name']}.{service['namespace']}.svc.cluster.local/"
     return [
         *(
             f"{kind} {namespace}/{name}"
             for kind, namespace, name in _references(manifests)
             if (kind, namespace, name) not in there
         ),
-        *(url for url in _addresses(manifests) if url != host),
+        *(url for url in _addresses(manifests) if url != f"http://{host(manifests)}/"),
     ]
 
 

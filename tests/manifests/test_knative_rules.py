@@ -72,7 +72,11 @@ FAULTS: list[Fault] = [
     (ANNOTATIONS, {f"{AUTOSCALING}activation-scale": "4"}, "have min-scale <= activation-scale <= max-scale"),
     (ANNOTATIONS, {f"{SERVING}progress-deadline": "soon"}, "have a progress-deadline of whole seconds"),
     (ANNOTATIONS, {f"queue.sidecar.{SERVING}cpu-resource-limit": "much"}, "have quantities for queue-proxy"),
-    (ANNOTATIONS, {"networking.knative.dev/visibility": "cluster-local"}, "have no networking.knative.dev key"),
+    (
+        ANNOTATIONS,
+        {"networking.knative.dev/visibility": "cluster-local"},
+        "have only known networking.knative.dev/ keys",
+    ),
     # The pod
     (SPEC, {"timeoutSeconds": 601}, "timeoutSeconds must be between 0 and 600"),
     (SPEC, {"containerConcurrency": 1001}, "containerConcurrency must be between 0 and 1000"),

@@ -10,6 +10,7 @@ from tests.manifests.building import CONFIGURATIONS, Manifest, build, function, 
 FUNCTION = ("taskgate", "agent-platform", "workflows", ("get", "list", "patch"))
 WAITING = ("taskgate-waiting", "agent-platform", "workflows", ("get", "list", "watch"))
 DEAD_LETTERS = ("taskgate-sensor", "taskgate", "configmaps", ("create",))
+SENSOR_BESIDE = ("taskgate-sensor", "argo-events", "configmaps", ("create",))
 TOKEN_REVIEW = ("taskgate", None, "tokenreviews", ("create",))
 EVENTS = ("taskgate", "agent-platform", "events", ("create",))
 SHADOW = ("taskgate", "agent-platform", "workflows", ("get", "list"))
@@ -26,6 +27,7 @@ RIGHTS: dict[str, set[Right]] = {
     "base": {FUNCTION},
     "overlays/argo-events": {FUNCTION, WAITING, DEAD_LETTERS},
     "overlays/deployment": {FUNCTION, WAITING, DEAD_LETTERS},
+    "overlays/sensor": {FUNCTION, WAITING, SENSOR_BESIDE},
     "overlays/observe": {SHADOW, WAITING, DEAD_LETTERS},
     "overlays/broker": {FUNCTION, WAITING, TOKEN_REVIEW},
     "overlays/example": {moved(FUNCTION), moved(WAITING), DEAD_LETTERS},

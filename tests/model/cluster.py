@@ -12,9 +12,11 @@ from typing import Any, cast
 from func.core.patches import encode
 from func.devcluster import jsonpatch
 from func.devcluster import label_selectors as selectors
-from func.kube.client import Budget, LostRace, NotFound, Workflows
+from func.kube.client import Workflows
+from func.kube.deadline import Budget
+from func.kube.errors import LostRace, NotFound
 from tests.model.specification import GATES
-from tests.recorded_workflows import NAMESPACE, node_id, stamp, waiting_workflow
+from tests.recorded_workflows import node_id, stamp, waiting_workflow
 
 Document = dict[str, Any]
 STATE, PARKED = "taskgate.dev/state", "taskgate.dev/parked"
@@ -56,11 +58,7 @@ class Cluster:
         budget.calls += 1
         wanted = selectors.parse(selector)
         found = sorted(self.documents.items())
-        return [
-            {"metadata": each["metadata"]}
-            for name, each in found
-            if wanted.matches(NAMESPACE, name, each["metadata"]["labels"])
-        ]
+        return [{"metadata": each["metadata"]} for _, each in found if wanted.matches(each["metadata"]["labels"], each)]
 
     def patch(self, name: str, operations: list[Document], budget: Budget) -> None:
         """PATCH, with a JSON Patch: all of it or nothing."""

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from func.core.workflows import PARKED_LABEL, STATE_ANNOTATION
+from func.core.signals import STATE_ANNOTATION
+from func.core.workflows import PARKED_LABEL
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.argo_server import ArgoServer
 from tests.faults.bad_day import GATE, RETRIED, Openings

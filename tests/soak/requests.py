@@ -12,7 +12,7 @@ import random
 import re
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, redirect_stderr
@@ -225,7 +225,7 @@ def inside(folder: Path) -> Iterator[Inside]:
 
     with ExitStack() as stack:
         cluster = stack.enter_context(EmbeddedCluster(controller=False))
-        cluster.store._max_history = (100, 1 << 20)  # what is measured is the function's memory
+        cluster.store._history = deque(maxlen=10)  # what is measured is the function's memory
         settings = {"KUBECONFIG": str(cluster.write_kubeconfig(folder / "kubeconfig"))}
         stack.enter_context(patch.dict(os.environ, settings))
         app = create_asgi_app("taskgate", f"{_FUNC}/main.py", "http")  # type: ignore[no-untyped-call]

@@ -13,7 +13,8 @@ import pytest
 from func.core.errors import SettingError
 from func.core.outcomes import WorkflowRef
 from func.devcluster import EVENTS, EmbeddedCluster
-from func.kube.client import Api, Unavailable
+from func.kube.client import Api
+from func.kube.errors import Unavailable
 from func.service.settings import read_settings
 from func.telemetry.kubernetes_events import event_of
 from tests.payloads import HAPPENED, REX, approved, closed, cloudevent_structured, synchronize
@@ -94,9 +95,9 @@ def test_what_cannot_be_told_is_a_warning(
     status = {"message": 'cannot create resource "events" in API group "events.k8s.io"'}
     seconds: list[object] = []
 
-    def troubled(api: Api, method: str, path: str, *rest: Any) -> Any:  # noqa: ANN401 - passed on
+    def troubled(api: Api, method: str, path: str, *rest: Any, **more: Any) -> Any:  # noqa: ANN401 - passed on
         if "events.k8s.io" not in path:
-            return call(api, method, path, *rest)
+            return call(api, method, path, *rest, **more)
         seconds.append(rest[-1])
         if problem == "silent":
             raise Unavailable("The time for this event is used up.")

@@ -210,6 +210,7 @@ def test_without_the_extra_the_start_says_what_is_missing(
         start({"KUBECONFIG": str(kubeconfig), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
     assert str(stopped.value) == (
         "taskgate: OTEL_EXPORTER_OTLP_ENDPOINT is set, and opentelemetry.sdk.metrics is not installed: "
+        "expected the image whose tag ends with -otlp, or "
         "pip install 'taskgate[otlp]'"
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from func.kube.one_piece import send_in_one_piece
+from func.kube.sockets import prepare
 
 _CERTIFICATE = Path(__file__).parents[1] / "data" / "loopback.pem"
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -24,7 +24,7 @@ def test_head_and_body_come_together(body: bytes | None, requests: int) -> None:
         server = threading.Thread(target=_serve, args=(listener, records, requests))
         server.start()
         manager = urllib3.PoolManager(ca_certs=str(_CERTIFICATE), retries=False, timeout=urllib3.Timeout(10))
-        send_in_one_piece(manager)
+        prepare(manager)
         for _ in range(requests):
             answer = manager.urlopen("PATCH", f"https://127.0.0.1:{listener.getsockname()[1]}/it", body=body)
             assert (answer.status, answer.data) == (200, b"{}")

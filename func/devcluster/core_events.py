@@ -1,4 +1,4 @@
-"""Events of events.k8s.io/v1 -> those of v1, under which the API server keeps both, and back.
+"""Events of events.k8s.io/v1, which the function creates, and the Events of v1 as which the API server stores them.
 
 Source: https://github.com/kubernetes/kubernetes/blob/v1.35.4/pkg/apis/core/validation/events.go and
 https://github.com/kubernetes/kubernetes/blob/v1.35.4/pkg/apis/events/v1/conversion.go
@@ -26,18 +26,18 @@ _REQUIRED = ("eventTime", "reportingController", "reportingInstance", "action", 
 _LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128, "note": 1024}  # bytes
 
 
-def older(document: Document, namespace: str) -> Document:
-    """An Event as it was sent -> as it is kept.
+def to_core(document: Document, namespace: str) -> Document:
+    """Return an Event as it is stored.
 
     Raises:
-        ApiError: The first field that is not as it has to be.
+        ApiError: The first field that is not valid.
 
     """
     document = objects.sent(NEW_EVENTS, document)
     metadata = objects.in_namespace(document["metadata"], namespace)
     name = str(metadata.get("name", ""))
     about = document.get("regarding") or {}
-    # Everything about a thing in a namespace is told there.
+    # An Event is in the namespace of its object.
     if about.get("namespace", "") != namespace and not (not about.get("namespace") and namespace == "default"):
         raise _invalid(name, "involvedObject.namespace", about.get("namespace", ""), "does not match event.namespace")
     for field in _REQUIRED:
@@ -59,9 +59,9 @@ def older(document: Document, namespace: str) -> Document:
     return {"apiVersion": EVENTS.api_version, "kind": EVENTS.kind, "metadata": metadata, **unset, **kept}
 
 
-def newer(document: Document) -> Document:
-    """An Event as it is kept -> as its creator sees it."""
-    back = {older: newer for newer, older in _NAMES.items()}
+def from_core(document: Document) -> Document:
+    """Return a stored Event as its creator sees it."""
+    back = {core: name for name, core in _NAMES.items()}
     return {back.get(key, key): value for key, value in document.items()} | {"apiVersion": NEW_EVENTS.api_version}
 
 

@@ -1,0 +1,71 @@
+"""Credentials that this process has read, and their removal from all that it prints.
+
+No message is built from a credential. This is the second line of defence, for what libraries and other programs say:
+an exception of http.client holds the header that it refuses, a plugin's error its arguments.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import traceback
+from types import TracebackType
+from urllib.parse import quote
+
+MASK = "[redacted]"
+_SHORTEST = 8  # characters; a shorter one would blot out ordinary words
+_KEPT = 1000  # credentials are renewed time and again: the oldest are forgotten
+_PATTERNS = (
+    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]{4,}", re.IGNORECASE), rf"\1 {MASK}"),
+    (re.compile(r"://[^/\s@\"']+@"), f"://{MASK}@"),
+)
+_known: dict[str, None] = {}
+_longest_first: tuple[str, ...] = ()  # a credential can be the beginning of another one
+_lock = threading.Lock()
+
+
+def protect(secret: str) -> str:
+    """Return the credential, which `redact` removes from now on."""
+    global _longest_first
+    if len(secret) >= _SHORTEST:
+        forms = dict.fromkeys((secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret, safe="")))
+        with _lock:
+            for form in forms:
+                _known.pop(form, None)
+                _known[form] = None
+            while len(_known) > _KEPT:
+                del _known[next(iter(_known))]
+            _longest_first = tuple(sorted(_known, key=len, reverse=True))
+    return secret
+
+
+def redact(text: str) -> str:
+    """Return the text without any credential that this process has read, and without what looks like one."""
+    for secret in _longest_first:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    for pattern, mask in _PATTERNS:
+        text = pattern.sub(mask, text)
+    return text
+
+
+def redact_url(url: str) -> str:
+    """Return what was given as a URL, without user and password, however wrong it is."""
+    before, at, host = url.rpartition("@")
+    return f"{MASK}@{host}" if at and before else redact(url)
+
+
+def install() -> None:
+    """Print the tracebacks of errors that nobody handles without credentials."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+
+    def thread_hook(failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is not None:
+            hook(failed.exc_type, failed.exc_value, failed.exc_traceback)
+
+    sys.excepthook = hook
+    threading.excepthook = thread_hook
