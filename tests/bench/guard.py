@@ -24,7 +24,7 @@ from tests.payloads import approved, cloudevent_structured
 from tests.recorded_workflows import waiting_workflow
 
 LIST = Path(__file__).with_name("guard.txt")
-_TOKEN = "of the pod"
+_TOKEN = "of-the-pod"
 _CERTIFICATE = ROOT / "tests" / "data" / "loopback.pem"  # with its key; for 127.0.0.1 and tests alone
 COMMAND = "python -m tests.bench.guard"
 _HEAD = f"""\

@@ -80,8 +80,8 @@ def test_a_cold_start_ends_with_an_open_gate_or_an_answer(lab: Lab) -> None:
 def test_a_function_in_a_pod_sees_its_service_account(lab: Lab, tmp_path: Path) -> None:
     """It starts without a kubeconfig: only the files of the service account say where the API is."""
     authority = tmp_path / "ca"
-    authority.write_text("nobody reads it before the first call", encoding="utf-8")
-    with pod_view(tmp_path / "pod", 1, authority, "a token") as view:
+    authority.write_bytes((Path(__file__).parents[1] / "data" / "loopback.pem").read_bytes())
+    with pod_view(tmp_path / "pod", 1, authority, "a-token") as view:
         if view is None:
             pytest.skip("user namespaces are not allowed here")
         assert "KUBECONFIG" not in view.settings

@@ -57,7 +57,7 @@ def test_a_person_given_with_an_id_is_nobody_else_of_that_login(site: Site, tmp_
     assert guarded.send(cloudevent_structured(approved(by_id=4711))).outcome == "opened"
 
 
-def test_a_workflow_that_gives_itself_the_labels_of_another_task_gets_no_key_of_it(site: Site) -> None:
+def test_a_workflow_that_gives_itself_the_labels_of_another_task_gets_no_signal_of_it(site: Site) -> None:
     impostor = waiting_workflow(4, GATE)
     impostor["metadata"]["labels"]["task-id"] = "3"
     site.load(waiting_workflow(3, GATE), impostor)
@@ -74,23 +74,25 @@ def test_two_workflows_that_both_say_they_are_the_task_get_nothing(site: Site) -
         assert site.send(cloudevent_structured(approved(task=3))).outcome == "ambiguous"
 
 
-def test_a_key_that_somebody_wrote_on_a_workflow_opens_no_gate_of_another_task(site: Site) -> None:
+def test_a_signal_that_somebody_wrote_on_a_workflow_opens_no_gate_of_another_task(site: Site) -> None:
     workflow = waiting_workflow(3, GATE)
     forged = {
         "uid": workflow["metadata"]["uid"],
-        "keys": {
-            GATE: {
-                "state": "waiting",
+        "signals": [
+            {
+                "id": "forged",
                 "name": "pull_request_review.submitted",
-                "event": "forged",
                 "happened": "2026-11-22T11:30:00Z",
                 "written": "2026-11-22T11:30:00Z",
+                "pull_request": "5dlabs/cto#123",
                 "person": "5DLabs-Tess[bot]",
                 "verdict": "approved",
+                "gate": GATE,
                 "task": "4",
                 "repository": "5dlabs/cto",
             }
-        },
+        ],
+        "used": [],
     }
     workflow["metadata"]["annotations"] = {STATE_ANNOTATION: json.dumps(forged)}
     site.load(workflow, waiting_workflow(4, GATE))

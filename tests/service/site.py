@@ -73,7 +73,7 @@ class Reply:
         assert _SENTENCE.fullmatch(data["reason"]), data["reason"]
         assert "Traceback" not in data["reason"]
         assert data["code"] in CODES
-        assert data["code"] != "defect", "defect"
+        assert data["code"] != "defect", "a defect"
         assert ("would" in data) == (data["outcome"] == "observed")
         if data["outcome"] == "invalid":
             assert self.status in (400, 401, 413, 415)

@@ -172,10 +172,10 @@ def _check(site: Site, tasks: list[int]) -> None:
         counted = site.argo.opened[name, GATE] if kind == "offloaded" else site.openings.of(name).get(GATE, 0)
         assert counted == (kind != "stranger"), f"{name} ({kind}) was opened {counted} times"
         metadata = site.workflow(task)["metadata"]
-        assert PARKED_LABEL not in metadata["labels"], f"{name} still has a key that waits"
+        assert PARKED_LABEL not in metadata["labels"], f"{name} still has a signal that waits"
         if kind != "stranger":
-            key = json.loads(metadata["annotations"][STATE_ANNOTATION])["keys"][GATE]
-            assert (key["state"], key["event"]) == ("used", f"approval-{task}")
+            (use,) = json.loads(metadata["annotations"][STATE_ANNOTATION])["used"]
+            assert (use["gate"], use["id"], use.get("claimed", False)) == (GATE, f"approval-{task}", False)
     assert set(site.openings.counted) <= {(name_of(task), GATE) for task in tasks}
 
 
