@@ -449,6 +449,11 @@ class Rules(_Part):
 
     def gate_ids(self) -> dict[str, tuple[str, list[Rule]]]:
         """Return gate with inputs -> its name and its rules."""
+        return self.rules_by_gate_id
+
+    @cached_property
+    def rules_by_gate_id(self) -> dict[str, tuple[str, list[Rule]]]:
+        """Gate with inputs -> its name and its rules."""
         found: dict[str, tuple[str, list[Rule]]] = {}
         for gate, rule in self.each_rule():
             found.setdefault(gate_id(gate, rule), (gate, []))[1].append(rule)

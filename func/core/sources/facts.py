@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, TypeAlias
 
 from func.core.reasons import Rejection
@@ -100,8 +101,15 @@ def read_fact(data: Mapping[str, Any], fact: str, path: str) -> Any:  # noqa: AN
     Raises:
         Rejection: `wrong-field`, naming the path, when what stands there is of the wrong kind.
     """
-    found = read_facts(data, fact, path)
-    return found[0] if found else None
+    value: Any = data
+    for part in _parts(path):
+        if type(value) is not dict:  # a list, or something of the wrong kind
+            found = read_facts(data, fact, path)
+            return found[0] if found else None
+        value = value.get(part)
+        if value is None:
+            return None
+    return _checked(fact, path, value)
 
 
 def read_facts(data: Mapping[str, Any], fact: str, path: str) -> list[Any]:
@@ -110,17 +118,22 @@ def read_facts(data: Mapping[str, Any], fact: str, path: str) -> list[Any]:
     Raises:
         Rejection: `wrong-field`, naming the path, when what stands there is of the wrong kind.
     """
-    check = _KINDS[fact]
     found: list[tuple[str, object]] = [("", data)]
-    for part in path.split("."):
+    for part in _parts(path):
         found = [step for where, value in found for step in _steps(where, value, part)]
-    values = []
-    for where, value in found:
-        try:
-            values.append(check(value))
-        except ValueError as error:
-            raise wrong_field(where, value, str(error)) from None
-    return values
+    return [_checked(fact, where, value) for where, value in found]
+
+
+@cache
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))
+
+
+def _checked(fact: str, where: str, value: object) -> object:
+    try:
+        return _KINDS[fact](value)
+    except ValueError as error:
+        raise wrong_field(where, value, str(error)) from None
 
 
 def _steps(where: str, value: object, part: str) -> list[tuple[str, object]]:
