@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from func import __version__
-from tests.manifests.building import CONFIGURATIONS, KNATIVE, Manifest, build, kubectl
+from tests.manifests.building import CONFIGURATIONS, KNATIVE, ROOT, Manifest, build, function, kubectl
 from tests.manifests.names import objects
 
 COMMON = {f"app.kubernetes.io/{key}" for key in ("name", "version", "component", "part-of", "managed-by")}
@@ -53,6 +53,17 @@ def test_every_object_and_every_pod_has_the_common_labels(manifests: list[Manife
 def test_a_pod_has_the_component_of_its_object(manifests: list[Manifest]) -> None:
     for manifest in manifests:
         assert len({labels["app.kubernetes.io/component"] for _, labels in labelled(manifest)}) == 1
+
+
+@pytest.mark.parametrize("folder", CONFIGURATIONS)
+def test_the_documents_find_the_functions_pods(folder: str) -> None:
+    labels = function(build(folder))["spec"]["template"]["metadata"]["labels"]
+    documents = (ROOT / "docs/runbook.md", ROOT / "docs/migration.md")
+    selectors = [found for d in documents for found in re.findall(r"-l (\S+/component=\S+?)[\s`]", d.read_text())]
+    assert len(selectors) >= 4
+    for selector in selectors:
+        key, _, value = selector.partition("=")
+        assert labels[key] == value
 
 
 def test_no_selector_has_a_version(manifests: list[Manifest]) -> None:
