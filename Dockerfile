@@ -1,4 +1,4 @@
-# Python 3.11, which the tests run with. Pin the image you build on by its digest, so that the same commit gives the same
+# Python 3.11, which all tests run with. Pin the image you build on by its digest, so that the same commit gives the same
 # image:
 #   docker build --build-arg PYTHON=docker.io/library/python:3.11-slim-bookworm@sha256:<digest> .
 ARG PYTHON=docker.io/library/python:3.11-slim-bookworm

@@ -48,10 +48,11 @@ experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real compo
 bench: $(VENV)/.ready  ## the function beside its peers, and docs/benchmarks.md; on a quiet machine, 6 minutes
 	$(BIN)/python -m tests.bench
 
-lock: ## pin anew what the container and the tests install
+lock:  ## pin anew what the container, the tests and a release install
 	$(COMPILE) -o requirements.lock
 	$(COMPILE) --extra otlp -o requirements-otlp.lock
-	$(COMPILE) --extra otlp --extra test -o $(LOCK)
+	$(COMPILE) --extra otlp --group test -o $(LOCK)
+	$(COMPILE) --group release -o .ci/requirements.lock
 
 $(VENV)/.ready: pyproject.toml $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit("Taskgate needs Python 3.11 or later: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'

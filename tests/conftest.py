@@ -40,6 +40,7 @@ _MARKERS = {
     "service/test_process.py": "process",
     "soak": "slow",
     "telemetry/test_otlp.py": "process",
+    "test_package.py": "process",
     "test_readme.py": "process",
 }
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from func.core.errors import SettingError
+from func.service.local_only import LocalOnly, senders_of
 from func.service.sockets import listen
 from func.telemetry.log import Lines, log_line
 
@@ -27,6 +29,9 @@ def serve(port: int, host: str, config: Path | None) -> None:
     TASKGATE_MODE, TASKGATE_KUBERNETES_EVENTS, ARGO_SERVER, ARGO_SERVER_TOKEN_FILE, ARGO_SERVER_CA_FILE,
     OTEL_*. It ends by SIGTERM or Ctrl-C, after the events in work.
 
+    Outside a cluster and without authentication it serves this machine alone: it listens on loopback, and refuses
+    requests whose Host is another name.
+
     \b
     Exit codes:
       1    a setting is wrong (the one line names it), the port is taken, or Ctrl-C
@@ -38,10 +43,15 @@ def serve(port: int, host: str, config: Path | None) -> None:
       KUBECONFIG=~/.kube/config taskgate serve
       taskgate serve --port 8081 --config gates.yaml
       TASKGATE_MODE=observe taskgate serve        # decides and logs, writes nothing
+      TASKGATE_TOKEN_FILE=tokens taskgate serve --host 0.0.0.0
     """
     gc.disable()  # imports leave little garbage, and looking for it time and again takes a tenth of the start
     if config:
         os.environ["TASKGATE_CONFIG"] = str(config)
+    try:
+        senders = senders_of(host, os.environ)
+    except SettingError as error:
+        raise SystemExit(f"taskgate: {error}") from None
     try:
         # Listening comes first: while the rest is imported, the first request waits in the queue of the socket
         # instead of being refused and tried again later.
@@ -59,7 +69,7 @@ def serve(port: int, host: str, config: Path | None) -> None:
     app = create_asgi_app("taskgate", source, "http")  # type: ignore[no-untyped-call]
     server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            LocalOnly(app) if senders == "local" else app,
             # With h11: httptools has no bound on heads, trailers and pipelined requests.
             http=BoundedProtocol,
             ws="none",
@@ -74,6 +84,9 @@ def serve(port: int, host: str, config: Path | None) -> None:
     gc.freeze()  # what is there now stays for good: no collection needs to look at it again
     gc.enable()
     _say(host, listener.getsockname()[1])
+    if senders == "anybody":
+        told = "TASKGATE_AUTH is none: everybody who reaches this port can open gates."
+        log_line("WARN", told, {"server.address": host})
     server.run(sockets=[listener])
 
 

@@ -313,6 +313,13 @@ class Rejection(Exception):
         self.retry_after = retry_after
         super().__init__(code)
 
+    @classmethod
+    def because(cls, verdict: Verdict) -> Rejection:
+        """Return the rejection with a verdict that is known already."""
+        rejection = cls(verdict.code)
+        rejection.verdict = verdict
+        return rejection
+
     @property
     def reason(self) -> str:
         """One sentence for a person."""

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from func.core.reasons import Rejection
+from func.core.reasons import Rejection, Verdict
 from func.kube.client import TokenReviews
 from func.kube.deadline import Budget
+from func.redaction import protect
 
 AUDIENCE = "taskgate"
 _VALID_SECONDS = 60.0  # for which a token is not asked about again: one API call a minute instead of one an event
-_REMEMBERED = 1000  # tokens
+_REFUSED_SECONDS = 5.0  # the same for one that is not valid: it may be valid in a moment
+_REMEMBERED = 1000  # tokens of each kind
+_AT_ONCE = 4  # tokens that the API is asked about
+T = TypeVar("T")
 
 
 Inquiry = Callable[[Budget], None]
@@ -49,12 +57,14 @@ def bearer_token(authorization: str | None) -> str:
     return token
 
 
-@dataclass(slots=True)
 class ServiceAccounts:
     """Tokens that the Kubernetes API vouches for, such as those that Knative Eventing sends.
 
     A workload of any namespace can get itself a token for our audience, so in a cluster only service accounts of the
     function's own namespace are admitted: there Knative makes those of its Triggers.
+
+    What the API said of a token is remembered for a while. Few tokens are asked about at once, each by one event, so
+    that senders without a valid token can neither load the API nor take all threads.
 
     Source: https://knative.dev/docs/eventing/features/sender-identity/
 
@@ -62,31 +72,77 @@ class ServiceAccounts:
         namespace: of this pod; None outside of a cluster, where every valid token will do.
     """
 
-    reviews: TokenReviews
-    namespace: str | None
-    _known: dict[bytes, float] = field(default_factory=dict)
+    def __init__(self, reviews: TokenReviews, namespace: str | None) -> None:
+        self._reviews = reviews
+        self._namespace = namespace
+        self._valid: dict[bytes, float] = {}  # by a token's digest, until when
+        self._refused: dict[bytes, tuple[float, Verdict]] = {}  # and why
+        self._asked: dict[bytes, Future[Verdict | None]] = {}  # those that the API is being asked about
+        self._lock = threading.Lock()
 
     def admit(self, authorization: str | None) -> Inquiry | None:
         """Let the sender in, once a minute by asking the API."""
         token = bearer_token(authorization)
-        digest = hashlib.sha256(token.encode()).digest()
-        if self._known.get(digest, 0.0) > time.monotonic():
+        digest, now = hashlib.sha256(token.encode()).digest(), time.monotonic()
+        if self._valid.get(digest, 0.0) > now:
             return None
+        until, refused = self._refused.get(digest, (0.0, None))
+        if refused is not None and until > now:
+            raise Rejection.because(refused)
+        if digest not in self._asked and len(self._asked) >= _AT_ONCE:
+            raise _too_many()  # already here, where it costs no thread
         return lambda budget: self._ask(token, digest, budget)
 
     def _ask(self, token: str, digest: bytes, budget: Budget) -> None:
-        now = time.monotonic()
-        username = self.reviews.username(token, AUDIENCE, budget)
-        if username is None:
-            raise Rejection("invalid-token", audience=AUDIENCE)
-        if self.namespace and not username.startswith(f"system:serviceaccount:{self.namespace}:"):
-            raise Rejection("sender-not-allowed", sender=username, namespace=self.namespace)
-        self._remember(digest, now)
+        with self._lock:
+            answer = self._asked.get(digest)
+            is_first = answer is None
+            if answer is None:
+                if len(self._asked) >= _AT_ONCE:
+                    raise _too_many()
+                answer = self._asked[digest] = Future()
+        if is_first:
+            try:
+                answer.set_result(self._why_not(token, digest, budget))
+            except BaseException as error:
+                answer.set_exception(error)
+                raise
+            finally:
+                del self._asked[digest]
+        try:
+            why = answer.result(max(0.0, budget.left()))
+        except FutureTimeoutError:
+            raise _too_many() from None
+        if why is not None:
+            raise Rejection.because(why)
 
-    def _remember(self, digest: bytes, now: float) -> None:
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[digest] = now + _VALID_SECONDS
+    def _why_not(self, token: str, digest: bytes, budget: Budget) -> Verdict | None:
+        """Ask the API, and remember what it says: None where the sender may send."""
+        now = time.monotonic()
+        username = self._reviews.username(token, AUDIENCE, budget)
+        why: Verdict | None = None
+        if username is None:
+            why = Verdict.of("invalid-token", audience=AUDIENCE)
+        elif self._namespace and not username.startswith(f"system:serviceaccount:{self._namespace}:"):
+            why = Verdict.of("sender-not-allowed", sender=username, namespace=self._namespace)
+        if why is None:
+            _remember(self._valid, digest, now + _VALID_SECONDS)
+        else:
+            _remember(self._refused, digest, (now + _REFUSED_SECONDS, why))
+        return why
+
+
+def _too_many() -> Rejection:
+    return Rejection("busy", retry_after=1, detail="Other tokens are being checked with the Kubernetes API; try again.")
+
+
+def _remember(known: dict[bytes, T], digest: bytes, what: T) -> None:
+    """Keep it; the oldest goes where there are too many."""
+    known.pop(digest, None)
+    known[digest] = what
+    while len(known) > _REMEMBERED:
+        with suppress(KeyError):  # another thread was first
+            del known[next(iter(known))]
 
 
 class Anyone:
@@ -119,6 +175,8 @@ class TokenFile:
                 lines = self.path.read_bytes().splitlines()
                 self._tokens = tuple(line.strip() for line in lines if line.strip())
                 self._seen = seen
+                for token in self._tokens:
+                    protect(token.decode("latin-1"))
         except OSError:
             return ()  # a file that is gone admits nobody
         return self._tokens

@@ -20,6 +20,7 @@ from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import ArgoEvents, Object, Sensor
 from tests.cluster.event_bus import Nats
 from tests.cluster.fixtures import CRDS, running_api_server
+from tests.cluster.function_client import FunctionClient
 from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, wait_for
 from tests.docs.markdown import DOCS, ROOT
@@ -56,6 +57,7 @@ class Revision(Pod):
         """Before it is started: the port to take."""
         self.port = port
         self._sandbox._environment["PORT"] = str(port)
+        self._client = FunctionClient(f"http://127.0.0.1:{port}/")
 
 
 class Cluster:

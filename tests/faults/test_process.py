@@ -123,7 +123,7 @@ def test_sigterm_while_the_api_says_nothing_ends_within_the_grace_period(served:
 def test_slow_and_half_open_connections_keep_nobody_out(fault_cluster: EmbeddedCluster, served: Served) -> None:
     task = FIRST_TASK + 200
     fault_cluster.store.load(WORKFLOWS, waiting_workflow(task))
-    head = b"POST / HTTP/1.1\r\nHost: taskgate\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n"
+    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n"
     with_body, in_head = MAX_EVENTS // 2, 300
     connections = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(with_body + in_head)]
     for connection in connections[:with_body]:

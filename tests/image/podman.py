@@ -35,6 +35,11 @@ def find_image() -> str:
     pytest.skip(missing)
 
 
+def store_environment() -> dict[str, str]:
+    """The environment in which podman and buildah use the store of the images themselves."""
+    return os.environ | {"CONTAINERS_STORAGE_CONF": str(_CACHE / "storage.conf")}
+
+
 @dataclass(frozen=True, slots=True)
 class Podman:
     """podman with a store of its own, in which the image is read-only: nothing that ends too early spoils the image."""

@@ -91,12 +91,12 @@ def packages(podman: Podman) -> dict[str, Package]:
     return found
 
 
-def test_of_the_function_it_has_the_rooms_that_serve_events(podman: Podman) -> None:
+def test_it_has_all_of_the_function_and_none_of_the_tools_around_it(podman: Podman) -> None:
     files: list[str] = podman.python(_OURS)
-    ours = {file.removeprefix("/opt/taskgate/app/func/").partition("/")[0] for file in files}
-    rooms = {"cli", "core", "kube", "service", "telemetry"}
-    assert ours == rooms | {"__init__.py", "__main__.py", "main.py", "gates.yaml", "py.typed"}
-    assert "/opt/taskgate/app/func/cli/board.py" not in files
+    checkout = {str(file.relative_to(ROOT)) for file in (ROOT / "func").rglob("*") if file.is_file()}
+    tools = ("func/board/", "func/cli/board.py", "func/devcluster/")
+    expected = {file for file in checkout if not file.startswith(tools) and "__pycache__" not in file}
+    assert {file.removeprefix("/opt/taskgate/app/") for file in files} == expected
 
 
 def test_all_of_it_can_be_imported(podman: Podman) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-import sys
+import tomllib
 
 from tests.manifests.building import ROOT, build, function
 
@@ -31,9 +31,9 @@ def test_two_stages_on_one_pinned_base() -> None:
     assert [stage[0][1] for stage in stages()] == ["${PYTHON} AS build", "${PYTHON}"]
 
 
-def test_the_base_is_the_python_of_the_tests() -> None:
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert any(f"python:{version}-slim" in rest for name, rest in instructions() if name == "ARG")
+def test_the_base_is_the_oldest_python_that_taskgate_supports() -> None:
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    assert any(f"python:{oldest}-slim" in rest for name, rest in instructions() if name == "ARG")
 
 
 def test_it_runs_as_nobody_with_the_contracts_command() -> None:

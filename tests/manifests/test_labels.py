@@ -3,14 +3,14 @@
 import re
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.manifests.building import CONFIGURATIONS, KNATIVE, ROOT, Manifest, build, kubectl
+from func import __version__
+from tests.manifests.building import CONFIGURATIONS, KNATIVE, ROOT, Manifest, build, function, kubectl
 from tests.manifests.names import objects
 
 COMMON = {f"app.kubernetes.io/{key}" for key in ("name", "version", "component", "part-of", "managed-by")}
@@ -23,7 +23,6 @@ TEMPLATES = {
     "EventBus argoproj.io/v1alpha1": ("spec.jetstream",),
     "JobSink sinks.knative.dev/v1alpha1": ("spec.job", "spec.job.spec.template"),
 }
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def labelled(manifest: Manifest) -> Iterator[tuple[str, dict[str, str]]]:
@@ -48,12 +47,23 @@ def test_every_object_and_every_pod_has_the_common_labels(manifests: list[Manife
         for where, labels in labelled(manifest):
             assert labels.keys() >= COMMON, (where, manifest["metadata"]["name"])
             assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/part-of"] == "taskgate"
-            assert labels["app.kubernetes.io/version"] == VERSION
+            assert labels["app.kubernetes.io/version"] == __version__
 
 
 def test_a_pod_has_the_component_of_its_object(manifests: list[Manifest]) -> None:
     for manifest in manifests:
         assert len({labels["app.kubernetes.io/component"] for _, labels in labelled(manifest)}) == 1
+
+
+@pytest.mark.parametrize("folder", CONFIGURATIONS)
+def test_the_documents_find_the_functions_pods(folder: str) -> None:
+    labels = function(build(folder))["spec"]["template"]["metadata"]["labels"]
+    documents = (ROOT / "docs/runbook.md", ROOT / "docs/migration.md")
+    selectors = [found for d in documents for found in re.findall(r"-l (\S+/component=\S+?)[\s`]", d.read_text())]
+    assert len(selectors) >= 4
+    for selector in selectors:
+        key, _, value = selector.partition("=")
+        assert labels[key] == value
 
 
 def test_no_selector_has_a_version(manifests: list[Manifest]) -> None:
@@ -69,7 +79,7 @@ def images(manifests: list[Manifest]) -> set[str]:
 
 def test_one_place_says_which_image_runs() -> None:
     for folder in CONFIGURATIONS:
-        image = "ghcr.io/example/taskgate:" + VERSION
+        image = "ghcr.io/example/taskgate:" + __version__
         assert images(build(folder)) == {image} or folder == "overlays/example"
     named = [p for p in KNATIVE.rglob("*.yaml") if re.search(r"(newTag|digest): |taskgate[:@]\d", _code(p))]
     assert sorted(str(p.relative_to(KNATIVE)) for p in named) == [
@@ -88,7 +98,7 @@ def test_a_release_pins_the_digest_with_one_command(tmp_path: Path) -> None:
     shutil.copytree(KNATIVE, tmp_path / "knative")
     base = tmp_path / "knative/base/kustomization.yaml"
     digest = "sha256:" + "5" * 64
-    base.write_text(base.read_text().replace(f"  newTag: {VERSION}", f"  digest: {digest}"))
+    base.write_text(base.read_text().replace(f"  newTag: {__version__}", f"  digest: {digest}"))
     for overlay in ("argo-events", "broker", "deployment"):
         run = [kubectl(), "kustomize", str(tmp_path / "knative/overlays" / overlay)]
         text = subprocess.run(run, capture_output=True, text=True, check=True).stdout

@@ -54,9 +54,11 @@ def test_what_the_function_sends(manifests: list[Manifest], pod: Peer) -> None:
 
 def test_knative_reaches_its_proxy_and_nobody_else_does(manifests: list[Manifest], pod: Peer) -> None:
     for namespace in ("knative-serving", "kourier-system"):
-        for port in (8012, 8013, 8022, 9090):
+        for port in (8012, 8013, 8112, 9090):
             assert allows(manifests, "ingress", pod, Peer(namespace), port)
-        assert not allows(manifests, "ingress", pod, Peer(namespace), 8080)
+        # The function itself, and the ports of queue-proxy that only the kubelet and Prometheus use.
+        for port in (8080, 8022, 9091):
+            assert not allows(manifests, "ingress", pod, Peer(namespace), port)
     for stranger in (Peer("agent-platform", {"app": "agent"}), Peer("taskgate", {"app": "other"})):
         for port in (8012, 8080):
             assert not allows(manifests, "ingress", pod, stranger, port)

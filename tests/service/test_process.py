@@ -85,6 +85,34 @@ def test_the_process_opens_one_gate_among_many(cluster: EmbeddedCluster, tmp_pat
     assert changed == {"agent-platform/play-task-3-workflow"}
 
 
+def test_without_authentication_other_names_than_loopback_are_refused(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+    site = Site(cluster, make_function(cluster, tmp_path))
+    site.load(*fleet(3))
+    headers, body = cloudevent_structured(approved())
+    with serving(tmp_path / "kubeconfig") as (url, _), site.unchanged():
+        assert ask(url, {**headers, "Host": "rebound.example"}, body).status == 421
+        assert ask(f"{url}/healthz", {"Host": "rebound.example"}, None).status == 421
+        assert ask(f"{url}/healthz", {"Host": "localhost"}, None).status == 200
+
+
+def test_everybody_may_send_only_where_it_is_asked_for(cluster: EmbeddedCluster, tmp_path: Path) -> None:
+    kubeconfig = cluster.write_kubeconfig(tmp_path / "kubeconfig")
+    command = [sys.executable, "-m", "func", "serve", "--port", "0", "--host", "0.0.0.0"]  # noqa: S104
+    environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig)}
+    refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("taskgate: --host is 0.0.0.0: without authentication expected")
+    asked_for = environment | {"TASKGATE_AUTH": "none"}
+    with subprocess.Popen(command, cwd=ROOT, env=asked_for, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        said, warned = (json.loads(process.stderr.readline()) for _ in range(2))
+        url = f"http://127.0.0.1:{said['attributes']['server.port']}"
+        assert warned["severity_text"] == "WARN"
+        assert "everybody who reaches this port" in warned["body"]
+        assert ask(f"{url}/healthz", {"Host": "taskgate.example"}, None).status == 200
+        process.kill()
+
+
 @pytest.mark.parametrize(
     ("settings", "named"), [({"TASKGATE_AUTH": "odd"}, "TASKGATE_AUTH"), ({"TASKGATE_CONFIG": "/none"}, "/none")]
 )
@@ -114,7 +142,7 @@ def test_a_wrong_setting_ends_the_process_with_one_line(
         (b"GET /healthz HTTP/1.1\r\nX-Long: ", b"x"),
         (b"GET /healthz HTTP/1.1\r\n", b"X-Many: of these\r\n"),
         (
-            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
             b"X-Trailer: and these\r\n",
         ),
     ],

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.requests import Request as HttpRequest
 
+from func.core.reasons import Rejection
 from func.devcluster import EmbeddedCluster, Identity
+from func.kube.client import TokenReviews
+from func.kube.deadline import Budget
 from func.service.app import Function
+from func.service.authentication import ServiceAccounts
 from func.service.build import start
 from func.service.settings import BUILT_IN_RULES
-from tests.payloads import approved, cloudevent_binary, cloudevent_structured, labeled, push, synchronize
+from tests.payloads import Request, approved, cloudevent_binary, cloudevent_structured, labeled, push, synchronize
 from tests.recorded_workflows import waiting_workflow
 from tests.service.site import Site
 
@@ -112,6 +119,74 @@ def test_the_api_server_vouches_for_senders_with_a_service_account(
     for token in ("for-another", "for-nobody", "unknown"):
         assert site.send(cloudevent_structured(push()), authorization=f"Bearer {token}").status == 401
     assert site.send(cloudevent_structured(push())).status == 401
+
+
+class Reviews:
+    """A TokenReview API that knows one token, and answers when it is let."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.may_answer = threading.Event()
+
+    def username(self, token: str, _audience: str, _budget: Budget) -> str | None:
+        self.asked.append(token)
+        assert self.may_answer.wait(20)
+        return "system:serviceaccount:events:trigger" if token == "good" else None
+
+
+def test_one_token_is_asked_about_once_by_all_that_come_with_it(site: Site) -> None:
+    reviews = Reviews()
+    site.function._gatekeeper = ServiceAccounts(cast("TokenReviews", reviews), None)
+    threading.Timer(0.3, reviews.may_answer.set).start()
+    headers, body = cloudevent_structured(push())
+    replies = site.send_all([(headers | {"authorization": "Bearer good"}, body)] * 12)
+    assert {reply.outcome for reply in replies} == {"ignored"}
+    assert reviews.asked == ["good"]
+
+
+def test_senders_of_unknown_tokens_neither_load_the_api_nor_keep_others_away(site: Site) -> None:
+    reviews = Reviews()
+    accounts = ServiceAccounts(cast("TokenReviews", reviews), None)
+    site.function._gatekeeper = accounts
+    reviews.may_answer.set()
+    headers, body = cloudevent_structured(push())
+
+    def event(token: str) -> Request:
+        return headers | {"authorization": f"Bearer {token}"}, body
+
+    assert site.send(event("good")).outcome == "ignored"
+    reviews.may_answer.clear()
+    threading.Timer(0.5, reviews.may_answer.set).start()
+    replies = site.send_all([*(event(f"unknown-{number}") for number in range(40)), *[event("good")] * 5])
+    assert [reply.outcome for reply in replies[40:]] == ["ignored"] * 5
+    assert Counter(reply.outcome for reply in replies[:40]) == {"invalid": 4, "unavailable": 36}
+    assert {reply.headers["retry-after"] for reply in replies[:40] if reply.status == 503} == {"1"}
+    assert len(reviews.asked) == 5
+
+
+def test_a_refusal_is_remembered_for_a_moment_only(site: Site) -> None:
+    reviews = Reviews()
+    reviews.may_answer.set()
+    accounts = site.function._gatekeeper = ServiceAccounts(cast("TokenReviews", reviews), None)
+    for _ in range(3):
+        assert site.send(cloudevent_structured(push()), authorization="Bearer unknown").status == 401
+    assert reviews.asked == ["unknown"]
+    accounts._refused = {digest: (0.0, why) for digest, (_, why) in accounts._refused.items()}
+    assert site.send(cloudevent_structured(push()), authorization="Bearer unknown").status == 401
+    assert reviews.asked == ["unknown"] * 2
+
+
+def test_tokens_that_nobody_knows_do_not_make_it_forget_those_that_are_valid() -> None:
+    reviews = Reviews()
+    reviews.may_answer.set()
+    accounts = ServiceAccounts(cast("TokenReviews", reviews), None)
+    for token in ("good", *map(str, range(1500))):
+        with suppress(No):
+            inquiry = accounts.admit(f"Bearer {token}")
+            assert inquiry
+            inquiry(Budget.of(5))
+    assert accounts.admit("Bearer good") is None
+    assert len(accounts._refused) == 1000
 
 
 def no_start(cluster: EmbeddedCluster, tmp_path: Path, **settings: str) -> str:

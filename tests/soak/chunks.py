@@ -17,7 +17,7 @@ MOST_SECONDS = 0.1
 _CONNECTIONS = 4
 _BODY_BYTES = 2_000_000
 _PAUSE_SECONDS = 0.005
-_HEAD = b"POST / HTTP/1.1\r\nHost: taskgate\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+_HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def prove(folder: Path, seconds: float = 6.0) -> list[Row]:

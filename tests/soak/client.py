@@ -17,7 +17,9 @@ from typing import Any
 from tests.payloads import approved, cloudevent_structured, commented
 
 _TASK, _DELIVERY = 987654321, "delivery-placeholder"
-_HEAD = b"POST / HTTP/1.1\r\nHost: taskgate\r\nContent-Type: application/cloudevents+json\r\nContent-Length: %d\r\n\r\n"
+_HEAD = (
+    b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/cloudevents+json\r\nContent-Length: %d\r\n\r\n"
+)
 _TICK = 0.01  # seconds
 _PATIENCE = 30.0  # seconds without any answer
 KINDS = 15

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from tests.soak.mutations import Case
 
-_HEAD = b"POST / HTTP/1.1\r\nHost: taskgate\r\n"
+_HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 _JSON = b"Content-Type: application/cloudevents+json\r\n"
 _LENGTHS = (b"abc", b"-1", b"1e3", b"9" * 40, b"", b"+5", b"5, 5", b"0x5")
 _HEADERS = (b"no colon\r\n", b"A\0: b\r\n", b"\xff: x\r\n", b" folded: x\r\n", b": x\r\n")
@@ -23,7 +23,7 @@ def framed(case: Case, method: bytes = b"POST", path: bytes = b"/") -> bytes:
     headers, body = case.written()
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
     length = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
-    return method + b" " + path + b" HTTP/1.1\r\nHost: taskgate\r\n" + lines + length + body
+    return method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + lines + length + body
 
 
 def spoiled(case: Case, chance: random.Random) -> bytes:
@@ -48,11 +48,11 @@ def spoiled(case: Case, chance: random.Random) -> bytes:
         lambda: _HEAD + b"".join(b"X-%d: y\r\n" % number for number in range(3000)) + length + body,
         lambda: _HEAD + b"X: " + b"y" * 200_000 + b"\r\n" + length + body,
         lambda: _HEAD + chance.choice(_HEADERS) + length,
-        lambda: b"POST " + b"/" + b"x" * chance.choice((10, 70_000)) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        lambda: b"POST " + b"/" + b"x" * chance.choice((10, 70_000)) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         lambda: chance.choice((b"GET", b"PUT", b"post", b"PRI", b"\x16\x03\x01", b"X" * 999)) + whole[4:],
         lambda: chance.choice(_OTHER_HTTP),
-        lambda: b"POST http://evil/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n" + length + body,
-        lambda: b"POST /%2e%2e/%00 HTTP/1.1\r\nHost: x\r\n" + length + body,
+        lambda: b"POST http://evil/ HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n" + length + body,
+        lambda: b"POST /%2e%2e/%00 HTTP/1.1\r\nHost: localhost\r\n" + length + body,
         lambda: _HEAD + _JSON + b"Expect: 100-continue\r\n" + length + body,
         lambda: _HEAD + b"Connection: Upgrade\r\nUpgrade: " + chance.choice(_PROTOCOLS) + length + body,
         lambda: bytes(chance.randrange(256) for _ in range(chance.randrange(2000))),

@@ -44,7 +44,7 @@ _OF_THE_LARGEST = 5
 _FUNC = str(Path(func.__file__).parent)
 _BRANCH = re.compile(r"(?:feature/)?task-([0-9]+)(?:-.*)?", re.ASCII | re.DOTALL)
 _LABEL = re.compile(r"task-([0-9]+)", re.ASCII)
-_STATUSES = {200, 202, 204, 400, 401, 404, 405, 413, 415, 422, 503}
+_STATUSES = {200, 202, 204, 400, 401, 404, 405, 413, 415, 421, 422, 503}
 # What a server of HTTP itself may say of bytes that never reach the function.
 _OF_THE_SERVER = {100, 408, 414, 426, 431, 501, 505}
 
