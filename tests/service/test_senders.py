@@ -181,7 +181,7 @@ def test_tokens_that_nobody_knows_do_not_make_it_forget_those_that_are_valid() -
     reviews.may_answer.set()
     accounts = ServiceAccounts(cast("TokenReviews", reviews), None)
     for token in ("good", *map(str, range(1500))):
-        with suppress(No):
+        with suppress(Rejection):
             inquiry = accounts.admit(f"Bearer {token}")
             assert inquiry
             inquiry(Budget.of(5))
