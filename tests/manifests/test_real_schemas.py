@@ -27,11 +27,20 @@ def test_the_api_server_takes_every_manifest(cluster: RealApiServer, folder: str
     apply(cluster, build(folder))
 
 
-@pytest.mark.parametrize("folder", ["overlays/argo-events", "overlays/observe", "overlays/example"])
-def test_argo_events_takes_its_own(problems: Problems, folder: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "count"),
+    [
+        ("overlays/argo-events", 4),
+        ("overlays/observe", 4),
+        ("overlays/example", 4),
+        ("overlays/deployment", 4),
+        ("overlays/sensor", 2),
+    ],
+)
+def test_argo_events_takes_its_own(problems: Problems, folder: str, count: int) -> None:
     manifests = build(folder)
     ours = [*of_kind(manifests, "EventBus"), *of_kind(manifests, "EventSource"), *of_kind(manifests, "Sensor")]
-    assert len(ours) == 4
+    assert len(ours) == count
     assert problems(ours) == []
 
 
