@@ -82,8 +82,9 @@ def test_without_its_role_the_function_names_the_right_that_is_missing(pod: Pod,
         del binding["metadata"]["resourceVersion"]
         cluster.admin.must("POST", BINDINGS, binding)
     assert (status, said["outcome"]) == (500, "forbidden")
-    missing = 'cannot get resource "workflows" in API group "argoproj.io" in the namespace "agent-platform"'
+    missing = "The permission to get workflows.argoproj.io in namespace agent-platform is missing"
     assert missing in said["reason"]
+    assert "kubectl create role" in said["reason"]
     assert phase(cluster) == "Running"
     wait_for_right(pod, cluster, "GET", given=True)
     assert approve(pod)[1]["outcome"] == "opened"
@@ -103,7 +104,7 @@ def test_with_the_right_to_read_alone_it_names_the_one_to_patch(pod: Pod, cluste
         cluster.admin.must("PUT", ROLE, role)
         wait_for_right(pod, cluster, "PATCH", given=True)
     assert (status, said["outcome"]) == (500, "forbidden")
-    assert 'cannot patch resource "workflows"' in said["reason"]
+    assert "The permission to patch workflows.argoproj.io in namespace agent-platform is missing" in said["reason"]
     assert phase(cluster) == "Running"
 
 
@@ -164,7 +165,7 @@ def test_the_api_server_says_whose_token_it_is(broker_pod: Pod, cluster: RealApi
     sender = cluster.token_for("a-trigger", "taskgate", ["taskgate"])
     status, said = approve(broker_pod, sender)
     assert (status, said["outcome"]) == (500, "forbidden")
-    assert 'cannot create resource "tokenreviews" in API group "authentication.k8s.io"' in said["reason"]
+    assert "The permission to create tokenreviews.authentication.k8s.io in the whole cluster" in said["reason"]
 
     manifests = build("overlays/broker")
     for kind, plural in (("ClusterRole", "clusterroles"), ("ClusterRoleBinding", "clusterrolebindings")):

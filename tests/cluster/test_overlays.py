@@ -25,7 +25,7 @@ from tests.cluster.fixtures import CRDS, WORKFLOW_CRDS, running_api_server
 from tests.cluster.installation import SECRETS, Installation, hastened
 from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, wait_for
-from tests.cluster.test_waiting_keys import GATE, gate_phases, reach_the_gate, task_before_its_gate, wait_for_answer
+from tests.cluster.test_waiting_signals import GATE, gate_phases, reach_the_gate, task_before_its_gate, wait_for_answer
 from tests.manifests.building import KNATIVE, build, find, function, of_kind
 from tests.manifests.names import dangling, overlay
 from tests.recorded_workflows import NAMESPACE, waiting_workflow

@@ -168,9 +168,9 @@ def test_eight_writers_and_a_controller_open_each_gate_exactly_once(
         assert final == {"opened": 1, "duplicate": 1}
     for workflow in installed_cluster.admin.must("GET", OURS)["items"]:
         task = workflow["metadata"]["labels"]["task-id"]
-        keys = json.loads(workflow["metadata"]["annotations"]["taskgate.dev/state"])["keys"]
-        assert {gate: (key["state"], key["event"]) for gate, key in keys.items()} == {
-            f"gate-{gate}": ("used", f"{task}-{gate}") for gate in range(GATES)
+        used = json.loads(workflow["metadata"]["annotations"]["taskgate.dev/state"])["used"]
+        assert {each["gate"]: each["id"] for each in used} == {
+            f"gate-{gate}": f"{task}-{gate}" for gate in range(GATES)
         }
         assert {gate_node(workflow, f"gate-{gate}")["phase"] for gate in range(GATES)} == {"Succeeded"}
     assert controller.writes > 30, "there was nobody to race against"

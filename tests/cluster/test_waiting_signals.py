@@ -1,4 +1,4 @@
-"""Keys that come before their gate, with the real resource EventSource and Sensor; the test moves the Workflows on."""
+"""Signals that come before their gate, with the real resource EventSource and Sensor; the test moves the Workflows on."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def park_and_release(installation: Installation, task: int, nodes: int) -> tuple
     assert gate_phases(installation, task)[GATE] == "Succeeded"
     metadata = installation.workflow(name_of(task))["metadata"]
     assert PARKED not in metadata["labels"]
-    key = json.loads(metadata["annotations"][STATE])["keys"][GATE]
-    assert (key["state"], key["event"]) == ("used", delivery)
+    (use,) = [each for each in json.loads(metadata["annotations"][STATE])["used"] if each["gate"] == GATE]
+    assert use["id"] == delivery
     return size, took
 
 
