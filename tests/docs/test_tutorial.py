@@ -1,4 +1,4 @@
-"""Every command of the README runs, in order, and answers what the README shows."""
+"""Every command of the tutorial runs, in order, and answers what the tutorial shows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from func.core.outcomes import OUTCOMES
+from tests.docs.markdown import DOCS, ROOT
 from tests.docs.shell import Shell, examples
 
-ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = (DOCS / "tutorial.md").read_text(encoding="utf-8")
 
 
 def _free_ports(count: int) -> list[int]:
@@ -32,8 +32,8 @@ def _free_ports(count: int) -> list[int]:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    """A shell beside a running `make run`, with its ports put in place of the README's."""
-    function, cluster, *_ = ports = _free_ports(5)
+    """A shell beside a running `make run`, with its ports in place of the tutorial's."""
+    function, cluster, *_ = ports = _free_ports(6)
     folder = tmp_path / "demo"
     demo = subprocess.Popen(
         shlex.split(
@@ -57,7 +57,8 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     demo.communicate()
 
 
-_PORTS = ("P8080", "P8090", "P8081", "P8082", "P8083")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_PORTS = ("P8080", "P8090", "P8081", "P8082", "P8083", "P8084")
 
 
 def _run(shell: Shell, command: str) -> str:
@@ -71,7 +72,7 @@ def _run(shell: Shell, command: str) -> str:
     return answer
 
 
-def test_every_command_answers_what_the_readme_shows(shell: Shell) -> None:
+def test_every_command_answers_what_the_tutorial_shows(shell: Shell) -> None:
     seen = set()
     for command, shown in examples(TEXT):
         if command.startswith("make "):
@@ -80,16 +81,10 @@ def test_every_command_answers_what_the_readme_shows(shell: Shell) -> None:
         if not shown.startswith("{"):
             assert answer == shown, command
             continue
-        wanted, got = json.loads(shown), json.loads(answer)
+        wanted, got = (json.loads(_TIME.sub("then", text)) for text in (shown, answer))
         for fields in (wanted, got):
             if fields.get("workflow"):
                 fields["workflow"]["uid"] = "new with every run"
         assert {name: got.get(name) for name in wanted} == wanted, command
         seen.add(got.get("outcome"))
-    assert seen - {None} == set(OUTCOMES)
-
-
-def test_the_documents_it_links_to_are_there() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", TEXT)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert seen - {None} == set(OUTCOMES) - {"error"}  # which only a defect of ours is answered with
