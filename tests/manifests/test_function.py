@@ -221,5 +221,5 @@ def test_the_controllers_requeue_time_is_patched_and_nothing_else(tmp_path: Path
     )
     (patched,) = build(argo)
     (container,) = patched["spec"]["template"]["spec"]["containers"]
-    assert environment(container) == {"A": "b", "DEFAULT_REQUEUE_TIME": "1s"}
+    assert environment(container) == {"A": "b", "DEFAULT_REQUEUE_TIME": "100ms"}
     assert container["image"] == "argo"
