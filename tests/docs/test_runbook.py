@@ -148,7 +148,8 @@ def shell(api: RealApiServer, pod: Pod, tools: Path, tmp_path: Path) -> Iterator
 
 
 def timeless(answer: str) -> str:
-    """Without what is another with each run: times, ages, and the name of the pod's port."""
+    """Without what is another with each run: times, ages, and the API server's port."""
+    answer = re.sub(r"https://127\.0\.0\.1:\d+", "https://127.0.0.1:PORT", answer)
     answer = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", answer)
     return re.sub(r"\((?:\d+[dhms])+\)", "(AGE)", answer)
 
