@@ -1,4 +1,4 @@
-"""Signals that come before their gate, with the real resource EventSource and Sensor; the test moves the Workflows on."""
+"""Signals that come before their gate, with real resource EventSource and Sensor; the test moves the Workflows on."""
 
 from __future__ import annotations
 

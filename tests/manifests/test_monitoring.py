@@ -67,7 +67,7 @@ def test_an_alert_says_what_is_wrong_and_where_to_read_on(rule: dict[str, Any]) 
 
 def test_what_needs_somebody_at_once_has_an_alert() -> None:
     asked = " ".join(rule["expr"] for rule in RULES)
-    for what in ("forbidden", "unavailable", "argo_events_action_retries_failed_total", "keys_parked", "duration"):
+    for what in ("forbidden", "unavailable", "argo_events_action_retries_failed_total", "signals_parked", "duration"):
         assert what in asked
 
 
