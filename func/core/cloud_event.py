@@ -5,9 +5,10 @@ Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/htt
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,12 +20,20 @@ from cloudevents.http import CloudEvent
 from func.core.conditions import value_at
 from func.core.outcomes import Answer, EventRef
 from func.core.reasons import Rejection
+from func.core.strict_json import estimate_memory, parse_json
 from func.core.values import parse_time
 
 OWN_TYPES = "dev.taskgate."
-# A Workflow with waiting keys has changed: from Argo Events' resource EventSource, or Knative's ApiServerSource.
+# A Workflow with waiting keys has changed: from Argo Events' resource EventSource, or Knative's ApiServerSource, which
+# sends a reference to it or all of it.
 RELEASE_TYPES = frozenset(
-    {"io.argoproj.workflow.updated", "dev.knative.apiserver.ref.add", "dev.knative.apiserver.ref.update"}
+    {
+        "io.argoproj.workflow.updated",
+        "dev.knative.apiserver.ref.add",
+        "dev.knative.apiserver.ref.update",
+        "dev.knative.apiserver.resource.add",
+        "dev.knative.apiserver.resource.update",
+    }
 )
 _SUBJECT = re.compile(
     r"(?:/apis/argoproj\.io/v1alpha1/namespaces/)?([a-z0-9-]{1,63})/(?:workflows/)?([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)"
@@ -32,7 +41,8 @@ _SUBJECT = re.compile(
 SOURCE = "/taskgate"
 _STRUCTURED = "application/cloudevents+json"
 _UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")  # what CloudEvents does not let into a text
-_MAX_PARTS = 1_000_000  # 25 MiB of "[]," would take 0.8 GB of memory, and GitHub's largest have a tenth of this
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
+_CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 _MAX_ATTRIBUTE = 255  # characters; an id goes into the Workflow's annotation
 
 
@@ -51,49 +61,73 @@ class Incoming:
     data: Mapping[str, Any]
 
 
-def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray) -> Incoming:
+Reserve = Callable[[int], None]
+"""Called with the bytes of memory that a value takes, before it is built; raises where that is too much."""
+
+
+def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray, reserve: Reserve = lambda _: None) -> Incoming:
     """A request -> CloudEvent, binary or structured.
 
     Args:
         headers: with names in lower case.
 
-    Raises: Rejection, `invalid`, naming the attribute; status 415 for media types other than JSON.
+    Raises: Rejection, `invalid`, naming the attribute; status 415 for media types other than JSON in UTF-8.
     """
-    media_type = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type == _STRUCTURED:
-        attributes = _object(_parse(body), "The CloudEvent")
-        return _check(attributes, attributes.get("data"))
-    if media_type != "application/json" and not (
+    content_type = headers.get("content-type", "application/json")
+    media_type = content_type.partition(";")[0].strip().lower()
+    charset = _CHARSET.search(content_type)
+    is_json = media_type == "application/json" or (
         media_type.startswith("application/") and media_type.endswith("+json")
-    ):
-        raise _unsupported(media_type)
-    if media_type.startswith("application/cloudevents"):  # a batch, or a format that we don't know
-        raise _unsupported(media_type)
+    )
+    is_structured = media_type == _STRUCTURED
+    # A batch, or a format of CloudEvents that is not known, is not one event in JSON.
+    if not is_json or (media_type.startswith("application/cloudevents") and not is_structured):
+        raise _unsupported(content_type)
+    if charset and charset[1].lower() not in _CHARSETS:
+        raise _unsupported(content_type)
+    if is_structured:
+        attributes = _object(_parse("The body", body, reserve), "The CloudEvent")
+        return _check(attributes, _structured_data(attributes, reserve))
     # Values of headers are percent-encoded: section 3.1.3.2 of the binding.
     attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     if not attributes:
         raise Rejection(
             "malformed", detail="This is no CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers."
         )
-    return _check(attributes, _parse(body) if body else None)
+    return _check(attributes, _parse("The body", body, reserve) if body else None)
 
 
-def _unsupported(media_type: str) -> Rejection:
+def _unsupported(content_type: str) -> Rejection:
     reason = (
-        f"The content type {media_type[:80]!r} is not taken: send application/json or {_STRUCTURED}, one event each."
+        f"The content type {content_type[:80]!r} is not taken: "
+        f"send application/json or {_STRUCTURED} in UTF-8, one event each."
     )
     return Rejection("unsupported-media-type", detail=reason)
 
 
-def _parse(body: bytes | bytearray) -> object:
-    if body.count(b"{") + body.count(b"[") > _MAX_PARTS:
-        raise Rejection("malformed", detail=f"The body has more than {_MAX_PARTS:,} objects and lists.")
+def _structured_data(attributes: Mapping[str, Any], reserve: Reserve) -> object:
+    """The data of a structured CloudEvent.
+
+    Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md#31-handling-of-data
+    """
+    encoded = attributes.get("data_base64")
+    if encoded is None:
+        return attributes.get("data")
+    if "data" in attributes:
+        raise Rejection("malformed", detail="The CloudEvent has both data and data_base64.")
     try:
-        return json.loads(body)
-    except RecursionError:
-        raise Rejection("malformed", detail="The body is nested too deeply to be read.") from None
-    except ValueError:  # not JSON, not UTF-8, or a number of thousands of digits
-        raise Rejection("malformed", detail="The body is not JSON in UTF-8.") from None
+        data = binascii.a2b_base64(encoded, strict_mode=True)
+    except (TypeError, ValueError):  # not a string, not ASCII, or not base64
+        raise Rejection("malformed", detail="The CloudEvent's data_base64 is not base64.") from None
+    return _parse("The CloudEvent's data_base64", data, reserve)
+
+
+def _parse(what: str, text: bytes | bytearray, reserve: Reserve) -> object:
+    reserve(estimate_memory(text))
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise Rejection("malformed", detail=f"{what} {error}.") from None
 
 
 def _object(value: object, what: str) -> dict[str, Any]:
@@ -153,7 +187,8 @@ def released_workflow(incoming: Incoming) -> tuple[str, str]:
 
     Raises: Rejection, `invalid`.
     """
-    namespace, name = (value_at(incoming.data, path) for path in ("namespace", "name"))
+    data = incoming.data.get("metadata") or incoming.data  # all of the Workflow, or a reference to it
+    namespace, name = (value_at(data, each) if isinstance(data, dict) else None for each in ("namespace", "name"))
     match = _SUBJECT.fullmatch(incoming.subject or "") or _SUBJECT.fullmatch(f"{namespace}/{name}")
     if not match:
         raise Rejection("malformed", detail="The attribute subject is not <namespace>/<name> of a Workflow.")

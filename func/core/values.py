@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_LEAP_SECOND = re.compile(r"(.*T\d\d:\d\d:)60(.*)", re.ASCII)
 
 
 def parse_time(value: object) -> datetime:
     """RFC 3339 text -> a UTC time in whole seconds, the resolution of GitHub and of Kubernetes.
 
+    A leap second is the first second of the next day, as in POSIX.
+
     Raises: ValueError when `value` is no such text.
     """
     if isinstance(value, datetime):
         return value
-    if not isinstance(value, str) or "T" not in value.upper():
-        raise ValueError("expected a time like 2026-01-31T12:00:00Z")
+    text = value.upper() if isinstance(value, str) else ""  # `t` and `z` are allowed
+    leap = _LEAP_SECOND.fullmatch(text)
     try:
-        time = datetime.fromisoformat(value)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+        if "T" not in text:
+            raise ValueError
+        time = datetime.fromisoformat(f"{leap[1]}59{leap[2]}" if leap else text)
+        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+        if leap and (time.hour, time.minute) != (23, 59):
+            raise ValueError
+        return time + timedelta(seconds=1) if leap else time
     except (ValueError, OverflowError):
         raise ValueError("expected a time like 2026-01-31T12:00:00Z") from None
 

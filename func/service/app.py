@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from func.core.cloud_event import OWN_TYPES, read_cloudevent, write_reply
+from func.core.cloud_event import OWN_TYPES, Reserve, read_cloudevent, write_reply
 from func.core.outcomes import Answer
 from func.core.reasons import Rejection
 from func.kube.deadline import Budget
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 25 * 1024 * 1024  # GitHub's own cap for a webhook
 MAX_BODIES = 2 * MAX_BODY  # bytes of all bodies in work
+MAX_MEMORY = 320 * 1024 * 1024  # of what all bodies in work are parsed to, by an estimate that is rather too high
 MAX_EVENTS = 100  # in work; beyond it a 503 at once serves senders better than a queue
 THREADS = 16
 BODY_SECONDS = 10.0
@@ -55,6 +58,7 @@ class Function:
         self._free = asyncio.Semaphore(THREADS)
         self._events = 0
         self._bytes = 0
+        self._memory = _Memory()
 
     def ready(self) -> None:
         """All is loaded."""
@@ -165,10 +169,40 @@ class Function:
 
         Raises: Rejection.
         """
-        incoming = read_cloudevent(headers, body)
-        if incoming.ref.type.startswith(OWN_TYPES):
-            return None  # a Broker sends our own replies back
-        return self._pipeline.handle(incoming, budget)
+        with self._memory.reserving() as reserve:
+            incoming = read_cloudevent(headers, body, reserve)
+            if incoming.ref.type.startswith(OWN_TYPES):
+                return None  # a Broker sends our own replies back
+            return self._pipeline.handle(incoming, budget)
+
+
+class _Memory:
+    """What the bodies in work take in memory, for all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reserved = 0
+
+    @contextmanager
+    def reserving(self) -> Iterator[Reserve]:
+        """Yield what reserves bytes until the end of `with`, and raises Rejection where there are not so many."""
+        mine = 0
+
+        def reserve(count: int) -> None:
+            nonlocal mine
+            if mine + count > MAX_MEMORY:
+                raise Rejection("malformed", detail=f"The body would take more than {MAX_MEMORY >> 20} MiB of memory.")
+            with self._lock:
+                if self._reserved + count > MAX_MEMORY:
+                    raise Rejection("busy", detail="Bodies that take much memory are in work; try again.")
+                self._reserved += count
+            mine += count
+
+        try:
+            yield reserve
+        finally:
+            with self._lock:
+                self._reserved -= mine
 
 
 def _too_large() -> Rejection:

@@ -16,7 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from func.core.cloud_event import write_reply
 from func.core.outcomes import Answer
 
-READ_BYTES = 16 * 1024  # of one connection in one turn of the event loop
+READ_BYTES = 32 * 1024  # of one connection in one turn of the event loop
+_HEAD_BYTES = 16 * 1024  # of a head or trailers that is not complete yet
 EVENTS_PER_TURN = 64  # of h11, about 0.5 ms; a body of chunks of one byte has one for every six bytes
 LINGER_BYTES = 64 * 1024 * 1024  # read and thrown away after an early answer, then the connection is cut
 _MALFORMED_BYTES = 1024 * 1024  # the same of a sender that does not speak HTTP
@@ -33,7 +34,7 @@ class BoundedProtocol(H11Protocol, asyncio.BufferedProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as uvicorn gives them
         super().__init__(*arguments, **named)
-        self.conn = _Connection(h11.SERVER, READ_BYTES)
+        self.conn = _Connection(h11.SERVER, _HEAD_BYTES)
         self.is_behind = False  # h11 has bytes whose turn has not come
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -178,7 +179,11 @@ class _Lingering:
             self._transport.close()
             return
         self._left = LINGER_BYTES if sender is h11.SEND_BODY else _MALFORMED_BYTES
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:  # the sender has gone
+            self._transport.abort()
+            return
         self._transport.resume_reading()
         self._timer = self._protocol.loop.call_later(LINGER_SECONDS, self._transport.abort)
 

@@ -60,10 +60,17 @@ class Served:
 
     def memory(self) -> int:
         """Resident bytes."""
+        return self._status("VmRSS")
+
+    def highest_memory(self) -> int:
+        """The most resident bytes that it ever had."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-        raise AssertionError("no VmRSS")
+        raise AssertionError(name)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

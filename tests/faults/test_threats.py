@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -122,13 +124,17 @@ def test_what_comes_from_outside_makes_no_line_of_the_log(site: Site, capsys: py
 
 def test_a_small_body_that_would_be_large_in_memory_is_refused(fault_cluster: EmbeddedCluster, tmp_path: Path) -> None:
     headers, _ = cloudevent_binary(approved())
-    bomb = b'{"a":[' + b"[]," * (8 << 20) + b"1]}"
-    with Served(fault_cluster.write_kubeconfig(tmp_path / "kubeconfig")) as served:
+    structured = {"content-type": "application/cloudevents+json"}
+    lists, strings = b'{"a":[' + b"[]," * (8 << 20) + b"1]}", b'{"a":[' + b'"ab",' * ((24 << 20) // 5) + b"1]}"
+    encoded = b'{"data_base64":"' + base64.b64encode(strings[: 16 << 20]) + b'"}'
+    with Served(fault_cluster.write_kubeconfig(tmp_path / "kubeconfig")) as served, ThreadPoolExecutor(2) as senders:
         before = served.memory()
-        answer = served.send((headers, bomb), timeout=30)
-        assert answer
-        assert answer[0] == 400
-        assert served.memory() < before + (120 << 20)
+        for request in ((headers, lists), (headers, strings), (structured, encoded)):
+            for answer in senders.map(lambda _, request=request: served.send(request, timeout=30), range(2)):
+                assert answer
+                assert answer[0] == 400
+                assert "of memory" in json.loads(answer[2])["reason"]
+        assert served.highest_memory() < before + (180 << 20)  # what came, and what was decoded from it
 
 
 def test_rules_that_grow_without_end_are_refused(site: Site, tmp_path: Path) -> None:

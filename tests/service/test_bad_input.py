@@ -5,6 +5,7 @@ That no answer is a 500 of our own, or a traceback, is held by `Reply.check` for
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from collections.abc import Callable
@@ -92,8 +93,33 @@ def changed(path: str, value: object, payload: Payload | None = None) -> Request
         ((BINARY | {"content-type": "application/xml"}, b"<x/>"), 415, "xml"),
         ((BINARY | {"content-type": "application/cloudevents+avro"}, b"x"), 415, "avro"),
         ((BINARY | {"content-type": ""}, b"{}"), 415, "content type"),
+        ((BINARY, b"\xef\xbb\xbf{}"), 400, "UTF-8"),
+        ((BINARY, "{}".encode("utf-16")), 400, "UTF-8"),
+        ((BINARY, "{}".encode("utf-16-le")), 400, "UTF-8"),
+        ((BINARY, "{}".encode("utf-32-be")), 400, "UTF-8"),
+        ((BINARY, b'{"a": "\xe9"}'), 400, "UTF-8"),
+        ((BINARY, b'{"a": "\xed\xa0\x80"}'), 400, "UTF-8"),
+        ((BINARY | {"content-type": "application/json; charset=utf-16"}, b"{}"), 415, "utf-16"),
+        ((BINARY | {"content-type": 'application/json;x=y; Charset="latin-1"'}, b"{}"), 415, "latin-1"),
+        ((BINARY | {"content-type": "application/json; charset=UTF-8"}, b"{}"), 400, "ref"),
+        ((BINARY, b'{"n": NaN}'), 400, "JSON"),
+        ((BINARY, b'{"n": -Infinity}'), 400, "JSON"),
+        ((BINARY, b'{"n": 1e999}'), 400, "JSON"),
+        ((BINARY, b'{"ref": "a", "ref": "b"}'), 400, "'ref' twice"),
+        ((BINARY, b'{"a": [{"b": {"c": 1, "c": 1}}]}'), 400, "'c' twice"),
+        ((BINARY, b'{"ref": "a", "\\u0072ef": "b"}'), 400, "'ref' twice"),
+        ((STRUCTURED, b'{"id": "1", "id": "2"}'), 400, "'id' twice"),
+        (structured(data=None, data_base64=7), 400, "data_base64"),
+        (structured(data=None, data_base64="odd"), 400, "data_base64"),
+        (structured(data=None, data_base64="e30"), 400, "data_base64"),
+        (structured(data=None, data_base64="e30=\n"), 400, "data_base64"),
+        (structured(data=None, data_base64="\u00e9"), 400, "data_base64"),
+        (structured(data=None, data_base64="eA=="), 400, "data_base64 is not JSON"),
+        (structured(data=None, data_base64="eyJhIjoxLCJhIjoxfQ=="), 400, "'a' twice"),
+        (structured(data=None, data_base64="W10="), 400, "object"),
+        (structured(data_base64="e30="), 400, "both data and data_base64"),
     ],
-    ids=range(39),
+    ids=range(64),
 )
 def test_what_is_no_cloudevent_is_invalid_and_what_is_wrong_is_named(
     site: Site, request_: Request, status: int, named: str
@@ -102,6 +128,12 @@ def test_what_is_no_cloudevent_is_invalid_and_what_is_wrong_is_named(
     assert (reply.outcome, reply.status) == ("invalid", status)
     assert any(word in reply.reason for word in named.split("|")), reply.reason
     assert site.calls() == {}
+
+
+def test_data_in_base64_is_read(site: Site) -> None:
+    site.load(waiting_workflow(3))
+    encoded = base64.b64encode(json.dumps(approved()).encode()).decode()
+    assert site.send(structured(data=None, data_base64=encoded)).outcome == "opened"
 
 
 READ = {

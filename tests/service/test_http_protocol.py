@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -154,7 +155,7 @@ def test_a_sender_that_never_ends_is_cut_off(parsed: list[object]) -> None:
     async def run() -> int:
         count = 0
         async with connected(refuses) as (_, writer):
-            writer.write(CHUNKED)
+            writer.write(CHUNKED + b"7fffffff\r\n")
             with suppress(ConnectionError):
                 while count < 4 * LINGER_BYTES:
                     writer.write(b"x" * (1 << 20))
@@ -164,6 +165,18 @@ def test_a_sender_that_never_ends_is_cut_off(parsed: list[object]) -> None:
 
     assert LINGER_BYTES <= asyncio.run(run()) < 2 * LINGER_BYTES
     assert len(parsed) <= EVENTS_PER_TURN
+
+
+def test_a_sender_that_goes_during_an_early_answer_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(_: object) -> None:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr("asyncio.selector_events._SelectorSocketTransport.write_eof", gone)
+    with caplog.at_level(logging.INFO), suppress(ConnectionError):
+        exchange(refuses, CHUNKED + b"1\r\nx\r\n")
+    assert caplog.records == []
 
 
 def test_a_body_of_tiny_chunks_is_read_in_turns_with_others(parsed: list[object]) -> None:

@@ -29,6 +29,12 @@ def padded(request: Request, size: int) -> Request:
     return headers, body[:-1] + b',"padding":"' + b"x" * padding + b'"}'
 
 
+def filled(request: Request, size: int) -> Request:
+    """The same event with so many bytes, most of them strings of two characters."""
+    headers, body = request
+    return headers, body[:-1] + b',"padding":[' + b'"ab",' * ((size - len(body)) // 5) + b"1]}"
+
+
 def prove(folder: Path, *, slow: bool = True, at_once: int = _AT_ONCE) -> list[Row]:
     """Bodies of all sizes, then an event as if nothing had been.
 
@@ -60,6 +66,13 @@ def prove(folder: Path, *, slow: bool = True, at_once: int = _AT_ONCE) -> list[R
         assert counted[200] >= 1, counted
         shown = ", ".join(f"{number} x {code}" for code, number in sorted(counted.items()))
         rows.append((f"{at_once} of 20 MiB at once", shown))
+        dense = [filled(cloudevent_binary(approved(task=0)), size << 20) for size in (24, 24, *[6] * at_once)]
+        with ThreadPoolExecutor(len(dense)) as senders:
+            counted = Counter(senders.map(status, dense))
+        assert set(counted) <= {200, 400, 503}, counted
+        assert counted[200] >= 1, counted
+        shown = ", ".join(f"{number} x {code}" for code, number in sorted(counted.items()))
+        rows.append((f"2 of 24 MiB and {at_once} of 6 MiB at once, all of short strings", shown))
         for request in many:
             _is(200, lambda request=request: status(request))  # type: ignore[misc]
         rows.append(
@@ -82,11 +95,9 @@ def _is(wanted: int, ask: Callable[[], int]) -> int:
 
 def _highest(served: Served) -> float:
     """MiB, of all that the process has ever had."""
-    text = Path(f"/proc/{served.pid}/status").read_text(encoding="ascii")
-    (line,) = [line for line in text.splitlines() if line.startswith("VmHWM:")]
-    mebibytes = int(line.split()[1]) / 1024
-    assert mebibytes < MEMORY_LIMIT >> 20, mebibytes
-    return mebibytes
+    highest = served.highest_memory()
+    assert highest < MEMORY_LIMIT, highest
+    return highest / 2**20
 
 
 def _stays_away(served: Served) -> float:

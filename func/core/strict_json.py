@@ -1,0 +1,79 @@
+"""JSON from outside: UTF-8, each key once, finite numbers; and what it takes in memory, known before it is built."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+# Bytes that CPython 3.11 to 3.14 takes for one of each, measured by tests/core/test_strict_json.py.
+_STRING = 64  # beside its characters
+_OBJECT = 80
+_LIST = 96
+_PAIR = 130  # with the key's entry in its object and the tuple that is made for it, beside the key
+_ITEM = 40  # of an array, a number
+_SMALL = 256 * 1024  # bytes, not worth counting
+_WORST = 50  # for each byte of a text: lists in lists
+_BEYOND_UTF_16 = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")  # first bytes of such characters
+_STRING_WIDTHS = {1: 1, 2: 4, 4: 7}  # width of a string's widest character -> bytes for each, while it grows
+_PAIR_ENDS = (b'":', b'" ', b'"\t', b'"\n', b'"\r')
+
+
+def parse_json(text: bytes | bytearray) -> object:
+    """Return the value of a JSON text.
+
+    Raises: ValueError, a sentence without its full stop.
+    """
+    try:
+        return _DECODER.decode(text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("is nested too deeply to be read") from None
+    except _DuplicateKeyError as error:
+        raise ValueError(f"has the key {error} twice in one object") from None
+    except ValueError:  # also a byte order mark, and a number of thousands of digits
+        raise ValueError("is not JSON in UTF-8") from None
+
+
+def estimate_memory(text: bytes | bytearray) -> int:
+    """Return how many bytes the value of a JSON text takes at most, with all that is built on the way to it.
+
+    It counts characters and parses nothing.
+    """
+    count = text.count
+    if len(text) <= _SMALL:
+        return len(text) * _WORST
+    width = 1 if text.isascii() else 4 if any(lead in text for lead in _BEYOND_UTF_16) else 2
+    # The widest character decides how wide all others of its string are, also when it is escaped.
+    string_width = max(width, 4 if b"\\ud" in text or b"\\uD" in text else 2 if b"\\u" in text else 1)
+    return (
+        _SMALL
+        + len(text) * (width + _STRING_WIDTHS[string_width])
+        + count(b'"') // 2 * _STRING
+        + count(b"{") * _OBJECT
+        + count(b"[") * _LIST
+        + sum(map(count, _PAIR_ENDS)) * _PAIR
+        + count(b",") * _ITEM
+    )
+
+
+class _DuplicateKeyError(ValueError):
+    """The message is the key."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        counted = Counter(key for key, _ in pairs)
+        raise _DuplicateKeyError(repr(counted.most_common(1)[0][0][:60]))
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
