@@ -170,3 +170,24 @@ def test_a_fourth_agent_and_a_fifth_gate_need_gates_yaml_alone(
         installation.wait_until_done()
     assert installation.open_gates() - before == watch.opened.keys()
     assert installation.answers(["by-another"]) == {"by-another": ["refused"]}
+
+
+def test_a_gate_fails_where_the_rules_say_so(installation: Installation, with_rules: Callable[[str], None]) -> None:
+    """The node is what `argo node set --phase Failed` makes of it, and the admission policy lets it through."""
+    rules = yaml.safe_load(installation.function.rules.read_text())
+    review = {"event": "pull_request_review.submitted", "by": "reviewers"}
+    rules["gates"]["wait-pr-approved"] = [
+        {**review, "review": "approved", "fresh": True},
+        {**review, "review": "changes_requested", "then": "fail"},
+    ]
+    with_rules(yaml.safe_dump(rules, sort_keys=False))
+    installation.create(waiting_workflow(3), waiting_workflow(4))
+    before = installation.workflow(name_of(3))["status"]["nodes"]
+    assert installation.deliver(payloads.changes_requested(**of(3)), "no") == 200
+    installation.wait_until_done()
+    assert installation.answers(["no"]) == {"no": ["failed"]}
+    after = installation.workflow(name_of(3))["status"]["nodes"]
+    (changed,) = [id_ for id_ in after if after[id_] != before[id_]]
+    assert (after[changed]["displayName"], after[changed]["phase"]) == ("wait-pr-approved", "Failed")
+    fields = {key for key in after[changed] if after[changed][key] != before[changed].get(key)}
+    assert fields == {"phase", "finishedAt", "message"}
