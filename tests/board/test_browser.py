@@ -181,7 +181,8 @@ def test_nothing_is_cut_and_names_stay_whole(shown: Browser) -> None:
     lines = f"new Set([...{CARD}.querySelectorAll('.who span')].map((name) => name.getClientRects().length))"
     assert shown.run(f"const args = arguments; return [...{lines}]", "Task 2") == [1]
     lines_of_a_word = f"""
-        const args = arguments, texts = document.createTreeWalker({CARD}.querySelector(".signals"), NodeFilter.SHOW_TEXT);
+        const args = arguments, signals = {CARD}.querySelector(".signals");
+        const texts = document.createTreeWalker(signals, NodeFilter.SHOW_TEXT);
         while (texts.nextNode()) {{
           const text = texts.currentNode, at = text.data.indexOf(args[1]), range = document.createRange();
           if (at < 0) continue;
