@@ -229,7 +229,6 @@ _ADVICE: Mapping[str, Advice] = {
     "wrong-labels": "If it is the right Workflow, correct its label. {redeliver}",
     "impossible-label": "Give the task or the repository a shorter name.",
     "workflow-finished": "Start a new Workflow for task {task}, then {again}.",
-    "nothing-to-revoke": "Nothing.",
     "several-workflows": Remedy("Compare them, and stop the wrong ones with argo stop. {redeliver}", _LIST),
     "other-pull-request": Remedy(
         "Close the pull request that the Workflow belongs to, or remove the task's label from it, then {again}. "

@@ -62,9 +62,7 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
     try:
         server = BoardServer(workflows, settings.rules, Names(agent, github), port)
     except OSError as error:
-        raise Problem(
-            f"--port is {port}: already in use or not allowed ({error.strerror}); 0 takes a free one"
-        ) from None
+        raise Problem(f"--port is {port}: cannot listen there ({error.strerror}); 0 takes a free one") from None
     try:
         with ended_in_order(), server:
             click.echo(f"Board of {namespace}: {server.url}  (Ctrl-C ends it)")

@@ -44,7 +44,7 @@ class Row:
 
     Args:
         style: as for `click.style`.
-        notes: lines beneath it, over the whole width.
+        notes: lines beneath it, over the whole width; in a pipe, where a row is one line, at its end.
     """
 
     cells: Sequence[str]
@@ -105,8 +105,9 @@ def _line(cells: list[str], widths: list[int], row: Row, width: int | None) -> s
         parts = [column[number] if number < len(column) else "" for column in wrapped]
         text = _GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
         lines.append(click.style(text, **style) if style else text)
-    lines += [_wrapped(note, width, indent=_NOTE) for note in row.notes]
-    return "\n".join(lines)
+    if width is None:
+        return _GAP.join([*lines, "; ".join(map(clean, row.notes))]) if row.notes else lines[0]
+    return "\n".join([*lines, *(_wrapped(note, width, indent=_NOTE) for note in row.notes)])
 
 
 def wrap(text: str, indent: str = "") -> str:

@@ -123,7 +123,7 @@ def _values(name: str, content: bytes) -> Iterator[tuple[str, object]]:
         yield name, ValueError("it is not text in UTF-8")
         return
     begin = text.lstrip()[:1]
-    if _HEADER.match(text.lstrip()) and (page := _web_page(text)):
+    if begin not in ("{", "[") and (page := _web_page(text)):
         yield name, page
     elif name.endswith((".yaml", ".yml")) or (begin and begin not in "{[" and not name.endswith(("json", "jsonl"))):
         yield from _yaml_values(name, text)

@@ -30,6 +30,9 @@ class Pattern(Protocol):
     @property
     def groups(self) -> int: ...
 
+    @property
+    def pattern(self) -> str | Any: ...  # noqa: ANN401
+
     def fullmatch(self, value: str, /) -> Match | None: ...
 
 

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PlainValidator,
     StrictBool,
     StrictInt,
@@ -134,6 +135,10 @@ def _parse_path(value: object) -> object:
     return PathPattern(value, compile_pattern(pattern) if pattern else None)
 
 
+def _shown_path(value: PathPattern) -> object:
+    return {"path": value.path, "pattern": value.pattern.pattern} if value.pattern else value.path
+
+
 def _parse_template(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -159,6 +164,10 @@ def _parse_person(value: object) -> object:
         if isinstance(login, str) and type(number) is int:
             return Person(login, number)
     raise ValueError("expected a login or {login: ..., id: ...} with the number of the account")
+
+
+def _shown_person(value: Person) -> object:
+    return value.login if value.id is None else value._asdict()
 
 
 def _parse_wanted(value: object) -> object:
@@ -211,7 +220,8 @@ def _parse_repository(value: object) -> object:
 EventName = Annotated[StrictStr, BeforeValidator(_parse_event)]
 PatternText = Annotated[StrictStr, BeforeValidator(_parse_pattern)]
 Template = Annotated[StrictStr, BeforeValidator(_parse_template)]
-DataPath = Annotated[PathPattern, PlainValidator(_parse_path)]
+DataPath = Annotated[PathPattern, PlainValidator(_parse_path), PlainSerializer(_shown_path)]
+Somebody = Annotated[Person, PlainValidator(_parse_person), PlainSerializer(_shown_person)]
 LabelKey = Annotated[StrictStr, _checked(_LABEL_KEY, "the name of a Kubernetes label")]
 Namespace = Annotated[StrictStr, _checked(_NAMESPACE, "a Kubernetes namespace")]
 Groups = Annotated[tuple[StrictStr, ...], BeforeValidator(_as_list)]
@@ -410,7 +420,9 @@ class Rules(_Part):
     workflows: WorkflowRules
     repositories: tuple[Annotated[StrictStr, BeforeValidator(_parse_repository)], ...] | None = None
     task: TaskRules = TaskRules()
-    people: Mapping[StrictStr, tuple[Annotated[Person, PlainValidator(_parse_person)], ...]] = {}
+    people: Mapping[
+        StrictStr, tuple[Annotated[Person, PlainValidator(_parse_person), PlainSerializer(_shown_person)], ...]
+    ] = {}
     sources: Mapping[StrictStr, Annotated[Mapping[str, str], BeforeValidator(_parse_source)]] = {}
     gates: Mapping[StrictStr, Annotated[tuple[Rule, ...], BeforeValidator(_as_list), Field(min_length=1)]] = Field(
         min_length=1

@@ -21,8 +21,8 @@ from func.kube.client import Workflows
 from func.kube.connection import connect
 from tests.board.browser import Browser, find_axe
 from tests.board.conftest import serving
-from tests.board.workflows import approved_workflow, key, remembering
 from tests.recorded_workflows import fleet, waiting_workflow
+from tests.remembering import approved_workflow, merge, push, remembering, signal
 
 LIVE = "document.querySelector('#link').textContent === 'Live'"
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -48,11 +48,14 @@ def browser(axe: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def cluster() -> Iterator[EmbeddedCluster]:
-    """A cluster that moves Workflows on: 12 tasks, some with keys, one with all that can go wrong."""
-    keys = {
-        "wait-pr-approved": key("withdrawn", why="taken back by event d-2 (pull_request.synchronize)"),
-        "wait-pr-merged": key("waiting", event=HOSTILE, person=HOSTILE),
-    }
+    """A cluster that moves Workflows on: 12 tasks, some with signals, one with all that can go wrong."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    name = f"{HOSTILE}#1"
+    signals = [
+        signal(pull_request=name),
+        push(pull_request=name),
+        merge(id=HOSTILE, person=HOSTILE, pull_request=name, written=now),
+    ]
     odd = waiting_workflow(
         20, "wait-pr-created", agent=HOSTILE, repository="a-very-long-name-of-a-repository-" + 28 * "x"
     )
@@ -65,7 +68,7 @@ def cluster() -> Iterator[EmbeddedCluster]:
     objects = [
         *fleet(11),
         approved_workflow(12),
-        remembering(odd, keys, pull_request=f"{HOSTILE}#1"),
+        remembering(odd, signals),
         suspended,
         broken,
         under_way,
@@ -162,7 +165,7 @@ def test_columns_in_the_order_of_the_gates(shown: Browser) -> None:
         "Finished",
     ]
     assert shown.until(COLUMN, "Task 23") == "Under way, at no gate"
-    assert "Workflow suspended as a whole" in shown.until(f"{CARD}.textContent", "Task 21")
+    assert "A person suspended it" in shown.until(f"{CARD}.textContent", "Task 21")
     age = shown.until(f"{CARD}.querySelector('.age')", "Task 3")
     assert age
     assert shown.run("return document.querySelector('.age').title").endswith("Z)")
@@ -178,7 +181,8 @@ def test_nothing_is_cut_and_names_stay_whole(shown: Browser) -> None:
     lines = f"new Set([...{CARD}.querySelectorAll('.who span')].map((name) => name.getClientRects().length))"
     assert shown.run(f"const args = arguments; return [...{lines}]", "Task 2") == [1]
     lines_of_a_word = f"""
-        const args = arguments, texts = document.createTreeWalker({CARD}.querySelector(".keys"), NodeFilter.SHOW_TEXT);
+        const args = arguments, signals = {CARD}.querySelector(".signals");
+        const texts = document.createTreeWalker(signals, NodeFilter.SHOW_TEXT);
         while (texts.nextNode()) {{
           const text = texts.currentNode, at = text.data.indexOf(args[1]), range = document.createRange();
           if (at < 0) continue;
@@ -204,6 +208,22 @@ def test_the_filter(shown: Browser) -> None:
     shown.run("document.querySelector('#filter').select()")
     shown.type("<img")
     assert shown.run(cards) == ["Task 20"]
+    shown.run("document.querySelector('#filter').select()")
+    shown.type("wait-budget")
+    assert shown.run(cards) == ["Task 21"]
+    shown.run("document.querySelector('#filter').select()")
+    shown.type("nothing like it")
+    assert shown.run(cards) == []
+    assert "No match" in shown.run("return document.querySelector('#none:not([hidden])').textContent")
+
+
+def test_two_workflows_of_one_task_say_so(shown: Browser, cluster: EmbeddedCluster) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, name="play-3-again"))
+    text = "[...document.querySelectorAll('.problems')].map((each) => each.textContent).join(' ')"
+    shown.until(f"{text}.includes('has the same task: play-3-again')")
+    assert "has the same task: play-task-3-workflow" in shown.run(f"return {text}")
+    cluster.store.delete(WORKFLOWS, "agent-platform", "play-3-again")
+    shown.until(f"!{text}.includes('has the same task')")
 
 
 def test_by_keyboard_alone(shown: Browser) -> None:

@@ -39,7 +39,7 @@ def test_a_port_that_is_taken_is_named(kubeconfig: Path) -> None:
         port = other.getsockname()[1]
         result = taskgate("board", "--port", port, environment={"KUBECONFIG": str(kubeconfig)})
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
-    assert result.output.startswith(f"Error: --port is {port}: can't listen there")
+    assert result.output.startswith(f"Error: --port is {port}: cannot listen there")
 
 
 def test_a_wrong_kubeconfig_is_one_sentence(tmp_path: Path) -> None:

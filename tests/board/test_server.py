@@ -28,8 +28,8 @@ from func.kube.credentials import Fixed
 from func.kube.errors import Forbidden, Unavailable
 from tests.board.conftest import serving
 from tests.board.listening import Page
-from tests.board.workflows import approved_workflow
 from tests.recorded_workflows import CREATED, Workflow, fleet, waiting_workflow
+from tests.remembering import approved_workflow
 
 
 def get(url: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
@@ -264,7 +264,7 @@ def test_a_page_that_does_not_read_costs_a_card_for_each_task(rules: Rules) -> N
         for minute in range(50):
             for task in range(4):
                 workflow = waiting_workflow(task, created=CREATED + timedelta(minutes=minute))
-                hub.take(Changed(card_of(workflow, rules, Names())))
+                hub.take(Changed(card_of(workflow, rules, Names(), CREATED)))
         told = [await anext(events), await anext(events)]
         hub.close()
         return told

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from func.board.view import FINISHED, OTHER, UNDER_WAY, Card, Names, card_of
 from func.core.gates_file import parse_rules
 from func.core.rules import Rules
 from func.service.settings import BUILT_IN_RULES
-from tests.board.workflows import approved_workflow, key, remembering
-from tests.recorded_workflows import Workflow, compressed, gate_node, like, recorded, waiting_workflow
+from tests.recorded_workflows import Workflow, compressed, gate_node, recorded, waiting_workflow
+from tests.remembering import approved_workflow, merge, push, remembering, signal, use
 
 RULES: Rules = parse_rules(BUILT_IN_RULES.read_text(encoding="utf-8"), "gates.yaml")
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def card(workflow: Workflow, names: Names | None = None) -> Card:
-    return card_of(workflow, RULES, names or Names())
+def card(workflow: Workflow, names: Names | None = None, now: datetime = NOW) -> Card:
+    return card_of(workflow, RULES, names or Names(), now)
 
 
 def test_a_task_stands_in_the_column_of_its_gate() -> None:
@@ -26,7 +29,7 @@ def test_a_task_stands_in_the_column_of_its_gate() -> None:
         ("wait-pr-approved",),
         "2026-11-22T10:19:55Z",
     )
-    assert (shown.pull, shown.keys, shown.problem, shown.paused) == (None, (), None, False)
+    assert (shown.pull, shown.signals, shown.problems) == (None, (), ())
 
 
 def test_packed_nodes_are_read_too() -> None:
@@ -43,7 +46,11 @@ def test_of_two_gates_the_earlier_of_the_pipeline_is_the_column() -> None:
 
 def test_a_gate_in_no_rule_has_a_column_of_its_own() -> None:
     shown = card(waiting_workflow(3, "wait-budget", gates=("wait-budget",)))
-    assert (shown.column, shown.gates) == (OTHER, ("wait-budget",))
+    assert (shown.column, shown.gates, shown.problems) == (
+        OTHER,
+        ("wait-budget",),
+        ("No rule moves gate wait-budget.",),
+    )
 
 
 def test_under_way_since_its_last_gate_opened() -> None:
@@ -84,57 +91,73 @@ def test_which_gate_was_opened_by_whom_by_which_event_and_when() -> None:
         ("wait-ready-for-qa", "by hand or by its own duration"),
         ("wait-pr-created", "by hand or by its own duration"),
     ]
+    assert card(approved_workflow()).pull == newest.pull
+
+
+def test_a_gate_that_failed() -> None:
+    workflow = waiting_workflow(3, "wait-pr-merged")
+    node = gate_node(workflow, "wait-pr-approved")
+    node["phase"] = "Failed"
+    used = use(node["id"], started=node["startedAt"], how="fail")
+    first, *_ = card(remembering(workflow, [signal(verdict="changes_requested")], [used])).happened
+    assert (first.what, first.gate, first.person) == ("failed", "wait-pr-approved", "5DLabs-Tess[bot]")
 
 
 def test_a_gate_that_was_set_by_somebody_shows_their_message() -> None:
     workflow = waiting_workflow(3, "wait-pr-merged")
     gate_node(workflow, "wait-pr-approved")["message"] = "opened by ops"
-    by_hand = key("used", node=gate_node(workflow, "wait-pr-created")["id"], why="the gate was opened by hand")
-    last, _, first = card(remembering(workflow, {"wait-pr-created": by_hand})).happened
-    assert (last.gate, last.why, last.person) == ("wait-pr-approved", "opened by ops", None)
-    assert (first.gate, first.person) == ("wait-pr-created", None)
+    node = gate_node(workflow, "wait-pr-created")
+    by_hand = use(node["id"], gate="wait-pr-created", started=node["startedAt"], by_hand=True)
+    opened = signal("pull_request.opened", gate="wait-pr-created")
+    happened = card(remembering(workflow, [opened], [by_hand])).happened
+    assert [(one.gate, one.why, one.person) for one in happened if one.at < "2026-11-22T10:20"] == [
+        ("wait-pr-approved", "opened by ops", None),
+        ("wait-ready-for-qa", "by hand or by its own duration", None),
+        ("wait-pr-created", "by hand or by its own duration", None),
+    ]
 
 
-def test_keys_that_wait_or_were_withdrawn_and_why() -> None:
-    note = {"event": "d-2", "happened": "2026-11-22T10:40:00Z", "pull_request": "5dlabs/cto#123"}
-    keys = {
-        "wait-pr-approved": key("withdrawn", why="taken back by event d-2", notes=[note]),
-        "wait-pr-merged": key("waiting", event="d-3", written="2026-11-22T10:50:00Z"),
-        "wait-ready-for-qa": key("withdrawn", written=None),  # a withdrawal that came before any key
-    }
-    shown = card(remembering(waiting_workflow(3, "wait-pr-created"), keys))
-    assert [(each.gate, each.state, each.why) for each in shown.keys] == [
-        ("wait-pr-approved", "withdrawn", "taken back by event d-2"),
-        ("wait-pr-merged", "waiting", None),
+def test_signals_that_wait_or_were_revoked_and_why() -> None:
+    signals = [signal(), push(), merge(id="d-3", written="2026-11-22T10:50:00Z", happened="2026-11-22T10:45:00Z")]
+    shown = card(remembering(waiting_workflow(3, "wait-pr-created"), signals))
+    assert [(each.gate, each.state, each.code) for each in shown.signals] == [
+        ("wait-pr-approved", "rejected", "revoked"),
+        ("wait-pr-merged", "waits", "not-reached"),
     ]
-    assert [(one.at[11:16], one.what, one.gate) for one in shown.happened] == [
-        ("10:50", "waits", "wait-pr-merged"),
-        ("10:40", "withdrawn", "wait-pr-approved"),
-        ("10:30", "waits", "wait-pr-approved"),
+    assert "revoked by pull_request.synchronize" in shown.signals[0].why
+    assert [(one.at[11:16], one.what, one.gate, one.code) for one in shown.happened] == [
+        ("10:50", "waits", "wait-pr-merged", None),
+        ("10:40", "rejected", "wait-pr-approved", "revoked"),
+        ("10:30", "waits", "wait-pr-approved", None),
     ]
-    assert [each.until for each in shown.keys] == [None, "2026-11-29T10:50:00Z"]
-    assert shown.pull  # of its keys, while it belongs to none
+    assert [each.until for each in shown.signals] == [None, "2026-11-29T10:50:00Z"]
+    assert shown.pull  # of its signals, while it belongs to none
     assert shown.pull.name == "5dlabs/cto#123"
 
 
-def test_a_pull_request_that_was_closed_and_what_became_of_its_key() -> None:
-    why = "5dlabs/cto#123 was closed unmerged"
-    closed = {"pull_request": "5dlabs/cto#123", "happened": "2026-11-22T11:00:00Z"}
-    workflow = waiting_workflow(3, "wait-pr-created")
-    shown = card(remembering(workflow, {"wait-pr-approved": key("withdrawn", why=why)}, closed=closed))
-    assert [(one.at[11:16], one.what, one.gate, one.why) for one in shown.happened] == [
-        ("11:00", "closed", None, None),
-        ("10:30", "waits", "wait-pr-approved", f"withdrawn since, {why}"),
-    ]
-    assert shown.happened[0].pull
-    assert shown.happened[0].pull.url == "https://github.com/5dlabs/cto/pull/123"
+def test_a_signal_expires() -> None:
+    waits = remembering(waiting_workflow(3, "wait-pr-created"), [signal()])
+    assert [each.code for each in card(waits).signals] == ["not-reached"]
+    assert [each.code for each in card(waits, now=NOW.replace(day=30)).signals] == ["expired"]
+
+
+@pytest.mark.parametrize("gone", ["closed", "left", "merged"])
+def test_a_pull_request_that_is_gone(gone: str) -> None:
+    closed = signal("pull_request.closed", id="d-2", gate=None, gone=gone, happened="2026-11-22T11:00:00Z")
+    shown = card(remembering(waiting_workflow(3, "wait-pr-created"), [signal(), closed]))
+    newest = shown.happened[0]
+    assert (newest.at[11:16], newest.what, newest.gate) == ("11:00", gone, None)
+    assert newest.pull
+    assert newest.pull.url == "https://github.com/5dlabs/cto/pull/123"
+    codes = [each.code for each in shown.signals]
+    assert codes == (["not-reached"] if gone == "merged" else ["pull-request-gone"])
 
 
 @pytest.mark.parametrize(
     "name", ["javascript:alert(1)", "5dlabs/cto", "a/b#1/../..", "5dlabs/cto#1?x", "//evil.example#1"]
 )
 def test_only_a_pull_request_is_a_link(name: str) -> None:
-    shown = card(remembering(waiting_workflow(3), {}, pull_request=name))
+    shown = card(remembering(waiting_workflow(3), [signal(pull_request=name)]))
     assert shown.pull
     assert (shown.pull.name, shown.pull.url) == (name, None)
 
@@ -148,16 +171,19 @@ def test_links_lead_to_the_github_of_the_deployment() -> None:
 def test_what_cannot_be_read_is_told() -> None:
     broken = waiting_workflow(3)
     broken["metadata"]["annotations"]["taskgate.dev/state"] = "{"
-    assert "it is not JSON" in str(card(broken).problem)
+    assert "not JSON" in str(card(broken).problems)
     assert card(broken).column == "wait-pr-approved"
     odd = waiting_workflow(3)
     odd["status"]["nodes"] = []
-    assert "status.nodes is no object" in str(card(odd).problem)
-    assert "offloaded" in str(card(recorded("offloaded-nodes")).problem)
+    assert "status.nodes is not an object" in str(card(odd).problems)
+    assert "stored in a database" in str(card(recorded("offloaded-nodes")).problems)
     assert card({}).column == UNDER_WAY
     assert card({"metadata": {"labels": {"task-id": 3}}, "status": [], "spec": 1}).task is None
 
 
-def test_a_workflow_that_a_person_suspended_says_so() -> None:
-    assert card(recorded("workflow-suspended-too")).paused
-    assert not card(like("dag-parallel-gates")).paused
+def test_a_workflow_that_a_person_suspended_or_stops_says_so() -> None:
+    assert "A person suspended it" in str(card(recorded("workflow-suspended-too")).problems)
+    assert card(waiting_workflow(3)).problems == ()
+    stopping = waiting_workflow(3)
+    stopping["spec"]["shutdown"] = "Terminate"
+    assert "being stopped (Terminate)" in str(card(stopping).problems)

@@ -20,7 +20,7 @@ def test_says_in_words_what_the_rules_say() -> None:
         "name play-task-{task}-workflow, then labels task-id and repository",
         "5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs",
         "pull_request_review.submitted with review approved",
-        "taken back by pull_request_review.submitted with review changes_requested",
+        "revoked by pull_request_review.submitted with review changes_requested",
         "pull_request.closed with merged",
     ):
         assert words in result.output
@@ -49,7 +49,7 @@ gates:
         "5dlabs/cto",
         "tess with id 7",
         "only in events that say where it is",
-        "the node's inputs are stage=prod, not before the gate is reached, in every round, the task is at job.id",
+        "the node's inputs are stage=prod, only after the gate is reached, in every round, the task is at job.id",
         "pull_request.closed with base main, merged, not draft",
         "forks too",
     ):
@@ -78,10 +78,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     missing = taskgate("check", tmp_path / "none.yaml")
     assert (missing.exit_code, missing.output) == (
         1,
-        f"Error: {tmp_path / 'none.yaml'}: can't be read (No such file or directory)\n",
+        f"Error: {tmp_path / 'none.yaml'}: cannot be read (No such file or directory)\n",
     )
     (tmp_path / "latin.yaml").write_bytes(b"\xff\xfe")
-    assert taskgate("check", tmp_path / "latin.yaml").output.endswith("expected a text in UTF-8\n")
+    assert taskgate("check", tmp_path / "latin.yaml").output.endswith("expected text in UTF-8\n")
     assert taskgate("check").exit_code == 2
 
 
@@ -97,12 +97,12 @@ def test_decides_recorded_events_without_a_cluster(tmp_path: Path) -> None:
     result = taskgate("check", BUILT_IN_RULES, "--events", events, environment={"KUBECONFIG": "/none"})
     assert result.exit_code == 0
     shown = {line.split()[0]: line for line in result.output.splitlines() if line[:1].isdigit()}
-    assert "3 by label   wait-pr-approved  nothing against it so far: it opens wait" in shown["1-approved.json"]
-    assert "refused at person: octocat is not among reviewers." in shown["2-stranger.json"]
-    assert "ambiguous at task: It names several tasks" in shown["3-two.json"]
+    assert "3 by label   wait-pr-approved  pull_request_review.submitted: accepted so far" in shown["1-approved.json"]
+    assert "refused (person-not-allowed) at person: octocat is not in reviewers." in shown["2-stranger.json"]
+    assert "ambiguous (several-tasks) at task: It names several tasks" in shown["3-two.json"]
     assert "9 by branch" in shown["4-push.json"]
-    assert "ignored at rule: No rule is for push." in shown["4-push.json"]
-    assert "invalid at cloudevent: It is not JSON" in shown["5-broken.json"]
+    assert "ignored (no-rule) at rule: No rule matches push." in shown["4-push.json"]
+    assert "invalid (malformed) at cloudevent: It is not JSON" in shown["5-broken.json"]
 
 
 def test_decisions_for_scripts(tmp_path: Path) -> None:
@@ -115,11 +115,12 @@ def test_decisions_for_scripts(tmp_path: Path) -> None:
     result = taskgate("check", BUILT_IN_RULES, "--events", file, "--output", "json")
     shown = json.loads(result.stdout)
     assert shown["rules"]["workflows"]["one-pull-request"] is True
+    assert {each["code"] for each in shown["warnings"]} == {"person-without-id"}
     approved, release, elsewhere, reply = shown["events"]
-    assert approved["outcome"] is None
+    assert (approved["outcome"], approved["code"]) == (None, None)
     assert approved["task"] == {"id": "3", "repository": "5dlabs/cto", "found_by": "label"}
     assert [step["check"] for step in approved["passed"]] == [
-        "token", "cloudevent", "rule", "task", "repository", "fork", "person", "fresh"
+        "token", "cloudevent", "rule", "task", "repository", "fork", "state", "person", "fresh"
     ]  # fmt: skip
     assert release["outcome"] is None
     assert (elsewhere["outcome"], reply["outcome"]) == ("ignored", "ignored")
@@ -131,3 +132,36 @@ def test_every_real_payload_has_a_decision() -> None:
     events = json.loads(result.stdout)["events"]
     assert len(events) == len(list(folder.glob("*.json")))
     assert {event["outcome"] for event in events} == {"ignored", "invalid"}  # those of kinds that no rule can name
+
+
+def test_warnings_fail_only_where_they_are_asked_to(tmp_path: Path) -> None:
+    plain, strict = taskgate("check", BUILT_IN_RULES), taskgate("check", BUILT_IN_RULES, "--strict")
+    assert (plain.exit_code, strict.exit_code) == (0, 1)
+    assert "Warning: people.reviewers (person-without-id)" in plain.output
+    file = tmp_path / "gates.yaml"
+    file.write_text(
+        """
+workflows: {namespace: a, selector: b=c, labels: {task: task-id}}
+task: {label: 'task-([0-9]+)'}
+gates: {merged: {event: pull_request.closed, merged: true, by: anyone}}
+""",
+        encoding="utf-8",
+    )
+    safe = taskgate("check", file, "--strict")
+    assert safe.exit_code == 0
+    assert "Warning" not in safe.output
+
+
+def test_a_withdrawal_that_reaches_nothing_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "gates.yaml"
+    file.write_text(
+        """
+workflows: {namespace: a, selector: b=c, labels: {task: task-id}}
+gates: {scanned: {event: com.example.scanned, task: task, by: anyone, withdraw: {event: pull_request.synchronize}}}
+""",
+        encoding="utf-8",
+    )
+    result = taskgate("check", file)
+    assert result.exit_code == 1
+    assert "is wrong" in result.output
+    assert "Error: gates.scanned.withdraw (withdraw-unreachable)" in result.output

@@ -19,6 +19,7 @@ from func.devcluster import workflows
 from func.devcluster.approval import EVENTS, approved, by_a_stranger
 from func.devcluster.sample_workflows import fleet
 from func.devcluster.standings import Comparison
+from func.service.settings import read_rules
 from tests.cli.running import running, taskgate
 from tests.recorded_workflows import recorded, waiting_workflow
 
@@ -191,7 +192,7 @@ def test_the_events_are_whole_payloads_of_now() -> None:
     for _, make in EVENTS.values():
         event = make(NOW)
         ref = EventRef(event["id"], event["type"], event["source"])
-        facts = read_event(ref, None, event["data"], NOW).facts
+        facts = read_event(ref, None, event["data"], read_rules(None), NOW).signal
         assert facts.pull_request == "5dlabs/cto#123"
         assert abs(facts.happened - NOW) <= timedelta(minutes=1)
         assert not facts.fork

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from func.core.outcomes import CHECKS
+from func.core.reasons import CHECKS
 from func.devcluster import WORKFLOWS, EmbeddedCluster
+from func.service.settings import BUILT_IN_RULES
 from tests import payloads
 from tests.cli.events import cloudevent, written
 from tests.cli.running import taskgate
 from tests.recorded_workflows import gate_node, like, recorded, waiting_workflow
+from tests.remembering import push, remembering, signal, use
 
 
 def checks(output: str) -> dict[str, str]:
@@ -39,55 +42,63 @@ def test_yes_to_every_check(cluster: EmbeddedCluster, explain: Callable[..., Any
     result = explain(payloads.approved())
     assert result.exit_code == 0, result.output
     assert checks(result.output) == dict.fromkeys(CHECKS, "yes")
-    assert "It would be opened: wait-pr-approved is open" in result.output
+    assert "Outcome: opened, code opened. Nothing was written." in result.output
     assert cluster.store.get(WORKFLOWS, *stored.key).version == stored.version
     assert {request.method for request in cluster.requests} == {"GET"}
 
 
-def test_what_waits_and_what_is_taken_back_is_a_yes_too(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+def test_what_waits_and_what_revokes_is_accepted_too(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
     cluster.store.load(WORKFLOWS, waiting_workflow(3, "wait-pr-created"))
     parked = explain(payloads.approved(), "--output", "json")
     assert (parked.exit_code, json.loads(parked.stdout)["outcome"]) == (0, "parked")
     withdrawn = explain(payloads.synchronize())
     assert withdrawn.exit_code == 0
-    assert "It would be withdrawn" in withdrawn.output
-    assert "not needed: key, gate" in withdrawn.output
+    assert "Outcome: withdrawn, code revokes-later" in withdrawn.output
+    assert "yes  rule          revokes signals for wait-pr-approved" in withdrawn.output
 
 
 @pytest.mark.parametrize(
     ("payload", "check", "needed"),
     [
-        (payloads.commented(), "rule", "For wait-pr-approved, review is approved and not commented."),
-        (payloads.labeled("bug"), "rule", "the label fits ready-for-qa, which bug does not"),
-        (payloads.dismissed() | {"action": "edited"}, "rule", "review approved opens wait-pr-approved"),
-        (payloads.push("refs/heads/task-9-fix"), "rule", "one of the events that the rules know: pull_request.opened"),
-        (payloads.approved(task=None), "task", "Put the label of its task on 5dlabs/cto#123"),
+        (payloads.commented(), "rule", "For wait-pr-approved, review must be approved, and is commented."),
+        (payloads.labeled("bug"), "rule", "label must be ready-for-qa, and is bug"),
+        (payloads.dismissed() | {"action": "edited"}, "rule", "with review approved for wait-pr-approved"),
+        (payloads.push("refs/heads/task-9-fix"), "rule", "The rules have these events: pull_request.opened"),
+        (payloads.approved(task=None), "task", "Add the label of its task to 5dlabs/cto#123"),
         (
             payloads.approved(labels=["task-1", "task-2"]),
             "task",
-            "Take off the label that is wrong, then 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again",
+            "Remove the wrong label, then 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again",
         ),
         (payloads.approved(head_repository="octocat/cto"), "fork", "`forks: true`"),
         (
             payloads.approved(by="octocat"),
             "person",
-            "if octocat may too, add the login to people.reviewers in gates.yaml",
+            "If octocat may do it too, add the login to people.reviewers in gates.yaml",
         ),
         (payloads.approved(by="octocat"), "person", "reviewers (5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs)"),
-        (payloads.approved() | {"review": {**payloads.approved()["review"], "user": None}}, "person", "names nobody"),
+        (
+            payloads.approved() | {"review": {**payloads.approved()["review"], "user": None}},
+            "person",
+            "GitHub names nobody",
+        ),
         (
             payloads.approved(reviewed="0" * 40),
             "fresh",
-            f"5DLabs-Tess[bot] looks at the newest commit and approves again: a review about commit {payloads.HEAD}",
+            f"5DLabs-Tess[bot] reviews the newest commit, {payloads.HEAD}, and approves again",
         ),
-        (payloads.approved(task=8), "workflow", "task-id=8,repository=5dlabs-cto"),
+        (
+            payloads.approved(task=8),
+            "workflow",
+            "running Workflow with the labels task-id and repository",
+        ),
         (
             payloads.approved(task=9),
             "workflow",
-            "play-task-9-workflow is there, but its label repository is not 5dlabs",
+            "If it is the right Workflow, correct its label.",
         ),
-        (payloads.approved(task=4), "age", "said again: 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again"),
-        (payloads.opened(task=4), "age", "close 5dlabs/cto#123 and open it again"),
+        (payloads.approved(task=4), "age", "while the Workflow exists: 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again"),
+        (payloads.opened(task=4), "age", "close 5dlabs/cto#123 and reopen it"),
         (payloads.approved(task=5), "gate", "the gate is open"),
     ],
 )
@@ -125,12 +136,16 @@ gates:
 @pytest.mark.parametrize(
     ("payload", "check", "needed"),
     [
-        (payloads.approved(), "rule", "base is release-* and not main"),
-        (payloads.approved(), "rule", "draft is true and not false"),
-        (payloads.approved(base="release-1", draft=True), "person", "its id in gates.yaml is 7, the one of this acc"),
-        (payloads.closed(repository="a/b"), "repository", "or add a/b to `repositories` in gates.yaml"),
-        (payloads.closed(title="none"), "task", "It has a title that fits feat: task ([0-9]+); now it has title none."),
-        (payloads.closed(), "gate", "comes when the Workflow stands at the gate; or take `early: refuse` away"),
+        (payloads.approved(), "rule", "base must be release-*, and is main"),
+        (payloads.approved(), "rule", "draft must be true, and is false"),
+        (payloads.approved(base="release-1", draft=True), "person", "The login is in reviewers, but with account id 7"),
+        (payloads.closed(repository="a/b"), "repository", "Add a/b to `repositories` in gates.yaml"),
+        (
+            payloads.closed(title="none"),
+            "task",
+            "a title that matches feat: task ([0-9]+), and has title none.",
+        ),
+        (payloads.closed(), "gate", "when the Workflow waits at wait-pr-merged, or remove `early: refuse`"),
         (payloads.closed(merged=False, task=8), "workflow", ""),
     ],
 )
@@ -153,60 +168,66 @@ def test_what_it_takes_by_rules_of_another_kind(
 
 def test_what_it_takes_when_something_is_remembered(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
     noon = "2026-11-22T12:00:00Z"
-    event = {"name": "pull_request_review.submitted", "event": "d-0", "pull_request": "5dlabs/cto#123"}
-    gone = {**event, "state": "withdrawn", "why": "taken back", "happened": noon, "written": noon}
-    for state, what in (
-        ({"keys": {"wait-pr-approved": gone}}, "newer than what stands against it"),
-        ({"keys": {"wait-pr-approved": gone | {"state": "claimed", "node": "n"}}}, "Event d-0 is about to open it"),
-        ({"closed": {"pull_request": "5dlabs/cto#123", "happened": noon}}, "reopen 5dlabs/cto#123"),
-        ({"pull_request": "5dlabs/cto#7"}, "close it unmerged, which frees the Workflow"),
+    node = gate_node(waiting_workflow(3), "wait-pr-approved")
+    claim = use(node["id"], id="d-0", started=node["startedAt"], claimed=True)
+    closed = signal("pull_request.closed", id="d-0", gate=None, gone="closed", happened=noon)
+    other = [use("n", id="d-0", gate="wait-pr-created", pull_request="5dlabs/cto#7")]
+    again = "5DLabs-Tess[bot] reviews 5dlabs/cto#123 again"
+    for signals, used, check, what in (
+        ([push(happened=noon)], [], "signal", f"Cause a new event: {again}."),
+        ([signal(id="d-0")], [claim], "gate", "Nothing: the gate is about to be moved."),
+        ([closed], [], "signal", "Bring the pull request back (reopen it, or add the label of its task again)"),
+        ([], other, "pull request", "Only if neither is possible, make Taskgate forget all that it remembers."),
     ):
-        workflow = waiting_workflow(3)
-        text = json.dumps({"uid": workflow["metadata"]["uid"], **state})
-        workflow["metadata"]["annotations"]["taskgate.dev/state"] = text
-        cluster.store.load(WORKFLOWS, workflow)
-        assert what in explain(payloads.approved()).output
+        cluster.store.load(WORKFLOWS, remembering(waiting_workflow(3), signals, used))
+        result = explain(payloads.approved())
+        assert (result.exit_code, checks(result.output)[check]) == (3, "NO"), result.output
+        assert what in result.output
     failed = waiting_workflow(3)
     gate_node(failed, "wait-pr-approved")["phase"] = "Failed"
     cluster.store.load(WORKFLOWS, failed)
-    assert "argo retry" in explain(payloads.approved()).output
+    assert "\n  argo retry -n agent-platform play-task-3-workflow\n" in explain(payloads.approved()).output
 
 
-def test_the_same_event_again_and_another_pull_request(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
-    noon = "2026-11-22T12:00:00Z"
-    key = {"state": "used", "name": "pull_request.opened", "event": "d-1", "happened": noon, "written": noon}
+def test_the_command_that_forgets_all_says_what_it_does_and_comes_last(
+    cluster: EmbeddedCluster, explain: Callable[..., Any]
+) -> None:
     workflow = waiting_workflow(3)
-    uid = workflow["metadata"]["uid"]
-
-    def remember(**state: object) -> None:
-        workflow["metadata"]["annotations"]["taskgate.dev/state"] = json.dumps({"uid": uid, **state})
-        cluster.store.load(WORKFLOWS, workflow)
-
-    remember(keys={"wait-pr-created": key})
-    again = explain(payloads.approved())
-    assert (again.exit_code, checks(again.output)["duplicate"]) == (3, "NO")
-    assert "it is this very event that opened wait-pr-created of Workflow play-task-3-workflow, at" in again.output
-
-    remember(pull_request="5dlabs/cto#7", keys={})
-    other = explain(payloads.approved())
-    assert (other.exit_code, checks(other.output)["pull request"]) == (3, "NO")
-    assert "belongs to 5dlabs/cto#7" in other.output
-
-    remember(keys={"wait-pr-approved": {**key, "event": "other"}})
-    open_before = explain(payloads.approved())
-    assert (open_before.exit_code, checks(open_before.output)["key"]) == (3, "NO")
-
     workflow["metadata"]["annotations"]["taskgate.dev/state"] = "not ours"
     cluster.store.load(WORKFLOWS, workflow)
-    odd = explain(payloads.approved())
-    assert odd.exit_code == 3
-    assert "can't be read, it is not JSON" in odd.output
-    assert "What it takes" not in odd.output
+    result = explain(payloads.approved())
+    assert (result.exit_code, checks(result.output)["workflow"]) == (3, "NO")
+    advice = result.output.partition("What it takes: ")[2]
+    assert advice.index("kubectl edit") < advice.index("Nothing is remembered then")
+    assert advice.endswith("\n  kubectl annotate workflow -n agent-platform play-task-3-workflow taskgate.dev/state-\n")
+
+
+def test_a_gate_that_an_event_lets_fail(cluster: EmbeddedCluster, explain: Callable[..., Any], tmp_path: Path) -> None:
+    rules = tmp_path / "gates.yaml"
+    rules.write_text(BUILT_IN_RULES.read_text().replace("review: approved\n", "review: approved\n    then: fail\n"))
+    cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    result = explain(payloads.approved(), "--config", rules)
+    assert result.exit_code == 0, result.output
+    assert "yes  rule          fails wait-pr-approved" in result.output
+    assert "Outcome: failed, code failed." in result.output
+
+
+def test_a_second_workflow_prints_one_command_that_only_reads(
+    cluster: EmbeddedCluster, explain: Callable[..., Any]
+) -> None:
+    for name in ("play-a", "play-b"):
+        cluster.store.load(WORKFLOWS, waiting_workflow(3, name=name))
+    output = explain(payloads.approved()).output
+    (command,) = [line for line in output.splitlines() if line.startswith("  kubectl")]
+    assert shlex.split(command) == [
+        *("kubectl", "get", "workflows", "-n", "agent-platform"),
+        *("-l", "workflow-type=play-orchestration,task-id in (3)", "--show-labels"),
+    ]
 
 
 @pytest.fixture
 def explain_saved(tmp_path: Path, environment: dict[str, str]) -> Callable[[dict[str, Any]], str]:
-    """What is said about a payload as GitHub shows it, without the id of its delivery."""
+    """Explain a payload as GitHub shows it, without the id of its delivery."""
 
     def run(payload: dict[str, Any]) -> str:
         result = taskgate("explain", written(payload, tmp_path / "payload.json"), environment=environment)
@@ -215,48 +236,35 @@ def explain_saved(tmp_path: Path, environment: dict[str, str]) -> Callable[[dict
     return run
 
 
-def test_a_saved_payload_whose_key_a_push_took_back(
+def test_a_saved_payload_whose_signal_a_push_revoked(
     cluster: EmbeddedCluster, send: Callable[..., str], explain_saved: Callable[..., str]
 ) -> None:
     cluster.store.load(WORKFLOWS, waiting_workflow(3, "wait-ready-for-qa"))
     assert send(payloads.approved(), "d-1") == "parked"
     waits = explain_saved(payloads.approved())
     assert "it has no delivery id; Workflow play-task-3-workflow remembers it as event d-1" in waits
-    assert "It would be parked" in waits
+    assert "Outcome: parked" in waits
     minute = timedelta(minutes=1)
     assert send(payloads.synchronize(happened=payloads.HAPPENED + minute), "d-2") == "withdrawn"
     gone = explain_saved(payloads.approved())
-    assert checks(gone)["key"] == "NO"
-    assert "Overtaken" not in gone
-    assert "was withdrawn: taken back by event d-2 (pull_request.synchronize by 5DLabs-Rex[bot], commit 6113" in gone
-    assert "said again: 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again." in gone
-    assert "Against it stands: event d-2 (a push of 6113728), 2026-11-22T11:01:00Z." in gone
+    assert checks(gone)["signal"] == "NO"
+    assert "It was revoked by pull_request.synchronize by 5DLabs-Rex[bot] at 2026-11-22T11:01:00Z" in gone
     again = explain_saved(payloads.approved(happened=payloads.HAPPENED + minute / 2, review_id=7))
-    assert "so that duplicates can't be told" in again  # another review
-    assert "Against it stands: event d-2 (a push of 6113728)" in again
+    assert "so it is unknown whether it was used before" in again  # another review
 
 
-def test_a_saved_payload_that_opened_the_gate_of_another_task(
+def test_a_saved_payload_that_opened_a_gate_before(
     cluster: EmbeddedCluster, send: Callable[..., str], explain_saved: Callable[..., str]
 ) -> None:
     cluster.store.load(WORKFLOWS, waiting_workflow(7))
-    cluster.store.load(WORKFLOWS, waiting_workflow(8))
     meant_for_8 = payloads.approved(labels=["task-7"], branch="fix-typo")
     assert send(meant_for_8, "d-1") == "opened"
     said = explain_saved(meant_for_8)
     assert checks(said)["duplicate"] == "NO"
-    assert re.search(
-        r"it is this very event that opened wait-pr-approved of Workflow play-task-7-workflow, at 2\S+Z\. "
-        r"It is for task 7 by its label; if another was meant, put that right on 5dlabs/cto#123, "
-        r"then 5DLabs-Tess\[bot\] reviews 5dlabs/cto#123 again: a redelivery has the old one\.",
-        said,
-    )
-    late = explain_saved(payloads.approved(happened=payloads.HAPPENED.replace(hour=12), review_id=7))
-    assert "There is no Workflow for it" in late
-    other = payloads.approved(labels=["task-7"], branch="fix-typo", review_id=7)
-    assert re.search(
-        r"Nothing, the gate is open\. Event d-1 opened it at 2\S+Z: pull_request_rev", explain_saved(other)
-    )
+    assert re.search(r"Nothing: the event has done its work at 2\S+Z\.", said)
+    other = explain_saved(payloads.approved(labels=["task-7"], branch="fix-typo", review_id=7))
+    assert "was opened before, by event d-1." in other
+    assert "It names task 7 by its label: if that is wrong, correct it on 5dlabs/cto#123" in other
 
 
 def test_labels_that_were_put_on_together_are_told_apart(
@@ -270,31 +278,7 @@ def test_labels_that_were_put_on_together_are_told_apart(
     assert "remembers it as event d-2" in explain_saved(task)
 
 
-def test_a_saved_payload_of_an_event_that_was_used_up(
-    cluster: EmbeddedCluster, explain_saved: Callable[..., str]
-) -> None:
-    def remember(**facts: object) -> None:
-        payload = payloads.approved()
-        key = {
-            "state": "used", "name": "pull_request_review.submitted", "event": "d-1", "pull_request": "5dlabs/cto#123",
-            "person": payloads.TESS, "head": payloads.HEAD, "review": payload["review"]["id"],
-            "happened": payload["review"]["submitted_at"], **facts,
-        }  # fmt: skip
-        workflow = waiting_workflow(3, "wait-pr-merged")
-        state = {"uid": workflow["metadata"]["uid"], "keys": {"wait-pr-approved": key}}
-        workflow["metadata"]["annotations"]["taskgate.dev/state"] = json.dumps(state)
-        cluster.store.load(WORKFLOWS, workflow)
-
-    noon = "2026-11-22T12:00:00Z"
-    remember(written=noon, why="the gate was opened by hand or by its own duration")
-    said = explain_saved(payloads.approved())
-    assert f"play-task-3-workflow: the gate was opened by hand or by its own duration, seen at {noon}." in said
-    assert f"Not by a key: the gate was opened by hand or by its own duration at {noon}." in explain_saved(
-        payloads.approved(review_id=7)
-    )
-
-
-def test_what_comes_too_late_to_take_a_key_back(
+def test_what_comes_too_late_to_revoke(
     cluster: EmbeddedCluster, explain: Callable[..., Any], send: Callable[..., str]
 ) -> None:
     cluster.store.load(WORKFLOWS, waiting_workflow(3))
@@ -302,14 +286,13 @@ def test_what_comes_too_late_to_take_a_key_back(
     hour = timedelta(hours=1)
     assert send(payloads.approved(), "d-0") == "opened"
     assert send(payloads.approved(task=7, happened=payloads.HAPPENED + hour), "d-3") == "parked"
-    for push in (payloads.synchronize(happened=payloads.HAPPENED + hour), payloads.synchronize(task=7)):
-        said = explain(push)
-        assert checks(said.output)["key"] == "NO"
-        assert "Nothing: it takes back keys of before it alone" in said.output
-        assert "close it unmerged" not in said.output
+    for late in (payloads.synchronize(happened=payloads.HAPPENED + hour), payloads.synchronize(task=7)):
+        said = explain(late)
+        assert checks(said.output)["signal"] == "NO"
+        assert "What it takes: Nothing: an event revokes " in said.output
 
 
-def test_a_workflow_that_has_come_to_its_end(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
+def test_a_workflow_that_is_finished(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
     cluster.store.load(WORKFLOWS, waiting_workflow(3, None))
     assert checks(explain(payloads.approved()).output)["gate"] == "NO"
     assert checks(explain(payloads.synchronize()).output)["workflow"] == "NO"
@@ -319,7 +302,7 @@ def test_gates_that_no_event_can_open(cluster: EmbeddedCluster, explain: Callabl
     cluster.store.load(WORKFLOWS, waiting_workflow(3, outputs={"nobody-knows": None}))
     incomplete = explain(payloads.approved())
     assert checks(incomplete.output)["gate"] == "NO"
-    assert "`outputs` in gates.yaml gives the value" in incomplete.output
+    assert "Add the output to `outputs` in gates.yaml" in incomplete.output
     cluster.store.load(WORKFLOWS, like("same-gate-twice", task=6))
     twice = next(
         node["displayName"] for node in like("same-gate-twice")["status"]["nodes"].values() if node["type"] == "Suspend"
@@ -327,7 +310,7 @@ def test_gates_that_no_event_can_open(cluster: EmbeddedCluster, explain: Callabl
     payload = {"wait-pr-created": payloads.opened, "wait-pr-approved": payloads.approved}[twice](task=6)
     ambiguous = explain(payload)
     assert checks(ambiguous.output)["gate"] == "NO"
-    assert "tell them apart by `inputs`" in ambiguous.output
+    assert "Tell them apart by `inputs`" in ambiguous.output
 
 
 def test_a_release(cluster: EmbeddedCluster, tmp_path: Path, environment: dict[str, str]) -> None:
@@ -336,7 +319,7 @@ def test_a_release(cluster: EmbeddedCluster, tmp_path: Path, environment: dict[s
     result = taskgate("explain", written(release, tmp_path / "event.json"), environment=environment)
     assert result.exit_code == 3
     assert checks(result.output)["gate"] == "NO"
-    assert "No key waits on this Workflow." in result.output
+    assert "No signal waits on it." in result.output
 
 
 def test_without_a_cluster_it_stops_before_the_workflow(tmp_path: Path) -> None:
@@ -357,7 +340,7 @@ def test_a_cluster_that_does_not_answer_can_not_tell(
     cluster.stop()
     result = explain(payloads.approved())
     assert result.exit_code == 1
-    assert "It can't be told: The Kubernetes API does not answer" in result.output
+    assert "The Kubernetes API does not answer" in result.output
     broken = written([], tmp_path / "broken")
     file = written(cloudevent(payloads.approved()), tmp_path / "event.json")
     wrong = taskgate("explain", file, environment={"KUBECONFIG": str(broken)})
@@ -398,7 +381,7 @@ def test_wrong_input_is_one_sentence(tmp_path: Path) -> None:
     missing = taskgate("explain", tmp_path / "none")
     assert (missing.exit_code, missing.output) == (
         1,
-        f"Error: {tmp_path / 'none'}: can't be read (No such file or directory)\n",
+        f"Error: {tmp_path / 'none'}: cannot be read (No such file or directory)\n",
     )
     broken = taskgate("explain", "-", typed="{")
     assert (broken.exit_code, broken.output.count("\n")) == (1, 1)
@@ -407,11 +390,11 @@ def test_wrong_input_is_one_sentence(tmp_path: Path) -> None:
     field = taskgate("explain", "-", typed=json.dumps(cloudevent(payloads.approved() | {"action": 7})))
     assert field.exit_code == 3
     assert "NO   cloudevent" in field.output
-    assert "What it takes: That field is as GitHub sends it." in field.output
+    assert "What it takes: Compare it with the payload in the webhook settings of GitHub" in field.output
     empty = taskgate("explain", "-", typed='{"specversion": "1.0"}')
     assert empty.output.startswith("(no type), event (no id) from (no source)\n")
     own = taskgate("explain", "-", typed=json.dumps(cloudevent(payloads.approved()) | {"type": "dev.taskgate.opened"}))
-    assert "What it takes: Nothing: it is no event from outside." in own.output
+    assert "NO   rule        Taskgate sent this event itself, and answers it with 204 and no body." in own.output
     rules = taskgate("explain", "-", "--config", tmp_path / "none.yaml", typed=json.dumps(cloudevent(payloads.push())))
     assert rules.exit_code == 1
     assert rules.output.startswith("Error: TASKGATE_CONFIG is ")

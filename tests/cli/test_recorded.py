@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from func.cli.recorded import read_recorded
 from tests import payloads
 from tests.cli.events import cloudevent, dead_letter, lines, written
 
+FORMS = Path(__file__).parents[3] / "shared" / "cases" / "recorded-forms"
 FIRST = cloudevent(payloads.opened(), delivery="first")
 SECOND = cloudevent(payloads.approved(), delivery="second")
 
@@ -105,6 +107,55 @@ def test_what_argo_events_adds_to_a_payload_is_no_guess(tmp_path: Path) -> None:
     assert recorded.guessed is None
 
 
+SHORT = payloads.approved()
+HEADERS = {"X-GitHub-Delivery": "second", "X-GitHub-Event": "pull_request_review"}
+LISTED = {name: [value] for name, value in HEADERS.items()}
+DELIVERIES: dict[str, Any] = {
+    "GitHub's API": {
+        "id": 12345, "guid": "second", "event": "pull_request_review", "action": "submitted",
+        "request": {"headers": {**HEADERS, "Content-Type": "application/json"}, "payload": SHORT},
+        "response": {"headers": {}, "payload": "ok"},
+    },
+    "smee": {**{name.lower(): value for name, value in HEADERS.items()}, "body": SHORT, "query": {}, "timestamp": 1},
+    "smee, the body as text": {**HEADERS, "body": json.dumps(SHORT)},
+    "probot": {"id": "second", "name": "pull_request_review", "payload": SHORT},
+    "an EventSource": {"headers": LISTED, "body": SHORT},
+    "a Sensor": {"context": {"id": "1", "type": "github"}, "data": {"headers": LISTED, "body": SHORT}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("delivery", DELIVERIES.values(), ids=DELIVERIES)
+def test_recorded_deliveries(tmp_path: Path, delivery: dict[str, Any]) -> None:
+    (recorded,) = read_recorded(str(written(delivery, tmp_path / "delivery.json")))
+    assert (recorded.event["id"], recorded.event["type"]) == ("second", "com.github.pull_request_review")
+    assert (recorded.event["data"], recorded.guessed, recorded.has_id) == (SHORT, None, True)
+
+
+def test_what_is_copied_from_the_web_page_of_a_delivery(tmp_path: Path) -> None:
+    file = tmp_path / "delivery.txt"
+    headers = "".join(f"{name}: {value}\n" for name, value in HEADERS.items())
+    file.write_text(
+        f"Request URL: https://example.org\nAccept: */*\n{headers}\nPayload\n\n{json.dumps(SHORT, indent=2)}\n"
+    )
+    (recorded,) = read_recorded(str(file))
+    assert (recorded.event["id"], recorded.event["data"], recorded.guessed) == ("second", SHORT, None)
+
+
+def test_the_summary_of_a_delivery_has_no_payload(tmp_path: Path) -> None:
+    summary = {"id": 12345, "guid": "second", "event": "push", "status_code": 200}
+    (recorded,) = read_recorded(str(written([summary], tmp_path / "deliveries.json")))
+    assert recorded.problem == "It is the summary of a delivery without its payload: read delivery 12345 by its id."
+
+
+@pytest.mark.skipif(not FORMS.is_dir(), reason="the shared cases are not beside the repository")
+def test_every_shared_form() -> None:
+    found = read_recorded(str(FORMS))
+    assert len(found) == len(list(FORMS.iterdir())) > 0
+    for recorded in found:
+        assert recorded.incoming().data["pull_request"]["number"] == 182
+        assert (recorded.event["type"], recorded.guessed) == ("com.github.pull_request_review", None)
+
+
 def test_the_event_of_a_payload_can_be_named(tmp_path: Path) -> None:
     file = written(payloads.real("label.created.1"), tmp_path / "payload.json")
     (recorded,) = read_recorded(str(file), "label")
@@ -117,13 +168,13 @@ def test_the_event_of_a_payload_can_be_named(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("{", "It is not JSON"),
-        ("[1]", "It is no JSON object."),
+        ("[1]", "It is not a JSON object."),
         ("a: [", "It is neither JSON nor YAML"),
-        ('{"apiVersion": "v1", "kind": "Secret"}', "It is a Secret, expected the ConfigMaps of dead letters."),
-        ('{"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}}', "It is no dead letter"),
+        ('{"apiVersion": "v1", "kind": "Secret"}', "It is a Secret: expected the ConfigMaps of dead letters."),
+        ('{"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}}', "It is not a dead letter"),
         ('{"kind": "ConfigMap", "data": {"specversion": "1.0", "data": "{"}}', "Its key data is not JSON."),
         ("[" * 100_000, "It is not JSON"),
-        ("\udcff", "It is no text in UTF-8."),
+        ("\udcff", "It is not text in UTF-8."),
     ],
 )
 def test_what_can_not_be_read_is_named(tmp_path: Path, text: str, problem: str) -> None:
@@ -144,5 +195,5 @@ def test_a_broken_line_leaves_the_others_whole(tmp_path: Path) -> None:
 def test_nothing_to_read_is_a_problem(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="holds no events"):
         read_recorded(str(tmp_path))
-    with pytest.raises(Problem, match="can't be read \\(No such file or directory\\)"):
+    with pytest.raises(Problem, match="cannot be read \\(No such file or directory\\)"):
         read_recorded(str(tmp_path / "none"))

@@ -13,8 +13,8 @@ from func.service.settings import BUILT_IN_RULES
 from tests import payloads
 from tests.cli.events import cloudevent, written
 from tests.cli.stand_in import Function
-from tests.cli.test_waiting import key, with_keys
 from tests.recorded_workflows import waiting_workflow
+from tests.remembering import merge, remembering
 
 
 def on_a_terminal(*arguments: object, columns: int = 80, **environment: str) -> str:
@@ -55,8 +55,8 @@ def test_tables_fit_the_terminal() -> None:
 def test_tables_fit_a_narrow_terminal(
     cluster: EmbeddedCluster, environment: dict[str, str], function: Function, tmp_path: Path, command: str
 ) -> None:
-    keys = {"wait-pr-merged": key("waiting", written="2026-11-22T11:00:00Z")}
-    cluster.store.load(WORKFLOWS, with_keys(waiting_workflow(3), keys))
+    workflow = remembering(waiting_workflow(3, repository="a-very-long-name-of-a-repository"), [merge()])
+    cluster.store.load(WORKFLOWS, workflow)
     file = written(cloudevent(payloads.approved(by="somebody-with-a-long-name")), tmp_path / "event.json")
     arguments: dict[str, tuple[object, ...]] = {
         "waiting": (),
@@ -81,8 +81,8 @@ def test_a_story_fits_a_narrow_terminal_but_for_commands_to_copy(
 def test_rows_in_a_pipe_are_one_line_each_without_colours(
     cluster: EmbeddedCluster, environment: dict[str, str]
 ) -> None:
-    keys = {"wait-pr-merged": key("waiting", written="2026-11-22T11:00:00Z")}
-    cluster.store.load(WORKFLOWS, with_keys(waiting_workflow(3), keys))
+    workflow = remembering(waiting_workflow(3, repository="a-very-long-name-of-a-repository"), [merge()])
+    cluster.store.load(WORKFLOWS, workflow)
     run = subprocess.run(
         [sys.executable, "-m", "func", "waiting"],
         env={**os.environ, **environment, "COLUMNS": "60", "TERM": "xterm"},

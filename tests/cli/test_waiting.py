@@ -1,31 +1,20 @@
-"""`taskgate waiting`: which tasks stand at which gates, since when, and which keys wait for them?"""
+"""`taskgate waiting`: which tasks wait at which gates, since when, which signals wait, and what is wrong?"""
 
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from func.cli.key_words import age
+from func.cli.wording import age
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.cli.running import taskgate
-from tests.recorded_workflows import Workflow, compressed, fleet, like, recorded, waiting_workflow
-
-
-def with_keys(workflow: Workflow, keys: dict[str, Any], **state: Any) -> Workflow:  # noqa: ANN401  any JSON
-    text = json.dumps({"uid": workflow["metadata"]["uid"], **state, "keys": keys})
-    workflow["metadata"]["annotations"]["taskgate.dev/state"] = text
-    return workflow
-
-
-def key(state: str, **facts: Any) -> dict[str, Any]:  # noqa: ANN401  any JSON
-    event = {"name": "pull_request.closed", "event": "d-1", "happened": "2026-11-22T11:00:00Z"}
-    return {**event, "state": state, "pull_request": "5dlabs/cto#123", "person": "octocat", **facts}
+from tests.recorded_workflows import compressed, fleet, like, recorded, waiting_workflow
+from tests.remembering import merge, push, remembering, signal, use
 
 
 def gates(output: str) -> list[str]:
-    return [line.split()[0] for line in output.splitlines()[1:]]
+    return [line.split()[0] for line in output.splitlines()[1:] if not line.startswith(" ")]
 
 
 def test_tasks_in_the_order_of_the_gates_longest_first(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
@@ -45,7 +34,7 @@ def test_tasks_in_the_order_of_the_gates_longest_first(cluster: EmbeddedCluster,
         *["wait-pr-created"] * 3, *["wait-ready-for-qa"] * 2, *["wait-pr-approved"] * 2, *["wait-pr-merged"] * 3
     ]  # fmt: skip
     (row,) = [line for line in result.output.splitlines() if "play-task-20-workflow" in line]
-    assert re.search(r" 20 +5dlabs-cto +play-task-20-workflow +3d4h", row)
+    assert re.search(r" 20 +3d4h +play-task-20-workflow +5dlabs-cto", row)
     for finished_or_not_ours in (22, 23, 24):
         assert f"play-task-{finished_or_not_ours}-" not in result.output
     assert {request.method for request in cluster.requests} == {"GET"}
@@ -59,35 +48,55 @@ def test_many_are_read_a_page_at_a_time(cluster: EmbeddedCluster, environment: d
     assert len(cluster.requests) == 3
 
 
-def test_the_keys_that_wait_and_those_taken_back(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
+def test_the_signals_that_wait_and_those_revoked(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    keys = {
-        "wait-pr-created": key("used"),
-        "wait-ready-for-qa": key("withdrawn", person="pusher"),  # no key came, only this
-        "wait-pr-approved": key("withdrawn", written=now, why="taken back by event d-2"),
-        "wait-pr-merged": key("waiting", written=now),
-    }
-    cluster.store.load(WORKFLOWS, with_keys(waiting_workflow(3), keys, pull_request="5dlabs/cto#123"))
+    signals = [signal(written=now), push(), merge(id="d-3", written=now), signal(id="d-0", gate="wait-pr-created")]
+    used = [use("node", id="d-0", gate="wait-pr-created")]
+    cluster.store.load(WORKFLOWS, remembering(waiting_workflow(3), signals, used))
     table = taskgate("waiting", environment=environment).output
-    assert "waits for wait-pr-merged: 5dlabs/cto#123 by octocat, 2026-11-22T11:00:00Z" in table
-    assert "withdrawn for wait-pr-approved: 5dlabs/cto#123 by octocat, 2026-11-22T11:00:00Z (taken back" in table
+    assert "waits for wait-pr-merged: 5dlabs/cto#123 by octocat, 2026-11-22T10:30:00Z" in table
+    assert "revoked for wait-pr-approved: 5dlabs/cto#123 by 5DLabs-Tess[bot], 2026-11-22T10:30:00Z. It was rev" in table
     assert "wait-pr-created" not in table
-    assert "pusher" not in table
 
     (shown,) = json.loads(taskgate("waiting", "--output", "json", environment=environment).stdout)
     assert shown["pull_request"] == "5dlabs/cto#123"
     assert shown["gates"][0]["gate"] == "wait-pr-approved"
     assert shown["gates"][0]["since"] == "2026-11-22T10:19:55Z"
-    assert {each["gate"]: each["state"] for each in shown["keys"]} == {
-        "wait-pr-approved": "withdrawn",
-        "wait-pr-merged": "waiting",
+    assert {each["gate"]: (each["state"], each["code"]) for each in shown["signals"]} == {
+        "wait-pr-approved": ("rejected", "revoked"),
+        "wait-pr-merged": ("waits", "not-reached"),
     }
 
 
-def test_a_key_that_waited_too_long_does_not_wait(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
-    keys = {"wait-pr-merged": key("waiting", written="2026-01-01T11:00:00Z")}
-    cluster.store.load(WORKFLOWS, with_keys(waiting_workflow(3), keys))
-    assert "expired for wait-pr-merged: 5dlabs/cto#123" in taskgate("waiting", environment=environment).output
+def test_one_gate_or_one_task(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
+    for workflow in fleet(12):
+        cluster.store.load(WORKFLOWS, workflow)
+    at_gate = taskgate("waiting", "--gate", "wait-pr-approved", environment=environment)
+    assert gates(at_gate.output) == ["wait-pr-approved"] * 3
+    of_task = taskgate("waiting", "--task", "3", "--output", "json", environment=environment)
+    assert [each["task"] for each in json.loads(of_task.stdout)] == ["3"]
+    nobody = taskgate("waiting", "--gate", "lunch", "--task", "9", environment=environment)
+    assert nobody.output.endswith("is running in agent-platform at lunch of task 9.\n")
+
+
+def test_what_is_wrong_is_shown(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
+    stopping, suspended, unlabelled = waiting_workflow(1), waiting_workflow(2), waiting_workflow(4)
+    stopping["spec"]["shutdown"] = "Stop"
+    suspended["spec"]["suspend"] = True
+    del unlabelled["metadata"]["labels"]["task-id"]
+    for workflow in (stopping, suspended, unlabelled, waiting_workflow(5), waiting_workflow(5, name="again")):
+        cluster.store.load(WORKFLOWS, workflow)
+    found = json.loads(taskgate("waiting", "--output", "json", environment=environment).stdout)
+    assert {each["workflow"]: [problem["code"] for problem in each["problems"]] for each in found} == {
+        "play-task-1-workflow": ["workflow-stopping"],
+        "play-task-2-workflow": ["suspended"],
+        "play-task-4-workflow": ["label-missing"],
+        "play-task-5-workflow": ["several-workflows"],
+        "again": ["several-workflows"],
+    }
+    table = taskgate("waiting", environment=environment).output
+    for each in found:
+        assert each["problems"][0]["what"] in table
 
 
 def test_odd_workflows_are_told_as_they_are(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
@@ -108,11 +117,11 @@ def test_odd_workflows_are_told_as_they_are(cluster: EmbeddedCluster, environmen
     assert result.exit_code == 0
     rows = result.output.splitlines()
     (broken_row,) = [row for row in rows if "play-task-1-workflow" in row]
-    assert "can't be read, it is not JSON" in broken_row
+    assert "taskgate.dev/state cannot be read: not JSON." in broken_row
     (empty_row,) = [row for row in rows if "play-task-2-workflow" in row]
     assert empty_row.startswith("(at no gate)")
-    assert any("status.compressedNodes is no base64 of gzip of JSON" in row for row in rows)
-    assert any("Its nodes are offloaded" in row for row in rows)
+    assert any("status.compressedNodes is not base64 of gzip of JSON" in row for row in rows)
+    assert any("Its nodes are stored in a database" in row for row in rows)
     assert sum("play-task-6-workflow" in row for row in rows) == 2
     assert "\x1b" not in result.output
 
@@ -121,7 +130,7 @@ def test_nothing_waits(environment: dict[str, str]) -> None:
     result = taskgate("waiting", environment=environment)
     assert (result.exit_code, result.output) == (
         0,
-        "No Workflow with workflow-type=play-orchestration is under way in agent-platform.\n",
+        "No Workflow with workflow-type=play-orchestration is running in agent-platform.\n",
     )
     assert json.loads(taskgate("waiting", "--output", "json", environment=environment).stdout) == []
 

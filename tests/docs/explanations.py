@@ -82,6 +82,10 @@ def _foreign(workflow: Workflow) -> None:
     workflow["metadata"]["labels"]["workflow-type"] = "other"
 
 
+def _of_closed(payload: Payload) -> Payload:
+    return {**payload, "pull_request": {**payload["pull_request"], "state": "closed"}}
+
+
 def _explanations() -> list[Told]:
     approved, waits = payloads.approved, [waiting_workflow(3)]
     early = [waiting_workflow(3, "wait-ready-for-qa")]
@@ -98,6 +102,7 @@ def _explanations() -> list[Told]:
         Told("No task", approved(task=None), waits),
         Told("Two tasks", approved(labels=["task-3", "task-4"]), waits),
         Told("A fork", approved(head_repository="octocat/cto"), waits),
+        Told("A pull request that is closed already", _of_closed(approved()), waits),
         Told("A wrong person", approved(by="octocat"), waits),
         Told("An old commit", approved(reviewed=payloads.PUSHED), waits),
         Told("The label of the Workflow is wrong", approved(), [waiting_workflow(3, repository="5dlabs-cta")]),
@@ -110,7 +115,7 @@ def _explanations() -> list[Told]:
             [waiting_workflow(3, "wait-pr-created")],
             [opened],
         ),
-        Told("A pull request that was closed", approved(), waits, [closed]),
+        Told("A pull request that was closed since", approved(), waits, [closed]),
         Told("A push came after the approval", approved(), early, [approval, push], delivery="delivery-1"),
         Told("The same, of a payload saved from GitHub", approved(), early, [approval, push], delivery=""),
         Told("A saved payload that opened a gate before", approved(), waits, [approval], delivery=""),

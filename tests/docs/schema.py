@@ -14,8 +14,39 @@ from tests.docs.markdown import DOCS
 FILE = DOCS / "gates.schema.json"
 
 
+_PATH: JsonSchemaValue = {"type": "string"}
+# Values whose form only a validator knows -> their schema.
+_FORMS: dict[str, JsonSchemaValue] = {
+    rules._parse_person.__name__: {
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {"login": {"type": "string"}, "id": {"type": "integer"}},
+                "required": ["login", "id"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+    rules._parse_path.__name__: {
+        "anyOf": [
+            _PATH,
+            {
+                "type": "object",
+                "properties": {"path": _PATH, "pattern": {"type": "string"}},
+                "required": ["path", "pattern"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+}
+
+
 class _OneOrMany(GenerateJsonSchema):
     """Where the rules take a list they take a single value too, which the types alone do not say."""
+
+    def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
+        return _FORMS[getattr(schema["function"]["function"], "__name__", "")]
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         made = super().function_before_schema(schema)

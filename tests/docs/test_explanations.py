@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from func.core.outcomes import CHECKS
+from func.core.reasons import CHECKS
 from tests.docs.explanations import FILE, text
 
 

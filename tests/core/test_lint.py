@@ -1,0 +1,107 @@
+"""What `taskgate check` warns of: valid rules that are not what they seem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from func.core.gates_file import parse_rules
+from func.core.lint import lint
+from func.service.settings import BUILT_IN_RULES
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+WORKFLOWS = {"namespace": "a", "selector": "b=c", "labels": {"task": "task-id", "repository": "repository"}}
+PEOPLE = {"team": [{"login": "tess", "id": 7}]}
+
+
+def warned(gates: dict[str, Any], **more: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401  any YAML
+    whole = {"workflows": WORKFLOWS, "people": PEOPLE, "task": {"label": "task-([0-9]+)"}, "gates": gates, **more}
+    return [(each.code, each.level, each.place) for each in lint(parse_rules(yaml.safe_dump(whole), "gates.yaml"))]
+
+
+def rule(event: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  any YAML
+    return {"event": event, "by": "anyone", "task": "task", **more}
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "safe", "code"),
+    [
+        (rule("check_suite.completed"), {"when": {"check_suite.conclusion": "success"}}, "verdict-not-checked"),
+        (rule("workflow_run"), {"when": {"workflow_run.conclusion": ["success"]}}, "verdict-not-checked"),
+        (rule("deployment_status"), {"when": {"deployment_status.state": "success"}}, "verdict-not-checked"),
+        (rule("status"), {"when": {"state": "success"}}, "verdict-not-checked"),
+        (rule("issue_comment.created"), {"when": {"comment.body": "/lgtm"}}, "comment-not-checked"),
+        (rule("pull_request.labeled", label="ok"), {"withdraw": {"event": "pull_request.unlabeled"}}, None),
+        (rule("pull_request.opened", draft=False), {"withdraw": {"event": "pull_request.converted_to_draft"}}, None),
+        (rule("pull_request.opened", base="main"), {"withdraw": {"event": "pull_request.edited"}}, None),
+        (rule("pull_request.opened", when={"pull_request.base.ref": "main"}), {"early": "refuse"}, None),
+    ],
+    ids=str,
+)
+def test_a_condition_that_is_missing_or_can_change(
+    unsafe: dict[str, Any], safe: dict[str, Any], code: str | None
+) -> None:
+    assert warned({"g": unsafe}) == [(code or "condition-can-change", "warning", "gates.g")]
+    assert warned({"g": {**unsafe, **safe}}) == []
+
+
+def test_conditions_that_cannot_change() -> None:
+    assert warned({"g": rule("pull_request.closed", base="main", merged=True)}) == []
+    assert warned({"g": {"event": "pull_request.labeled", "by": "anyone", "label": "task-*"}}) == []
+    other = {"event": "pull_request.labeled", "by": "anyone", "label": "ok"}
+    other["withdraw"] = {"event": "pull_request.unlabeled", "label": "another"}  # type: ignore[assignment]
+    assert warned({"g": other}) == [("condition-can-change", "warning", "gates.g")]
+
+
+def test_people_without_id_and_names_of_several_sources() -> None:
+    by_names = {"event": "pull_request.opened", "by": "team"}
+    assert warned({"g": by_names}, people={"team": ["tess"]}) == [("person-without-id", "warning", "people.team")]
+    assert warned({"g": by_names}) == []
+    assert warned({"g": {**by_names, "by": "anyone"}}, people={"team": ["tess"]}) == []  # nobody asks for the group
+    both = {"g": by_names, "h": {"event": "com.slack.pressed", "by": "team", "task": "t", "person": "p"}}
+    both["h"]["repository"] = "r"
+    assert ("names-of-several-sources", "warning", "people.team") in warned(both)
+    prefixed = {"team": [{"login": "github:tess", "id": 7}, "slack:tess"]}
+    assert ("names-of-several-sources", "warning", "people.team") not in warned(both, people=prefixed)
+
+
+@pytest.mark.parametrize(
+    ("given", "withdraw", "is_reached"),
+    [
+        (rule("com.example.scanned", repository="repo"), "pull_request.synchronize", False),
+        (rule("com.example.scanned", repository="repo"), "com.example.revoked", True),
+        (rule("pull_request.labeled"), "pull_request_review.dismissed", False),
+        (rule("pull_request_review.submitted"), "pull_request_review.dismissed", True),
+        (rule("pull_request.labeled"), "issue_comment.created", True),
+    ],
+    ids=str,
+)
+def test_a_withdrawal_that_can_never_revoke_anything(given: dict[str, Any], withdraw: str, *, is_reached: bool) -> None:
+    found = warned({"g": {**given, "withdraw": {"event": withdraw}}})
+    assert found == ([] if is_reached else [("withdraw-unreachable", "error", "gates.g.withdraw")])
+
+
+def test_the_place_is_the_one_that_the_user_wrote() -> None:
+    several = [rule("pull_request.opened"), rule("status")]
+    assert warned({"g": several}) == [("verdict-not-checked", "warning", "gates.g.1")]
+
+
+def test_the_rules_built_in_lack_only_ids() -> None:
+    rules = parse_rules(BUILT_IN_RULES.read_text(encoding="utf-8"), "gates.yaml")
+    assert {each.code for each in lint(rules)} == {"person-without-id"}
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not beside the repository")
+@pytest.mark.parametrize(
+    ("name", "code", "level"),
+    [
+        ("gates-check-suite.yaml", "verdict-not-checked", "warning"),
+        ("lost-withdrawal-gates.yaml", "withdraw-unreachable", "error"),
+    ],
+)
+def test_the_cases(name: str, code: str, level: str) -> None:
+    rules = parse_rules((CASES / name).read_text(encoding="utf-8"), name)
+    assert (code, level) in [(each.code, each.level) for each in lint(rules)]
