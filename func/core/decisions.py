@@ -22,6 +22,7 @@ from func.core.workflows import Node, Workflow
 
 MAX_AGE = timedelta(minutes=5)  # an event of before its Workflow was created is about another one
 _UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
+_WAITING = frozenset({"changes-requested", "other-pull-request"})  # signals that may stand later
 _REMEMBERED = frozenset({"revoked", "overtaken", "pull-request-gone", "expired", "changes-requested"})
 
 
@@ -386,12 +387,14 @@ def _used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: dateti
     """A gate that somebody opened by hand uses up what waited for it."""
     uses = []
     for identifier, (gate, given) in rules.gate_ids().items():
-        waiting = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
-        if not waiting:
-            continue
-        moved = {use.node for use in state.used}
+        unused = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
+        moved = {(use.node, use.started) for use in state.used}
         nodes = workflow.gate_nodes(gate, given[0].inputs)
-        by_hand = [node for node in nodes if node.phase == "Succeeded" and node.id not in moved]
+        by_hand = [node for node in nodes if node.phase == "Succeeded" and (node.id, node.started) not in moved]
+        if not unused or not by_hand:
+            continue
+        verdicts = fold(state, rules, identifier, now, moved=last_move(state, identifier)).verdicts
+        waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
         over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in waiting:
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)

@@ -1,0 +1,69 @@
+"""Where the function once differed from the model of tests/model, each as short as it can be."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from tests.core.bench import GATE, Bench, rules_with
+from tests.payloads import HAPPENED, HEAD, PUSHED, TESS, Payload, approved, changes_requested, dismissed
+from tests.recorded_workflows import gate_node, stamp
+
+EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
+LEAD, OTHER, THIRD = "5DLabs-Tess", "tess-5dlabs", TESS
+STRICT = rules_with(
+    "  wait-pr-approved:\n"
+    "  - event: pull_request_review.submitted\n"
+    "    review: approved\n"
+    "    by: reviewers\n"
+    "    fresh: true\n"
+    "    quorum: 2\n"
+    "    withdraw:\n"
+    "    - {event: pull_request_review.dismissed}\n"
+    "    - {event: pull_request_review.submitted, review: changes_requested, by: reviewers}\n"
+    "  - {event: pull_request_review.submitted, review: changes_requested, by: reviewers, then: fail}"
+)
+
+
+def at(seconds: int) -> datetime:
+    return HAPPENED + timedelta(seconds=seconds)
+
+
+def review(review_id: int, person: str, seconds: int, **facts: str | int) -> Payload:
+    return approved(review_id=review_id, by=person, happened=at(seconds), **facts)  # type: ignore[arg-type]
+
+
+def open_by_hand(bench: Bench) -> None:
+    gate_node(bench.document, GATE)["phase"] = "Succeeded"
+
+
+def start_again(bench: Bench) -> None:
+    """As `argo retry` does: the same node, started later."""
+    bench.now += timedelta(minutes=1)
+    gate_node(bench.document, GATE).update(phase="Running", startedAt=stamp(bench.now))
+
+
+def test_a_gate_opened_by_hand_uses_up_only_what_waited() -> None:
+    bench = Bench.at(EARLY)
+    first = review(1, THIRD, 1)
+    bench.deliver(first)
+    bench.deliver(dismissed(review_id=1, by=THIRD, happened=at(1), updated=at(2)))
+    bench.reach()
+    open_by_hand(bench)
+    bench.release()
+    assert bench.used() == []
+    assert bench.deliver(first).outcome == "already-open"
+    start_again(bench)
+    assert bench.deliver(review(0, OTHER, 0)).outcome == "opened"  # nothing newer was used
+
+
+def test_a_gate_that_stands_again_and_is_opened_by_hand_uses_up_what_waited() -> None:
+    bench = Bench.at(GATE)
+    assert bench.deliver(review(1, THIRD, 1)).outcome == "opened"
+    start_again(bench)
+    gate_node(bench.document, GATE)["phase"] = "Pending"
+    assert bench.deliver(review(2, OTHER, 2)).outcome == "parked"
+    open_by_hand(bench)
+    bench.release()
+    start_again(bench)
+    assert bench.release().outcome == "ignored"
+    assert not bench.is_open
