@@ -63,7 +63,7 @@ def plan_event(event: Event, rules: Rules) -> Plan:
     matched = rules.match(signal)
     named = tasks_for(event, rules, matched[1]) if matched else tasks_for(event, rules)
     verdict, mover = _mover(event, rules, matched, named)
-    revokers = _revokers(event, rules, named)
+    revokers = _revokers(event, rules, named, is_accepted=mover is not None)
     intents = [mover] if mover else []
     for task, (gates, gone) in revokers.items():
         if mover and (task.id, task.repository) == (mover.task.id, mover.task.repository):
@@ -118,17 +118,21 @@ def _mover(
     return None, Intent(task, signal._replace(outputs=outputs), gate, rule)
 
 
-def _revokers(event: Event, rules: Rules, named: Named) -> dict[Task, tuple[list[str], str | None]]:
+def _revokers(
+    event: Event, rules: Rules, named: Named, *, is_accepted: bool
+) -> dict[Task, tuple[list[str], str | None]]:
     """Return the tasks at which the event revokes signals: for which gates, and how the pull request is gone."""
     found: dict[tuple[str, str], tuple[Task, list[str], str | None]] = {}
-    for task, gate, gone in _revocations(event, rules, named):
+    for task, gate, gone in _revocations(event, rules, named, is_accepted=is_accepted):
         key = (task.id.casefold(), (task.repository or "").casefold())
         first, gates, before = found.get(key, (task, [], None))
         found[key] = (first, [*gates, gate] if gate and gate not in gates else gates, gone or before)
     return {task: (gates, gone) for task, gates, gone in found.values()}
 
 
-def _revocations(event: Event, rules: Rules, named: Named) -> Iterator[tuple[Task, str | None, str | None]]:
+def _revocations(
+    event: Event, rules: Rules, named: Named, *, is_accepted: bool
+) -> Iterator[tuple[Task, str | None, str | None]]:
     """Return task, gate and how the pull request is gone, for each thing that the event revokes."""
     signal = event.signal
     allowed = rules.repositories
@@ -137,8 +141,9 @@ def _revocations(event: Event, rules: Rules, named: Named) -> Iterator[tuple[Tas
     for gate, rule, withdrawal in rules.withdrawals_of(signal):
         if rules.allows(withdrawal.by, signal):
             yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
-    if signal.verdict in _WORDS and signal.name in _REVIEWS:
-        # The newest review of each person speaks, whether a rule asks for its withdrawal or not.
+    if signal.verdict in _WORDS and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
+        # The newest review of each person speaks, whether a rule asks for its withdrawal or not. An approval that the
+        # rules refuse, e.g. of an old commit, does not: what the person requested before still stands.
         for gate, rule in rules.each_rule():
             is_review = _REVIEWS[0] in rule.names and rule.review not in (None, signal.verdict)
             if is_review and rules.allows(rule.by, signal):

@@ -67,3 +67,12 @@ def test_a_gate_that_stands_again_and_is_opened_by_hand_uses_up_what_waited() ->
     start_again(bench)
     assert bench.release().outcome == "ignored"
     assert not bench.is_open
+
+
+def test_requested_changes_stand_until_the_approval_of_the_same_person_is_accepted() -> None:
+    bench = Bench.at(EARLY, STRICT)
+    bench.deliver(changes_requested(review_id=1, by=LEAD, happened=at(1)))
+    stale = review(2, LEAD, 2, sha=PUSHED, reviewed=HEAD)
+    assert bench.deliver(stale).code == "not-head"
+    for number, person in ((3, OTHER), (4, THIRD)):
+        assert bench.deliver(review(number, person, number, sha=PUSHED)).code == "changes-requested"
