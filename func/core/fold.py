@@ -192,13 +192,17 @@ def _withdraws(signal: Signal, withdrawal: EventFilter, rules: Rules) -> bool:
 def _newest_words(signals: Iterable[Signal]) -> dict[tuple[str, str], Signal]:
     """Return each person's newest review of a pull request: (pull request, person) -> its newest event.
 
-    A comment does not speak. A dismissal stands where the review stood that it dismisses.
+    A comment does not speak. A dismissal stands where the review stood that it dismisses, and is found by the review's
+    number, because it names nobody when the account was deleted.
     """
+    reviews = [each for each in signals if each.review is not None and each.verdict in _SPEAKING and each.pull_request]
+    people = {(each.pull_request, each.review): each.person for each in reviews if each.verdict != "dismissed"}
     words: dict[tuple[str, str], Signal] = {}
-    for signal in signals:
-        if signal.review is None or signal.verdict not in _SPEAKING or not signal.pull_request or not signal.person:
+    for signal in reviews:
+        person = people.get((signal.pull_request, signal.review)) or signal.person
+        if not person or not signal.pull_request:
             continue
-        key = (signal.pull_request, signal.person.casefold())
+        key = (signal.pull_request, person.casefold())
         old = words.get(key)
         if old is None or _speaks_after(signal, old):
             words[key] = signal

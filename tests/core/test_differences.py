@@ -76,3 +76,13 @@ def test_requested_changes_stand_until_the_approval_of_the_same_person_is_accept
     assert bench.deliver(stale).code == "not-head"
     for number, person in ((3, OTHER), (4, THIRD)):
         assert bench.deliver(review(number, person, number, sha=PUSHED)).code == "changes-requested"
+
+
+def test_a_dismissal_ends_requested_changes_though_the_account_was_deleted() -> None:
+    bench = Bench.at(EARLY)
+    bench.deliver(changes_requested(review_id=1, by=LEAD, happened=at(1)))
+    taken_back = dismissed(review_id=1, by=LEAD, happened=at(1), updated=at(2))
+    taken_back["review"]["user"] = None
+    bench.deliver(taken_back)
+    bench.reach()
+    assert bench.deliver(review(2, OTHER, 3)).outcome == "opened"
