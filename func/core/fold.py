@@ -60,7 +60,7 @@ class Folded(NamedTuple):
     """What all signals for a gate come to.
 
     Args:
-        standings: by pull request, the one with the oldest signal first.
+        standings: by pull request; those with enough people first, then the one with the oldest signal.
         verdicts: identity -> why a signal for this gate does not stand.
     """
 
@@ -109,7 +109,8 @@ def fold(state: State, rules: Rules, gate: str, now: datetime, *, moved: datetim
         else:
             standing.setdefault(signal.pull_request, []).append((signal, rule))
     standings = [_newest_word(each, verdicts) for each in standing.values()]
-    return Folded(tuple(sorted(standings, key=lambda each: each.signals[0].order)), verdicts)
+    standings.sort(key=lambda each: (not each.movers(), each.signals[0].order))
+    return Folded(tuple(standings), verdicts)
 
 
 def other_pull_request(state: State, bound: str, signal: Signal) -> Verdict:

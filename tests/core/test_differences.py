@@ -86,3 +86,14 @@ def test_a_dismissal_ends_requested_changes_though_the_account_was_deleted() -> 
     bench.deliver(taken_back)
     bench.reach()
     assert bench.deliver(review(2, OTHER, 3)).outcome == "opened"
+
+
+def test_a_pull_request_that_lacks_people_does_not_hold_up_one_that_has_enough() -> None:
+    bench = Bench.at(EARLY, STRICT)
+    bench.deliver(review(1, LEAD, 1, number=100))
+    for number, person in ((2, LEAD), (3, OTHER)):
+        bench.deliver(review(number, person, number, number=101))
+    bench.reach()
+    assert bench.release().outcome == "opened"
+    assert len(bench.used()) == 2
+    assert bench.state["pull_request"] == "5dlabs/cto#101"
