@@ -174,11 +174,12 @@ class State(NamedTuple):
     def bound(self) -> str | None:
         """The pull request that the Workflow belongs to: of the first signal used on it, unless that is gone.
 
-        One that was closed, left the task or was merged after its signal frees the Workflow.
+        One that was closed, left the task or was merged after its signal frees the Workflow, also where this came with
+        the annotation of the Workflow that this one was resubmitted from.
         """
         gone: dict[str, datetime] = {}
         for signal in self.signals:
-            if signal.gone and signal.pull_request and not signal.copied:
+            if signal.gone and signal.pull_request:
                 gone[signal.pull_request] = max(signal.happened, gone.get(signal.pull_request, signal.happened))
         for use in self.used:
             pull_request = use.pull_request

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from tests.core.bench import GATE, Bench, rules_with
-from tests.payloads import HAPPENED, HEAD, PUSHED, TESS, Payload, approved, changes_requested, dismissed
+from tests.payloads import (
+    HAPPENED,
+    HEAD,
+    PUSHED,
+    TESS,
+    Payload,
+    approved,
+    changes_requested,
+    closed,
+    dismissed,
+    opened,
+)
 from tests.recorded_workflows import gate_node, stamp
 
 EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
@@ -97,3 +108,13 @@ def test_a_pull_request_that_lacks_people_does_not_hold_up_one_that_has_enough()
     assert bench.release().outcome == "opened"
     assert len(bench.used()) == 2
     assert bench.state["pull_request"] == "5dlabs/cto#101"
+
+
+def test_a_copy_does_not_belong_to_a_pull_request_that_was_merged_before_it_was_made() -> None:
+    bench = Bench.at("wait-pr-created")
+    bench.deliver(closed(number=100, merged=True, happened=at(2)))
+    copied = Bench.at("wait-pr-created", uid="another")
+    copied.document["metadata"]["annotations"] = bench.document["metadata"]["annotations"]
+    assert copied.deliver(opened(number=100, happened=at(1))).outcome == "opened"
+    assert copied.state["pull_request"] is None
+    assert copied.deliver(approved(number=101, happened=at(3))).outcome == "parked"
