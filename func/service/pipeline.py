@@ -115,8 +115,9 @@ class Pipeline:
 
         def read(known: Answer) -> Workflow | Answer:
             found = find(intent.task, self.rules.workflows, self.workflows, budget)
-            if found.several and intent.rule is None:
-                return self._revoke_all(intent, found, known, budget)
+            if found.several and (intent.rule is None or intent.revokes or intent.signal.gone):
+                signal = intent.signal._replace(gate=None, outputs={})
+                return self._revoke_all(intent._replace(signal=signal, rule=None), found, known, budget)
             if found.workflow is None:
                 return _tell(known, _without_workflow(intent, found))
             return found.workflow
