@@ -16,13 +16,14 @@ from func.kube.client import Workflows
 from func.kube.deadline import Budget
 from func.kube.errors import LostRace, NotFound
 from tests.model.specification import GATES
-from tests.recorded_workflows import node_id, stamp, waiting_workflow
+from tests.recorded_workflows import gate_node, node_id, stamp, waiting_workflow
 
 Document = dict[str, Any]
 STATE, PARKED = "taskgate.dev/state", "taskgate.dev/parked"
+FIRST: Document = gate_node(waiting_workflow(3, GATES[0]), GATES[0])
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The function was killed here, and answers nobody."""
 
 
@@ -33,12 +34,14 @@ class Cluster:
     Args:
         before_write, after_write: called at the next write, once.
         written: of each write, whether it was done.
+        changed: the uids of the Workflows that were written to.
     """
 
     documents: dict[str, Document] = field(default_factory=dict)
     before_write: Callable[[], None] | None = None
     after_write: Callable[[], None] | None = None
     written: list[bool] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
     _uids: int = 0
 
     @property
@@ -79,14 +82,15 @@ class Cluster:
         assert _identity(new) == _identity(old)
         self.documents[name] = new
         self.written[-1] = True
+        self.changed.add(new["metadata"]["uid"])
         hook, self.after_write = self.after_write, None
         if hook:
             hook()
 
-    def create(self, name: str, task: str, now: datetime, like: Document | None = None) -> Document:
-        """A new Workflow at its first gate, or a copy of one as `argo resubmit` makes it."""
+    def create(self, name: str, task: str, now: datetime, gate: str, like: Document | None = None) -> Document:
+        """A new Workflow that stands at a gate, or a copy of one as `argo resubmit` makes it."""
         self._uids += 1
-        document = waiting_workflow(task, GATES[0], name=name, uid=f"uid-{self._uids}", created=now)
+        document = waiting_workflow(task, gate, name=name, uid=f"uid-{self._uids}", created=now)
         if like:
             metadata = like["metadata"]
             labels = {
@@ -98,18 +102,42 @@ class Cluster:
         self.documents[name] = document
         return document
 
-    def set_phase(self, name: str, gate: str, phase: str) -> None:
+    def set_phase(self, name: str, gate: str, phase: str, now: datetime) -> None:
         """The controller, or a person, gives the node of a gate its phase."""
         document = copy.deepcopy(self.documents[name])
         nodes = document["status"]["nodes"]
         identity = node_id(name, f"{name}[{GATES.index(gate)}].{gate}")
-        first = next(each for each in nodes.values() if each["type"] == "Suspend")
         node = nodes.setdefault(
             identity,
-            {key: value for key, value in first.items() if key not in ("finishedAt", "message", "children")}
-            | {"id": identity, "displayName": gate, "name": f"{name}[{GATES.index(gate)}].{gate}"},
+            {key: value for key, value in FIRST.items() if key not in ("finishedAt", "message", "children")}
+            | {"id": identity, "displayName": gate, "name": f"{name}[{GATES.index(gate)}].{gate}"}
+            | {"startedAt": stamp(now)},
         )
         node["phase"] = phase
+        self.documents[name] = document
+
+    def stop(self, name: str) -> None:
+        """`argo stop`: the controller has not seen it yet."""
+        document = copy.deepcopy(self.documents[name])
+        document["spec"]["shutdown"] = "Stop"
+        self.documents[name] = document
+
+    def retry(self, name: str, gate: str) -> None:
+        """`argo retry --restart-successful` with a selector: the node of the gate goes, and all that follow it.
+
+        Source: the recordings argo-retry-*; the phase and the label `completed` go too, the label `phase` stays.
+        """
+        document = copy.deepcopy(self.documents[name])
+        gone = GATES[GATES.index(gate) :]
+        document["status"]["nodes"] = {
+            key: node
+            for key, node in document["status"]["nodes"].items()
+            if not (node["type"] == "Suspend" and node["displayName"] in gone)
+        }
+        for field_name in ("phase", "finishedAt"):
+            document["status"].pop(field_name, None)
+        document["metadata"]["labels"].pop("workflows.argoproj.io/completed", None)
+        document["spec"].pop("shutdown", None)
         self.documents[name] = document
 
     def end(self, name: str, phase: str, now: datetime) -> None:

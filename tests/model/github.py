@@ -11,11 +11,12 @@ from func.core.cloud_event import Incoming
 from func.core.outcomes import EventRef
 from tests import payloads
 from tests.model.specification import Event
+from tests.payloads import Payload
 
-STRANGER = "tess-5d1abs"
-REVIEWERS = (payloads.TESS, payloads.TESS, "TESS-5dlabs", payloads.TESS, STRANGER)
-LABELS = ("ready-for-qa", "ready-for-qa", "task-3", "ready-for-qa", "task-4", "task-<&>", "bug")
-PULLS = (0, 1, 0, 2, 0, 1, 3, 4)  # of those below
+LEAD, OTHER, STRANGER = "5DLabs-Tess", "tess-5dlabs", "tess-5d1abs"
+PEOPLE = (payloads.TESS, LEAD, "TESS-5dlabs", payloads.TESS, OTHER, STRANGER)
+LABELS = ("ready-for-qa", "task-4", "task-3", "Task-3", "ready-for-qa", "task-<&>", "bug", "task-3")
+PULLS = (0, 1, 0, 1, 0, 2, 0, 0, 1, 3, 0, 4)  # of those below
 # Ids that any source may choose; those of GitHub are plain.
 _ODD = ('<{}>&"\\', "{}-\u00e9\u2028", "{{{{{}}}}}")
 
@@ -28,8 +29,9 @@ class Delivery:
     incoming: Incoming
 
     def __repr__(self) -> str:
-        shown = f"{self.event.id}: {self.event.name} of #{self.event.pull_request} at {self.event.happened:%H:%M:%S}"
-        return f"<{shown} {self.event.label or self.event.verdict or ''}>"
+        event = self.event
+        about = event.label or event.verdict or ("merged" if event.merged else "")
+        return f"<{event.id}: {event.name} {about} of {event.pull} at {event.happened:%d. %H:%M:%S} by {event.person}>"
 
 
 @dataclass
@@ -48,26 +50,33 @@ class PullRequest:
 
     Args:
         commits: what its branch was at, the head last.
+        state: `none` before it is opened, then `open`, `closed` or `merged`.
     """
 
     number: int
     branch: str
     labels: list[str]
+    author: str = payloads.REX
     head_repository: str | None = payloads.REPOSITORY
     commits: list[str] = field(default_factory=lambda: [payloads.HEAD])
     reviews: list[Review] = field(default_factory=list)
     state: str = "none"
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is closed or merged."""
+        return self.state in ("closed", "merged")
+
 
 def pull_requests() -> list[PullRequest]:
-    """Three for task 3, one of them with a branch that names no task; one for task 4, and one from a fork.
+    """Three for task 3, two of them with a branch that names no task; one for task 4, and one from a fork.
 
     Most that happens is about the first.
     """
     return [
-        PullRequest(31, "task-3-implementation", ["task-3"]),
-        PullRequest(32, "feature/task-3-again", []),
-        PullRequest(33, "fix-typo", ["task-3"]),
+        PullRequest(31, "fix-typo", ["task-3"]),
+        PullRequest(32, "feature/task-3-again", [], author=OTHER),
+        PullRequest(33, "second-try", ["task-3"]),
         PullRequest(41, "task-4", ["bug"]),
         PullRequest(39, "task-3-implementation", ["task-3"], head_repository="mallory/cto"),
     ]
@@ -91,7 +100,7 @@ class GitHub:
         pull = self.pulls[PULLS[which % len(PULLS)]]
         if pull.state == "none" and action != "open":
             self.act("open", which, 0, now)  # all begins with it
-        elif pull.state == "closed":
+        elif pull.is_closed and (action in ("close", "merge", "push") or detail % 3 == 0):
             action = "open"
         act: Callable[[PullRequest, int, datetime], Delivery | None] = getattr(self, f"_{action}")
         delivery = act(pull, detail, now)
@@ -100,17 +109,20 @@ class GitHub:
         return delivery
 
     def _open(self, pull: PullRequest, _: int, now: datetime) -> Delivery | None:
-        old, pull.state = pull.state, "open"
+        old = pull.state
+        if old in ("open", "merged"):
+            return None
+        pull.state = "open"
         if old == "none":
             return self._delivery(pull, "pull_request.opened", payloads.opened, now)
-        return self._delivery(pull, "pull_request.reopened", payloads.reopened, now) if old == "closed" else None
+        return self._delivery(pull, "pull_request.reopened", payloads.reopened, now)
 
     def _close(self, pull: PullRequest, _: int, now: datetime) -> Delivery:
         pull.state = "closed"
         return self._delivery(pull, "pull_request.closed", payloads.closed, now, merged=False)
 
     def _merge(self, pull: PullRequest, _: int, now: datetime) -> Delivery:
-        pull.state = "closed"  # the model lets it be opened again all the same: more can happen so
+        pull.state = "merged"
         return self._delivery(pull, "pull_request.closed", payloads.closed, now, merged=True)
 
     def _push(self, pull: PullRequest, detail: int, now: datetime) -> Delivery:
@@ -123,18 +135,34 @@ class GitHub:
         pull.commits.append(commit)
         return self._delivery(pull, "pull_request.synchronize", payloads.synchronize, now, before=before)
 
+    def _retarget(self, pull: PullRequest, _: int, now: datetime) -> Delivery:
+        return self._delivery(pull, "pull_request.edited", _retargeted, now)
+
     def _label(self, pull: PullRequest, detail: int, now: datetime) -> Delivery:
         label = LABELS[detail % len(LABELS)]
-        if label not in pull.labels:
+        before = frozenset(pull.labels)
+        if label.lower() not in [each.lower() for each in pull.labels]:
             pull.labels.append(label)
+        label = next(each for each in pull.labels if each.lower() == label.lower())
         by = STRANGER if detail % 5 == 4 else payloads.CLEO
-        return self._delivery(pull, "pull_request.labeled", payloads.labeled, now, label=label, by=by)
+        return self._delivery(
+            pull, "pull_request.labeled", payloads.labeled, now, label=label, by=by, before=before - {label}
+        )
 
     def _unlabel(self, pull: PullRequest, detail: int, now: datetime) -> Delivery | None:
         if not pull.labels:
             return None
+        before = frozenset(pull.labels)
         label = pull.labels.pop(detail % len(pull.labels))
-        return self._delivery(pull, "pull_request.unlabeled", payloads.unlabeled, now, label=label, by=payloads.CLEO)
+        return self._delivery(
+            pull, "pull_request.unlabeled", payloads.unlabeled, now, label=label, by=payloads.CLEO, before=before
+        )
+
+    def _rename(self, pull: PullRequest, _: int, __: datetime) -> None:
+        """A label is renamed in the whole repository: GitHub tells nothing about the pull requests that have it."""
+        old, new = ("task-3", "task-4") if "task-3" in pull.labels else ("task-4", "task-3")
+        for each in self.pulls:
+            each.labels[:] = dict.fromkeys(new if label == old else label for label in each.labels)
 
     def _approve(self, pull: PullRequest, detail: int, now: datetime) -> Delivery:
         return self._submit(pull, "approved", payloads.approved, detail, now)
@@ -146,10 +174,9 @@ class GitHub:
         return self._submit(pull, "commented", payloads.commented, detail, now)
 
     def _submit(self, pull: PullRequest, verdict: str, build: Any, detail: int, now: datetime) -> Delivery:  # noqa: ANN401
-        person = REVIEWERS[detail % len(REVIEWERS)]
-        is_late = detail // len(REVIEWERS) % 4 == 3 and len(pull.commits) > 1
+        is_late = detail // len(PEOPLE) % 4 == 3 and len(pull.commits) > 1
         number = 1000 + sum(len(each.reviews) for each in self.pulls)
-        review = Review(number, pull.commits[-2 if is_late else -1], person, now)
+        review = Review(number, pull.commits[-2 if is_late else -1], PEOPLE[detail % len(PEOPLE)], now)
         pull.reviews.append(review)
         return self._reviewed(pull, review, "submitted", verdict, build, now)
 
@@ -157,7 +184,11 @@ class GitHub:
         if not pull.reviews:
             return None
         review = pull.reviews[-1 - detail % len(pull.reviews)]
-        return self._reviewed(pull, review, "dismissed", "dismissed", payloads.dismissed, now)
+        delivery = self._reviewed(pull, review, "dismissed", "dismissed", payloads.dismissed, now)
+        if detail % 5:
+            return delivery
+        delivery.incoming.data["review"]["user"] = None  # the account was deleted
+        return Delivery(delivery.event._replace(person=""), delivery.incoming)
 
     def _reviewed(
         self,
@@ -169,10 +200,16 @@ class GitHub:
         now: datetime,
     ) -> Delivery:
         facts = {"reviewed": review.commit, "review_id": review.number, "updated": now, "by": review.person}
-        name = f"pull_request_review.{action}"
-        delivery = self._delivery(pull, name, build, review.submitted, **facts)
-        said = {"review": review.number, "verdict": verdict, "commit": review.commit, "person": review.person}
-        return Delivery(_with(delivery.event, **said), delivery.incoming)
+        delivery = self._delivery(pull, f"pull_request_review.{action}", build, review.submitted, **facts)
+        event = delivery.event._replace(
+            happened=now,
+            review=review.number,
+            submitted=review.submitted,
+            verdict=verdict,
+            commit=review.commit,
+            person=review.person,
+        )
+        return Delivery(event, delivery.incoming)
 
     def _delivery(
         self,
@@ -182,24 +219,29 @@ class GitHub:
         happened: datetime,
         **more: Any,  # noqa: ANN401
     ) -> Delivery:
-        if build in (payloads.labeled, payloads.unlabeled):
-            payload = build(more.pop("label"), **self._facts(pull), happened=happened, **more)
-        else:
-            payload = build(**self._facts(pull), happened=happened, **more)
+        is_label = build in (payloads.labeled, payloads.unlabeled)
+        labels_before = more.pop("before") if is_label else frozenset(pull.labels)
+        names = (more.pop("label"),) if is_label else ()
+        payload: Payload = build(*names, **self._facts(pull), happened=happened, **more)
+        payload["pull_request"]["state"] = "closed" if pull.is_closed else "open"
         number = len(self.deliveries) + 1
         delivery = f"d{number:03}" if number % 7 else _ODD[number // 7 % len(_ODD)].format(f"d{number:03}")
         event = Event(
             id=delivery,
             name=name,
             happened=happened,
-            pull_request=pull.number,
+            pull=f"{payloads.REPOSITORY}#{pull.number}",
             person=payload["sender"]["login"],
+            author=pull.author,
             head=pull.commits[-1],
             labels=frozenset(pull.labels),
+            before=labels_before,
             branch=pull.branch,
             is_fork=pull.head_repository != payloads.REPOSITORY,
+            is_closed=pull.is_closed,
             label=payload["label"]["name"] if "label" in payload else None,
             merged=more.get("merged", False),
+            retargeted=build is _retargeted,
         )
         kind = f"com.github.{name.partition('.')[0]}"
         source = "https://github.com/5dlabs/cto"
@@ -210,12 +252,14 @@ class GitHub:
             "number": pull.number,
             "labels": list(pull.labels),
             "branch": pull.branch,
+            "author": pull.author,
             "sha": pull.commits[-1],
             "head_repository": pull.head_repository,
         }
 
 
-def _with(event: Event, **fields: Any) -> Event:  # noqa: ANN401 - as dataclasses.replace
-    from dataclasses import replace
-
-    return replace(event, **fields)
+def _retargeted(**facts: Any) -> Payload:  # noqa: ANN401
+    """The base is changed; made from a payload that has no fields of its own."""
+    payload = payloads.reopened(base="release", **facts)
+    changes = {"base": {"ref": {"from": "main"}, "sha": {"from": payloads.PUSHED}}}
+    return payload | {"action": "edited", "changes": changes}

@@ -1,390 +1,533 @@
-"""What must come of each event, derived from the history of a Workflow and nothing else.
+"""What the contract requires, written from the contract alone: nothing of the function is imported here.
 
-Written from the contract, for the rules built in. Nothing is kept but what came, in the order in which it came: whether
-a key waits, was used or was taken back is looked up in that history each time it is asked.
+It is slow and plain on purpose. A Workflow knows a list of events, and everything else is computed from that list each
+time somebody asks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
+from typing import NamedTuple
 
-CREATED, READY, APPROVED, MERGED = "wait-pr-created", "wait-ready-for-qa", "wait-pr-approved", "wait-pr-merged"
-GATES = (CREATED, READY, APPROVED, MERGED)
-REVIEWERS = ("5dlabs-tess[bot]", "5dlabs-tess", "tess-5dlabs")
-QUALITY = ("5dlabs-cleo[bot]", "5dlabs-cleo", "cleo-5dlabs")
-EXPIRY = timedelta(days=7)
-BEFORE_CREATION = timedelta(minutes=5)
+GATES = ("wait-pr-created", "wait-ready-for-qa", "wait-pr-approved", "wait-pr-merged")
+EXPIRY, MAX_AGE = timedelta(days=7), timedelta(minutes=5)
+_BRANCH = re.compile(r"(?:feature/)?task-([0-9]+)(?:-.*)?")
+_LABEL = re.compile(r"task-([0-9]+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Event:
-    """What GitHub says.
+class Event(NamedTuple):
+    """One thing that happened on GitHub, as its delivery tells it.
 
     Args:
-        id: of the delivery.
-        pull_request: its number.
-        person: the review's author, else the sender.
-        head: the head of the pull request by then.
-        commit: the one that the review is about.
-        labels: those of the pull request after the event.
+        labels, before: of the pull request, after the event and before it.
+        is_closed: the pull request is, after the event.
+        commit: what a review is about; `head` is the pull request's.
+        submitted: when a review was; `happened` of a dismissal is later.
+        verdict: of a review, e.g. `approved`.
+        retargeted: the base was changed.
     """
 
     id: str
     name: str
     happened: datetime
-    pull_request: int
+    pull: str
     person: str
+    author: str
     head: str
     labels: frozenset[str]
+    before: frozenset[str]
     branch: str
     is_fork: bool = False
+    is_closed: bool = False
     label: str | None = None
-    review: int | None = None
-    verdict: str | None = None
-    commit: str | None = None
     merged: bool = False
-
-    @property
-    def gate(self) -> str | None:
-        """The gate that it brings a key for."""
-        if self.name in ("pull_request.opened", "pull_request.reopened"):
-            return CREATED
-        if self.name in ("pull_request.labeled", "pull_request.unlabeled") and fnmatchcase(self.label or "", "task-*"):
-            return CREATED
-        if self.name == "pull_request.labeled" and self.label == "ready-for-qa":
-            return READY
-        if self.name == "pull_request_review.submitted" and self.verdict == "approved":
-            return APPROVED
-        return MERGED if self.name == "pull_request.closed" and self.merged else None
-
-    @property
-    def takes_back(self) -> str | None:
-        """The gate whose key it takes away."""
-        if self.name == "pull_request.unlabeled" and self.label == "ready-for-qa":
-            return READY
-        if self.name in ("pull_request.synchronize", "pull_request_review.dismissed"):
-            return APPROVED
-        return APPROVED if self.verdict == "changes_requested" else None
-
-    @property
-    def closes(self) -> bool:
-        """Its pull request was closed unmerged."""
-        return self.name == "pull_request.closed" and not self.merged
+    review: int = 0
+    submitted: datetime | None = None
+    commit: str | None = None
+    verdict: str | None = None
+    retargeted: bool = False
 
     @property
     def tasks(self) -> frozenset[str]:
-        """All tasks that it names."""
-        found = [re.fullmatch(r"task-([0-9]+)", label) for label in self.labels]
-        found.append(re.fullmatch(r"(?:feature/)?task-([0-9]+)(?:-.*)?", self.branch))
-        return frozenset(match[1] for match in found if match)
+        """Those that it names."""
+        return _tasks(self.labels, self.branch)
 
     @property
-    def moment(self) -> tuple[datetime, int]:
-        """When; GitHub numbers reviews in order, which tells those of one second apart."""
-        return self.happened, self.review or 0
-
-    def is_against(self, key: Event) -> bool:
-        """Does this withdrawal take that key away?"""
-        if self.pull_request != key.pull_request:
-            return False
-        if self.name == "pull_request_review.dismissed":
-            return self.review == key.review
-        if self.name == "pull_request.synchronize" and self.head == key.commit:
-            return False
-        return key.happened <= self.happened
-
-    def answer(self) -> str | None:
-        """What comes of it whatever Workflows there are; None where that depends on them."""
-        if not (self.gate or self.takes_back or self.closes) or not self.tasks:
-            return "ignored"
-        if len(self.tasks) > 1:
-            return "ambiguous"
-        return "refused" if self.is_fork or not self._may or self._is_stale else None
+    def tasks_left(self) -> frozenset[str]:
+        """Those that its pull request no longer names alone, and did before, or names only together with others."""
+        before, after = _tasks(self.before, self.branch), self.tasks
+        if self.is_closed or before == after:
+            return frozenset()
+        return before - after if len(after) == 1 else before | after
 
     @property
-    def _may(self) -> bool:
-        person = self.person.lower()
-        if self.gate == READY:
-            return person in QUALITY
-        if self.gate == APPROVED or self.name.startswith("pull_request_review."):
-            return person in REVIEWERS
-        return True
+    def is_closing(self) -> bool:
+        """Whether it closes the pull request without a merge."""
+        return self.name == "pull_request.closed" and not self.merged
 
     @property
-    def _is_stale(self) -> bool:
-        return self.gate == APPROVED and self.commit != self.head
+    def place(self) -> tuple[datetime, int]:
+        """Of a review among reviews, which have numbers in the order of their submission."""
+        return self.submitted or self.happened, self.review
 
 
-@dataclass(frozen=True)
-class Kept:
-    """The key of an event waits for its gate."""
+def _tasks(labels: Iterable[str], branch: str) -> frozenset[str]:
+    found = [_LABEL.fullmatch(each) for each in labels] + [_BRANCH.fullmatch(branch)]
+    return frozenset(each[1] for each in found if each)
+
+
+class Way(NamedTuple):
+    """One rule of gates.yaml.
+
+    Args:
+        by, withdraw_by: logins in lower case; None for anyone.
+        withdraw: what revokes, besides changes that somebody of `withdraw_by` requests.
+    """
 
     gate: str
+    matches: Callable[[Event], bool]
+    by: frozenset[str] | None = None
+    then: str = "open"
+    quorum: int = 1
+    fresh: bool = False
+    not_author: bool = False
+    withdraw: Callable[[Event], bool] = lambda _: False
+    withdraw_by: frozenset[str] = frozenset()
+
+    def accepts(self, event: Event) -> bool:
+        """The checks that need no Workflow."""
+        person = event.person.lower()
+        return not (
+            event.is_fork
+            or (event.is_closed and event.name != "pull_request.closed")
+            or (self.by is not None and person not in self.by)
+            or (self.not_author and person == event.author.lower())
+            or (self.fresh and event.commit != event.head)
+        )
+
+    def withdraws(self, event: Event) -> bool:
+        """Whether the event is one of `withdraw`."""
+        return self.withdraw(event) or (
+            event.verdict == "changes_requested" and event.person.lower() in self.withdraw_by
+        )
+
+
+REVIEWERS = frozenset({"5dlabs-tess[bot]", "5dlabs-tess", "tess-5dlabs"})
+QUALITY = frozenset({"5dlabs-cleo[bot]", "5dlabs-cleo", "cleo-5dlabs"})
+LEADS = frozenset({"5dlabs-tess"})
+
+
+def _ready(event: Event) -> bool:
+    return event.name == "pull_request.labeled" and event.label == "ready-for-qa"
+
+
+def _stale(event: Event) -> bool:
+    return event.name in ("pull_request.synchronize", "pull_request_review.dismissed") or event.retargeted
+
+
+CREATED = (
+    Way(GATES[0], lambda event: event.name in ("pull_request.opened", "pull_request.reopened")),
+    Way(
+        GATES[0],
+        lambda event: (
+            event.name in ("pull_request.labeled", "pull_request.unlabeled")
+            and (event.label or "").lower().startswith("task-")
+        ),
+    ),
+)
+READY = Way(
+    GATES[1],
+    _ready,
+    by=QUALITY,
+    withdraw=lambda event: event.name == "pull_request.unlabeled" and event.label == "ready-for-qa",
+)
+APPROVED = Way(
+    GATES[2],
+    lambda event: event.verdict == "approved",
+    by=REVIEWERS,
+    fresh=True,
+    withdraw=_stale,
+    withdraw_by=REVIEWERS,
+)
+MERGED = Way(GATES[3], lambda event: event.name == "pull_request.closed" and event.merged)
+
+BUILT_IN = (*CREATED, READY, APPROVED, MERGED)
+# The same gates; two people must approve, a lead's changes_requested fails, and so does a closing without a merge.
+STRICT = (
+    *CREATED,
+    READY,
+    APPROVED._replace(quorum=2, not_author=True),
+    Way(
+        GATES[2],
+        lambda event: event.verdict == "changes_requested",
+        by=LEADS,
+        then="fail",
+        withdraw=_stale,
+    ),
+    MERGED,
+    Way(
+        GATES[3],
+        lambda event: event.is_closing,
+        then="fail",
+        withdraw=lambda event: event.name == "pull_request.reopened",
+    ),
+)
+STRICT_GATES = """
+  wait-pr-created:
+  - {event: [pull_request.opened, pull_request.reopened], by: anyone}
+  - {event: [pull_request.labeled, pull_request.unlabeled], label: 'task-*', by: anyone}
+  wait-ready-for-qa:
+    {event: pull_request.labeled, label: ready-for-qa, by: quality,
+     withdraw: [{event: pull_request.unlabeled, label: ready-for-qa}]}
+  wait-pr-approved:
+  - event: pull_request_review.submitted
+    review: approved
+    by: reviewers
+    fresh: true
+    quorum: 2
+    not-author: true
+    withdraw:
+    - {event: pull_request.synchronize}
+    - {event: pull_request.edited, when: {changes.base.ref.from: '*'}}
+    - {event: pull_request_review.dismissed}
+    - {event: pull_request_review.submitted, review: changes_requested, by: reviewers}
+  - event: pull_request_review.submitted
+    review: changes_requested
+    by: leads
+    then: fail
+    withdraw:
+    - {event: pull_request.synchronize}
+    - {event: pull_request.edited, when: {changes.base.ref.from: '*'}}
+    - {event: pull_request_review.dismissed}
+  wait-pr-merged:
+  - {event: pull_request.closed, merged: true, by: anyone}
+  - {event: pull_request.closed, merged: false, by: anyone, then: fail, withdraw: [{event: pull_request.reopened}]}
+"""
+
+
+@dataclass
+class Known:
+    """An event that a Workflow knows.
+
+    Args:
+        way: by which it may move a gate; None where it only revokes.
+        is_gone: its pull request left this Workflow's task with it, or was closed or merged.
+        is_copied: it came along from the Workflow that this one was resubmitted from.
+    """
+
     event: Event
+    way: Way | None
     written: datetime
+    is_gone: bool = False
+    is_copied: bool = False
 
 
-@dataclass(frozen=True)
-class Used:
-    """The key of an event was used, by the function or because somebody had opened the gate by hand."""
+@dataclass
+class Use:
+    """An event that moved a gate, or was used up when somebody else did.
 
+    Args:
+        on_copy: on the Workflow that this one was resubmitted from.
+    """
+
+    event: Event
     gate: str
-    event: Event
+    by_hand: bool = False
+    on_copy: bool = False
 
 
-@dataclass(frozen=True)
-class TakenBack:
-    """A withdrawal came."""
-
-    gate: str
-    event: Event
+def _order(known: Known) -> tuple[datetime, int, str]:
+    return known.event.happened, known.event.review, known.event.id
 
 
-@dataclass(frozen=True)
-class Closed:
-    """A pull request of the task was closed unmerged."""
-
-    event: Event
-
-
-@dataclass(frozen=True)
-class Ended:
-    """It was seen that the Workflow has come to its end."""
-
-
-Entry = Kept | Used | TakenBack | Closed | Ended
+def _is_newest(fail: Known, opening: Known) -> bool:
+    """Whether a failing signal is the newer word; in one second it is, unless reviews' numbers tell otherwise."""
+    if fail.event.happened == opening.event.happened and fail.event.review and opening.event.review:
+        return fail.event.review > opening.event.review
+    return fail.event.happened >= opening.event.happened
 
 
 @dataclass
 class Life:
-    """One Workflow, from its creation to its end.
+    """One Workflow.
 
     Args:
-        phases: of the gates that were reached.
-        history: what came, in the order in which it came.
-        copied: the histories of the Workflow that this one is a copy of, up to then, and of those that that one was.
+        phases: gate -> phase of its node, of those reached.
+        moved: gates whose node was moved by an event since it last started.
+        end: `Succeeded` or `Failed`, where it has come to its end.
     """
 
     name: str
     uid: str
     task: str
     created: datetime
-    phases: dict[str, str]
-    is_finished: bool = False
-    history: list[Entry] = field(default_factory=list)
-    copied: tuple[tuple[Entry, ...], ...] = ()
+    ways: Sequence[Way]
+    phases: dict[str, str] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+    end: str = ""
+    is_stopping: bool = False
+    known: dict[str, Known] = field(default_factory=dict)
+    used: list[Use] = field(default_factory=list)
 
-    def deliver(self, event: Event, now: datetime) -> str:
-        """The event finds this Workflow: what comes of it."""
-        is_too_old = event.happened < self.created - BEFORE_CREATION
-        if self.is_finished and (is_too_old or not event.gate):
-            return "no-workflow" if event.gate else "ignored"
-        if is_too_old:
-            return "refused"
-        if any(entry.event.id == event.id for entry in self._used(copied=True)):
-            return "duplicate"
-        if self.is_finished:
-            return self._too_late(event)
-        if event.closes:
-            self.history.append(Closed(event))
-            return "withdrawn"
-        if not self._is_of_my_pull_request(event):
-            return "refused"
-        return self._bring(event, event.gate, now) if event.gate else self._take_back(event, now)
+    def copy_for(self, name: str, uid: str, created: datetime) -> Life:
+        """The Workflow that `argo resubmit` makes of it."""
+        known = {
+            name: Known(each.event, None, each.written, each.is_gone, is_copied=True)
+            for name, each in self.known.items()
+        }
+        used = [Use(each.event, each.gate, on_copy=True) for each in self.used]
+        return Life(name, uid, self.task, created, self.ways, known=known, used=used)
 
-    def release(self, now: datetime) -> list[str]:
-        """Somebody looks whether a waiting key can be used.
+    # What stands.
 
-        Returns: the gates that may open now: one of them must, where there is one.
-        """
-        if self.is_finished:
-            self.history.append(Ended())
-            return []
-        heard_of = [entry.gate for entry in self.history if isinstance(entry, Kept | Used | TakenBack)]
-        for kept in sorted(self.waiting(now), key=lambda kept: heard_of.index(kept.gate)):
-            if self.phases.get(kept.gate) == "Succeeded":  # opened by hand, which uses the key up
-                self.history.append(Used(kept.gate, kept.event))
-        ready = [kept for kept in self.waiting(now) if self.phases.get(kept.gate) == "Running"]
-        oldest = min((kept.event.happened for kept in ready), default=None)
-        return [kept.gate for kept in ready if kept.event.happened == oldest]
-
-    def use(self, gate: str, now: datetime) -> None:
-        """The waiting key opens its gate."""
-        (event,) = [kept.event for kept in self.waiting(now) if kept.gate == gate]
-        self._open(event, gate)
-
-    def waiting(self, now: datetime) -> list[Kept]:
-        """The keys that wait now."""
-        return [kept for place, kept in self.kept() if self.fate(place, now) is None]
-
-    def kept(self) -> Iterator[tuple[int, Kept]]:
-        """All keys that ever waited, with their places in the history."""
-        for place, entry in enumerate(self.history):
-            if isinstance(entry, Kept):
-                yield place, entry
-
-    def used(self, gate: str) -> Event | None:
-        """The event that used this gate."""
-        return next((entry.event for entry in self._used(copied=False) if entry.gate == gate), None)
-
-    def fate(self, place: int, now: datetime) -> str | None:
-        """What has become of the key that was kept at this place of the history; None while it waits."""
-        key = self.history[place]
-        assert isinstance(key, Kept)
-        fates = (self._done_to(key, later) for later in range(place + 1, len(self.history)))
-        return next(filter(None, fates), "expired" if now - key.written > EXPIRY else None)
-
-    def _done_to(self, key: Kept, later: int) -> str | None:
-        """What a later entry of the history does to a key that waits until then."""
-        match self.history[later]:
-            case Kept(key.gate, _, written):
-                return "expired" if written - key.written > EXPIRY else "overtaken"
-            case Used(key.gate, event):
-                return "used" if event.id == key.event.id else "overtaken"
-            case Used(_, event) if event.pull_request != key.event.pull_request and self._binds(later):
-                return "withdrawn"
-            case TakenBack(key.gate, event) if event.is_against(key.event):
-                return "withdrawn"
-            case Closed(event) if event.pull_request == key.event.pull_request:
-                return "withdrawn" if key.event.happened <= event.happened else None
-            case Ended():
-                return "withdrawn"
+    @property
+    def bound(self) -> str | None:
+        """The pull request that it belongs to."""
+        for use in self.used:
+            if not (use.by_hand or use.on_copy) and not any(
+                each.event.pull == use.event.pull and each.event.happened >= use.event.happened
+                for each in self.known.values()
+                if each.is_gone
+            ):
+                return use.event.pull
         return None
 
-    def pull_request(self, until: int | None = None) -> int | None:
-        """The one that the Workflow belongs to."""
-        mine = None
-        entries = self.history[:until]
-        for place, entry in enumerate(entries):
-            if isinstance(entry, Used) and mine is None:
-                mine = entry.event.pull_request
-            if isinstance(entry, Closed) and entry.event.pull_request == mine:
-                # A closing of before is no news of a pull request that was used since it was opened again.
-                since = [
-                    use
-                    for use in entries[:place]
-                    if isinstance(use, Used)
-                    and use.event.pull_request == mine
-                    and use.event.happened > entry.event.happened
-                ]
-                mine = mine if since else None
-        return mine
+    def is_revoked(self, event: Event, way: Way) -> bool:
+        """Whether anything known revokes it."""
+        return any(
+            self._revokes(each, event, way) for each in self.known.values() if each.event.id != event.id
+        ) or self._is_overtaken(event)
 
-    def _binds(self, place: int) -> bool:
-        entry = self.history[place]
-        return isinstance(entry, Used) and self.pull_request(place) is None
-
-    def _used(self, *, copied: bool) -> list[Used]:
-        entries = self._all() if copied else self.history
-        return [entry for entry in entries if isinstance(entry, Used)]
-
-    def _too_late(self, event: Event) -> str:
-        is_open = event.gate and (self.used(event.gate) or self.phases.get(event.gate) == "Succeeded")
-        return "already-open" if is_open else "no-workflow"
-
-    def _is_of_my_pull_request(self, event: Event) -> bool:
-        if self.pull_request() not in (None, event.pull_request):
+    @staticmethod
+    def _revokes(known: Known, event: Event, way: Way) -> bool:
+        revoker = known.event
+        if revoker.pull != event.pull:
             return False
-        closed = [entry.event for entry in self.history if isinstance(entry, Closed)]
-        newest = max((each.happened for each in closed), default=None)
-        last = [each for each in closed if each.happened == newest][-1:]
-        return not any(each.pull_request == event.pull_request and event.happened <= each.happened for each in last)
+        if known.is_gone and not revoker.merged and revoker.happened >= event.happened:
+            return True
+        if not way.withdraws(revoker):
+            return False
+        if revoker.name == "pull_request_review.dismissed":
+            return revoker.review == event.review
+        if revoker.name == "pull_request.synchronize" and event.commit == revoker.head:
+            return False
+        if revoker.happened == event.happened and revoker.review and event.review:
+            return revoker.review > event.review
+        return revoker.happened >= event.happened
 
-    def _take_back(self, event: Event, now: datetime) -> str:
-        gate = event.takes_back
-        assert gate
-        if self.used(gate):
-            return "already-open"
-        newer = any(
-            kept.gate == gate and kept.event.pull_request == event.pull_request and kept.event.happened > event.happened
-            for kept in self.waiting(now)
-            if not event.is_against(kept.event)
+    def _words(self, pull: str) -> dict[str, Event]:
+        """Person -> the newest review of the person that counts; a dismissal is found by its review's number."""
+        reviews = [each.event for each in self.known.values() if each.event.pull == pull and each.event.review]
+        people = {each.review: each.person.lower() for each in reviews if each.verdict != "dismissed"}
+        found: dict[str, tuple[tuple[datetime, int], bool, Event]] = {}
+        for event in reviews:
+            person = people.get(event.review, event.person.lower())
+            word = (event.place, event.verdict == "dismissed", event)
+            found[person] = max(word, found.get(person, word), key=lambda each: each[:2])
+        return {person: word for person, (_, _, word) in found.items()}
+
+    def _is_overtaken(self, event: Event) -> bool:
+        newest = self._words(event.pull).get(event.person.lower())
+        return bool(event.review and newest and newest.place > event.place)
+
+    def objectors(self, pull: str, way: Way) -> set[str]:
+        """Those whose changes_requested stands."""
+        return {
+            person
+            for person, word in self._words(pull).items()
+            if word.verdict == "changes_requested" and person in way.withdraw_by
+        }
+
+    def last_move(self, gate: str) -> datetime | None:
+        """When the newest event happened that was used at the gate."""
+        return max((each.event.happened for each in self.used if each.gate == gate and not each.on_copy), default=None)
+
+    def why_not(self, known: Known, now: datetime) -> str | None:
+        """Why it does not stand; None where it does."""
+        assert known.way
+        last = self.last_move(known.way.gate)
+        if known.event.id in {each.event.id for each in self.used}:
+            return "used"
+        if self.is_revoked(known.event, known.way):
+            return "revoked"
+        if last and known.event.happened <= last:
+            return "not newer"
+        return "expired" if now - known.written > EXPIRY else None
+
+    def standing(self, gate: str, now: datetime) -> list[Known]:
+        """What waits for a gate, in the order of time."""
+        found = [
+            each
+            for each in self.known.values()
+            if each.way and each.way.gate == gate and self.why_not(each, now) is None
+        ]
+        return sorted(found, key=_order)
+
+    def due(self, gate: str, now: datetime, event: Event | None = None) -> list[Known]:
+        """What moves the gate, once the Workflow stands at it: the oldest pull request's that has enough.
+
+        Args:
+            event: moves it only together with itself.
+        """
+        bound, standing = self.bound, self.standing(gate, now)
+        for pull in dict.fromkeys(each.event.pull for each in standing):
+            if bound not in (None, pull):
+                continue
+            words = self._newest_kind([each for each in standing if each.event.pull == pull])
+            people: dict[str, Known] = {}
+            for each in sorted(words, key=lambda each: each.event != event):
+                people.setdefault(each.event.person.lower(), each)
+            if words and words[0].way and len(people) >= words[0].way.quorum:
+                chosen = list(people.values())[: words[0].way.quorum]
+                return chosen if event is None or event in [each.event for each in chosen] else []
+        return []
+
+    def _newest_kind(self, words: list[Known]) -> list[Known]:
+        """Of one pull request's signals for a gate: those that the newest word, open or fail, does not overtake."""
+        opens, fails = (
+            [
+                each
+                for each in words
+                if each.way and each.way.then == then and not (then == "open" and self.is_objected(each))
+            ]
+            for then in ("open", "fail")
         )
-        self.history.append(TakenBack(gate, event))
-        return "refused" if newer else "withdrawn"
+        newer = [each for each in opens if not any(_is_newest(fail, each) for fail in fails)]
+        return newer or [each for each in fails if all(_is_newest(each, one) for one in opens)]
 
-    def _bring(self, event: Event, gate: str, now: datetime) -> str:
-        if self.used(gate):
-            return "already-open"
-        if not self._is_good(event, gate, now):
+    def waiting(self, gate: str, now: datetime) -> list[Known]:
+        """What would move the gate, or will when a request for changes or another pull request is out of the way."""
+        standing = self.standing(gate, now)
+        newest = [
+            each
+            for pull in {each.event.pull for each in standing}
+            for each in self._newest_kind([each for each in standing if each.event.pull == pull])
+        ]
+        return [each for each in standing if each in newest or self.is_objected(each)]
+
+    def is_objected(self, known: Known) -> bool:
+        """Whether somebody's changes_requested stands against an approval."""
+        return bool(known.way and known.event.verdict == "approved" and self.objectors(known.event.pull, known.way))
+
+    # What happens.
+
+    def stands_at(self, gate: str) -> bool:
+        """Whether a node of the gate waits."""
+        return self.phases.get(gate) == "Running" and not self.end and not self.is_stopping
+
+    def learn(self, event: Event, now: datetime) -> None:
+        """It revokes what it revokes, whatever else becomes of it."""
+        if self.end == "Succeeded" or self._is_too_old(event):
+            return
+        is_gone = event.name == "pull_request.closed" or self.task in event.tasks_left
+        if is_gone or any(way.withdraws(event) for way in self.ways) or self._is_word(event):
+            known = self.known.setdefault(event.id, Known(event, None, now, is_gone))
+            known.is_gone, known.is_copied = is_gone, False
+
+    def _is_word(self, event: Event) -> bool:
+        """Whether it is an approval that may end what the same person said before, to let the gate fail."""
+        return (
+            event.verdict == "approved"
+            and len(event.tasks) == 1
+            and any(way.matches(event) and way.accepts(event) for way in self.ways)
+            and any(way.then == "fail" and event.person.lower() in (way.by or ()) for way in self.ways)
+        )
+
+    def _is_too_old(self, event: Event) -> bool:
+        return event.verdict != "dismissed" and event.happened < self.created - MAX_AGE
+
+    def deliver(self, event: Event, way: Way, now: datetime) -> str:
+        """It may move a gate: returns the outcome."""
+        gate = way.gate
+        if self._is_too_old(event):
             return "refused"
-        phase = self.phases.get(gate)
-        if phase == "Running":
-            self._open(event, gate)
-            return "opened"
-        if phase in (None, "Pending"):
-            if not any(kept.event.id == event.id for kept in self.waiting(now)):
-                self.history.append(Kept(gate, event, now))
+        if event.id in {each.event.id for each in self.used}:
+            return "duplicate"
+        if self.end == "Succeeded":
+            return "already-open" if self.phases.get(gate) == "Succeeded" else "no-workflow"
+        if self.bound not in (None, event.pull) or (self.is_stopping and not self.end):
+            return "refused"
+        if self.phases.get(gate) == "Succeeded" or (self.phases.get(gate) in ("Failed", "Skipped") and not self.end):
+            self._end_objection(event, now)
+            return "already-open" if self.phases[gate] == "Succeeded" else "refused"
+        known = self.known.get(event.id)
+        if known is None or known.way is None:
+            known = self.known[event.id] = Known(event, way, now, bool(known and known.is_gone))
+        if self.why_not(known, now):
+            return "refused"
+        if self.is_objected(known):
             return "parked"
-        return "already-open" if phase == "Succeeded" else "refused"
+        due = self.due(gate, now, event)
+        if due and self.stands_at(gate):
+            self.move(gate, due)
+            return "opened" if way.then == "open" else "failed"
+        return "parked" if known in self.waiting(gate, now) else "refused"
 
-    def _is_good(self, event: Event, gate: str, now: datetime) -> bool:
-        """No withdrawal stands against it, and no newer key."""
-        taken_back = [each for each in self._all() if isinstance(each, TakenBack) and each.gate == gate]
-        if any(each.event.is_against(event) for each in taken_back):
-            return False
-        fates = [*self._fates_on_the_original(gate), *self._fates(gate, now)]
-        for place, (kept, fate) in enumerate(fates):
-            if fate is None:
-                if event.id != kept.event.id and event.moment <= kept.event.moment:
-                    return False
-            elif fate != "overtaken" and event.pull_request == kept.event.pull_request:
-                # It gives way only to what happened later. If one of another pull request took its place, then seconds
-                # are all that is known of it.
-                after = fates[place + 1][0].event if place + 1 < len(fates) else event
-                is_known = after.pull_request == event.pull_request
-                if not (event.moment > kept.event.moment if is_known else event.happened > kept.event.happened):
-                    return False
-        return True
+    def _end_objection(self, event: Event, now: datetime) -> None:
+        """An approval that comes too late for its gate is kept if its person requested changes before."""
+        newest = self._words(event.pull).get(event.person.lower())
+        if newest and (newest.verdict, event.verdict) == ("changes_requested", "approved"):
+            self.known.setdefault(event.id, Known(event, None, now))
 
-    def _fates(self, gate: str, now: datetime) -> list[tuple[Kept, str | None]]:
-        """The keys of a gate that were not used, and what has become of them."""
-        fates = [(kept, self.fate(place, now)) for place, kept in self.kept() if kept.gate == gate]
-        return [(kept, fate) for kept, fate in fates if fate != "used"]
+    def move(self, gate: str, due: list[Known]) -> None:
+        """What is due moves the gate."""
+        assert due[0].way
+        self.phases[gate] = "Succeeded" if due[0].way.then == "open" else "Failed"
+        self.moved.add(gate)
+        self.used += [Use(each.event, gate) for each in due]
 
-    def _fates_on_the_original(self, gate: str) -> list[tuple[Kept, str | None]]:
-        originals = [Life(self.name, "", self.task, self.created, {}, history=list(each)) for each in self.copied]
-        # One that only waited there may come again.
-        return [(kept, fate or "overtaken") for each in originals for kept, fate in each._fates(gate, self.created)]
+    def releases(self, now: datetime) -> list[str]:
+        """The gates of which a release moves one."""
+        return [gate for gate in GATES if self.stands_at(gate) and self.due(gate, now)]
 
-    def _all(self) -> list[Entry]:
-        return [entry for history in (*self.copied, self.history) for entry in history]
+    def use_up(self, now: datetime) -> None:
+        """What waited for a gate that somebody opened by hand is used up."""
+        if not self.end:
+            for gate, phase in self.phases.items():
+                if phase == "Succeeded" and gate not in self.moved:
+                    waiting = self.waiting(gate, now)
+                    self.used += [Use(each.event, gate, by_hand=True) for each in waiting]
 
-    def _open(self, event: Event, gate: str) -> None:
-        self.history.append(Used(gate, event))
-        self.phases[gate] = "Succeeded"
+    def is_waiting(self, now: datetime) -> bool:
+        """Whether a signal waits for a gate that may still be reached, and may move it as things are."""
+        over = {gate for gate, phase in self.phases.items() if phase not in ("Running", "Pending")}
+        waiting = [each for gate in GATES if gate not in over for each in self.waiting(gate, now)]
+        return any(self.bound in (None, each.event.pull) for each in waiting)
 
 
 @dataclass
 class Model:
-    """All Workflows that there are."""
+    """All Workflows, by name."""
 
+    ways: Sequence[Way] = BUILT_IN
     lives: dict[str, Life] = field(default_factory=dict)
 
-    def find(self, task: str) -> Life | str | None:
-        """The Workflow of a task; the outcome where it is not one; None where there is none."""
+    def find(self, task: str) -> list[Life]:
+        """The Workflow of a task; several where it is not clear which."""
         named = self.lives.get(f"play-task-{task}-workflow")
-        if named and not named.is_finished:
-            return named
-        mine = [life for life in self.lives.values() if life.task == task]
-        active = [life for life in mine if not life.is_finished]
-        if len(active) > 1:
-            return "ambiguous"
-        return active[0] if active else max(mine, key=lambda life: life.created, default=None)
+        if named and not named.end:
+            return [named]
+        mine = [each for each in self.lives.values() if each.task == task]
+        running = [each for each in mine if not each.end]
+        return running or sorted(mine, key=lambda each: each.created)[-1:]
 
-    def deliver(self, event: Event, now: datetime) -> tuple[str, Life | None]:
-        """What comes of an event, and the Workflow that it finds."""
-        answer = event.answer()
-        if answer:
-            return answer, None
-        (task,) = event.tasks
-        life = self.find(task)
-        if life is None:
-            return ("no-workflow" if event.gate else "ignored"), None
-        if isinstance(life, str):
-            return life, None
-        return life.deliver(event, now), life
+    def deliver(self, event: Event, now: datetime) -> tuple[set[str], Life | None]:
+        """Returns: the outcomes that are right, and the Workflow that it was for."""
+        for task in event.tasks | event.tasks_left:
+            for life in self.find(task):
+                life.learn(event, now)
+        way = next((each for each in self.ways if each.matches(event)), None)
+        if way and len(event.tasks) > 1:
+            return {"ambiguous"}, None
+        if way is None or not event.tasks or not way.accepts(event):
+            return REVOKING, None
+        found = self.find(*event.tasks)
+        if len(found) != 1:
+            return {"ambiguous" if found else "no-workflow"}, None
+        return {found[0].deliver(event, way, now)}, found[0]
+
+
+REVOKING = {"withdrawn", "refused", "ignored", "already-open", "no-workflow", "ambiguous", "duplicate"}

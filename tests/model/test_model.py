@@ -8,4 +8,4 @@ from tests.model.machine import Machine
 from tests.soak.model import settings_for
 
 TestModel = Machine.TestCase
-TestModel.settings = settings(settings_for(60))
+TestModel.settings = settings(settings_for(40))

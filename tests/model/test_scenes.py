@@ -1,106 +1,105 @@
-"""Scenes that the machine came upon, each as short as it can be."""
+"""Scenes of several steps that the machine came upon, each as short as it can be.
+
+Each step compares the function with the specification; what is asserted here is the end that a person would notice.
+"""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
-from tests.model.machine import Deliver, Recreate, Step, World
+import pytest
+
+from tests.model.cluster import phases, state_of
+from tests.model.machine import Deliver, Recreate, Release, Retry, Step, World
+from tests.model.specification import GATES, Life
+
+NAME = "play-task-3-workflow"
+FIRST, SECOND = 0, 1  # pull requests #31 and #32
 
 
-def world(*, together: bool = False) -> World:
-    """A Workflow of task 3 at its first gate."""
-    scene = World()
-    scene.create("play-task-3-workflow", "3", together=together)
+def world(*, is_strict: bool = False, gate: str = GATES[0]) -> World:
+    """A Workflow of task 3."""
+    scene = World(is_strict)
+    scene.create(NAME, "3", together=False, gate=gate)
     return scene
+
+
+def tell(scene: World, action: str, which: int = FIRST, detail: int = 0) -> None:
+    """Something happens on GitHub, a second later, and is delivered."""
+    scene.now += timedelta(seconds=1)
+    delivery = scene.github.act(action, which, detail, scene.now)
+    assert delivery
+    scene.do(Deliver(scene, delivery))
+
+
+def life(scene: World) -> Life:
+    return scene.model.lives[NAME]
 
 
 def test_a_workflow_that_is_deleted_before_the_write_is_not_in_the_answer() -> None:
     scene = world()
-    opened = scene.github.act("open", 0, 0, scene.now)
+    opened = scene.github.act("open", FIRST, 0, scene.now)
     assert opened
-    (life,) = scene.model.lives.values()
-    scene.race(Deliver(scene, opened), Recreate(scene, life, again=False))
+    scene.race(Deliver(scene, opened), Recreate(scene, life(scene), again=False))
+    assert scene.cluster.documents == {}
 
 
-def test_a_key_that_is_overtaken_is_named_in_the_answer() -> None:
-    scene = world()
-    scene.github.act("open", 0, 0, scene.now)
-    for seconds in (0, 1):
-        approved = scene.github.act("approve", 0, 0, scene.now + timedelta(seconds=seconds))
-        assert approved
-        answer = Deliver(scene, approved).run()
-    assert answer.outcome == "parked"
-    assert "The key of event d002 of 2026-11-22T11:00:01Z is overtaken." in answer.reason
+@pytest.mark.parametrize("action", ["merge", "close"])
+def test_a_pull_request_is_gone_from_each_workflow_where_it_is_not_clear_which_one_is_meant(action: str) -> None:
+    scene = world(is_strict=True)  # where a closing without a merge fails a gate, too
+    tell(scene, "open")
+    scene.do(Step(scene, NAME, None, "", ends="Failed"))
+    for _ in range(2):
+        scene.resubmit(life(scene))
+    tell(scene, action)
+    documents = [scene.cluster.documents[each.name] for each in scene.model.lives.values() if not each.end]
+    assert [json.loads(state_of(each) or "{}")["signals"][-1]["name"] for each in documents] == [
+        "pull_request.closed"
+    ] * 2
 
 
-def test_a_withdrawn_key_does_not_come_back_when_another_pull_request_had_its_place() -> None:
-    scene = world()
-    github, now = scene.github, scene.now
-    deliveries = [
-        github.act("approve", 1, 0, now),  # of #32, which waits
-        github.act("open", 0, 0, now),  # #31 opens its gate: the Workflow is its own, and the key of #32 goes
-        github.act("approve", 0, 0, now + timedelta(seconds=1)),
-        github.act("close", 0, 0, now + timedelta(seconds=2)),  # it is free again
-    ]
-    outcomes = [Deliver(scene, each).run().outcome for each in deliveries if each]
-    assert outcomes == ["parked", "opened", "parked", "withdrawn"]
-    assert deliveries[0]
-    assert Deliver(scene, deliveries[0]).run().outcome == "refused"
+def test_an_approval_waits_through_a_failure_and_opens_the_gate_of_the_retried_workflow() -> None:
+    scene = world(gate=GATES[2])
+    scene.do(Step(scene, NAME, GATES[2], "Failed", ends="Failed"))
+    tell(scene, "approve")
+    scene.do(Retry(scene, NAME, GATES[2]))
+    scene.do(Step(scene, NAME, GATES[2], "Running"))
+    scene.do(Release(scene, NAME))
+    assert phases(scene.cluster.documents[NAME])[GATES[2]] == "Succeeded"
 
 
-def test_of_two_reviews_of_a_second_the_first_does_not_follow_the_second_one_that_was_taken_back() -> None:
-    scene = world()
-    github, now = scene.github, scene.now
-    first, second = github.act("approve", 0, 0, now), github.act("approve", 0, 0, now)
-    taken_back = github.act("dismiss", 0, 0, now)
-    outcomes = [Deliver(scene, each).run().outcome for each in (second, taken_back, first) if each]
-    assert outcomes == ["parked", "withdrawn", "refused"]
+def test_a_gate_that_stands_again_is_not_opened_by_what_is_older_than_the_last_use() -> None:
+    scene = world(gate=GATES[2])
+    late = scene.github.act("approve", FIRST, 1, scene.now)
+    tell(scene, "approve", detail=2)
+    scene.do(Step(scene, NAME, None, "", ends="Failed"))
+    scene.do(Retry(scene, NAME, GATES[2]))
+    scene.do(Step(scene, NAME, GATES[2], "Running"))
+    assert late
+    scene.do(Deliver(scene, late))
+    assert phases(scene.cluster.documents[NAME])[GATES[2]] == "Running"
+    tell(scene, "approve", detail=1)
+    assert phases(scene.cluster.documents[NAME])[GATES[2]] == "Succeeded"
 
 
-def test_a_withdrawn_key_does_not_come_back_after_two_others_had_its_place() -> None:
-    scene = world()
-    github, now = scene.github, scene.now
-    first, closed = github.act("approve", 0, 0, now), github.act("close", 0, 0, now + timedelta(seconds=1))
-    github.act("open", 0, 0, now + timedelta(seconds=2))  # which is not delivered
-    deliveries = [
-        first,
-        closed,
-        github.act("approve", 0, 0, now + timedelta(seconds=3)),
-        github.act("approve", 1, 0, now + timedelta(seconds=4)),
-        github.act("close", 1, 0, now + timedelta(seconds=5)),
-        first,
-    ]
-    outcomes = [Deliver(scene, each).run().outcome for each in deliveries if each]
-    assert outcomes == ["parked", "withdrawn", "parked", "parked", "withdrawn", "refused"]
+def test_a_renamed_label_takes_nothing_from_the_task_that_it_named() -> None:
+    scene = world(gate=GATES[1])
+    tell(scene, "approve")
+    scene.github.act("rename", FIRST, 0, scene.now)
+    tell(scene, "push")  # of task 4 now: GitHub did not tell that #31 has left task 3
+    assert life(scene).waiting(GATES[2], scene.now)
 
 
-def test_a_key_that_expired_is_named_when_another_takes_its_place() -> None:
-    scene = world()
-    for days in (0, 8):
-        scene.now += timedelta(days=days)
-        approved = scene.github.act("approve", 0, 0, scene.now)
-        assert approved
-        answer = Deliver(scene, approved).run()
-    assert answer.outcome == "parked"
-    assert "d002" in answer.reason
-
-
-def test_a_merge_before_the_pull_request_was_closed_unmerged_is_no_key() -> None:
-    scene = world()
-    github, now = scene.github, scene.now
-    merged = github.act("merge", 0, 0, now)
-    github.act("open", 0, 0, now + timedelta(seconds=1))
-    closed = github.act("close", 0, 0, now + timedelta(seconds=2))
-    assert [Deliver(scene, each).run().outcome for each in (closed, merged) if each] == ["withdrawn", "refused"]
-
-
-def test_a_copy_knows_what_was_withdrawn_on_the_original_and_takes_what_only_waited_there() -> None:
-    scene = world()
-    github, now = scene.github, scene.now
-    older, approved = github.act("approve", 0, 0, now), github.act("approve", 1, 0, now)
-    pushed = github.act("push", 1, 0, now)
-    assert [Deliver(scene, each).run().outcome for each in (approved, pushed) if each] == ["parked", "withdrawn"]
-    (life,) = scene.model.lives.values()
-    scene.do(Step(scene, life.name, None, "", ends="Failed"))
-    scene.resubmit(life)
-    assert [Deliver(scene, each).run().outcome for each in (approved, older) if each] == ["refused", "parked"]
+def test_a_lead_fails_the_gate_and_two_approvals_open_it_after_a_retry() -> None:
+    scene = world(is_strict=True, gate=GATES[2])
+    tell(scene, "refuse", detail=1)
+    assert phases(scene.cluster.documents[NAME])[GATES[2]] == "Failed"
+    scene.do(Step(scene, NAME, None, "", ends="Failed"))
+    scene.do(Retry(scene, NAME, GATES[2]))
+    scene.do(Step(scene, NAME, GATES[2], "Running"))
+    tell(scene, "approve", detail=0)
+    tell(scene, "approve", detail=2)
+    assert phases(scene.cluster.documents[NAME])[GATES[2]] == "Running"  # the lead's word still stands
+    tell(scene, "approve", detail=1)
+    assert phases(scene.cluster.documents[NAME])[GATES[2]] == "Succeeded"

@@ -36,5 +36,5 @@ def prove(runs: int = RUNS) -> list[Row]:
         ("answers, each the one that the model says", f"{machine.SEEN.total():,}"),
         ("their outcomes", outcomes),
         ("gates that were open where the model says that they are not, or the other way round", "0"),
-        ("keys that were lost without a trace", "0"),
+        ("waiting signals that were lost, uses, bindings and revocations that differ", "0"),
     ]
