@@ -36,7 +36,7 @@ def test_exactly_one_gate_opens() -> None:
     assert sum("unchanged" in line for line in lines) == 9
     assert "Reply: HTTP 200" in lines
     assert "ce-type: dev.taskgate.opened" in lines
-    assert lines[-1] == ("One event opened one gate of one Workflow; the 99 others have the resourceVersion they had.")
+    assert lines[-1] == "One event opened one gate of one Workflow. The other 99 Workflows keep their resourceVersion."
     assert "\x1b" not in result.output
 
 
