@@ -158,9 +158,7 @@ def _filled_cluster(port: int, tasks: int) -> EmbeddedCluster:
             return EmbeddedCluster(port, objects=shown)
     except OSError as error:
         hint = "choose another one with --cluster-port, or 0 for a free one"
-        raise Problem(
-            f"port {port} for the Kubernetes API is already in use or not allowed ({error.strerror}): {hint}"
-        ) from None
+        raise Problem(f"port {port} for the Kubernetes API cannot be used ({error.strerror}): {hint}") from None
 
 
 def _to_stderr(line: str) -> None:
@@ -182,9 +180,7 @@ def _board(started: ExitStack, place: _Place, port: int) -> str:
         board = BoardServer(Workflows(connect(place.kubeconfig, 1), NAMESPACE), rules, Names(), port)
     except OSError as error:
         hint = "choose another one with --board-port, or 0 for a free one"
-        raise Problem(
-            f"port {port} for the board is already in use or not allowed ({error.strerror}): {hint}"
-        ) from None
+        raise Problem(f"port {port} for the board cannot be used ({error.strerror}): {hint}") from None
     return started.enter_context(board).url
 
 
