@@ -16,7 +16,7 @@ run: $(DEMO)/.ready  ## the demo that stays up for curl
 	$(DEMO)/bin/taskgate demo --stay
 
 test: $(VENV)/.ready  ## every test that can run here; what `make experiments` runs apart
-	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/experiments
+	$(BIN)/python -m pytest -n auto --dist loadfile --require-all-codes --ignore tests/experiments
 
 unit: $(VENV)/.ready  ## the tests that need no other process and no real component, in half a minute
 	$(BIN)/python -m pytest -n auto --dist loadfile -q -m unit

@@ -11,7 +11,7 @@ from func.devcluster import NAMESPACES, EmbeddedCluster
 from tests.recorded_workflows import NAMESPACE
 from tests.service.site import Site, make_function
 
-pytest_plugins = ["tests.cluster.fixtures"]
+pytest_plugins = ["tests.cluster.fixtures", "tests.reached_codes"]
 
 _ROOT = Path(__file__).parent
 # Folder or file -> its marker. Whatever is not listed is `unit`: no process but its own and no real component.

@@ -55,7 +55,6 @@ CODES: Mapping[str, Reason] = {
     "sender-not-allowed": Reason(
         "invalid", "token", "The sender {sender} is not a service account of namespace {namespace}.", 401
     ),
-    "sender-unknown": Reason("invalid", "token", "{detail}", 401),
     # cloudevent
     "malformed": Reason("invalid", "cloudevent", "{detail}"),
     "unsupported-media-type": Reason("invalid", "cloudevent", "{detail}", 415),
@@ -306,7 +305,7 @@ class Rejection(Exception):
         retry_after: int | None = None,
         **data: object,
     ) -> None:
-        self.verdict = Verdict(code, data)
+        self.verdict = Verdict(code, {"gate": gate, "node": node, **data})
         self.about = about
         self.gate = gate
         self.node = node

@@ -67,8 +67,8 @@ def merged(now: datetime) -> CloudEvent:
 # name of the file -> what it is, how it is made
 EVENTS: dict[str, tuple[str, Callable[[datetime], CloudEvent]]] = {
     "approved.json": ("Tess approves pull request #123: opens wait-pr-approved of task 3", approved),
-    "merged.json": ("it is merged: opens wait-pr-merged, or waits until that gate is reached", merged),
-    "stranger.json": ("somebody else approves: refused", by_a_stranger),
+    "merged.json": ("it is merged: opens wait-pr-merged; before that gate is reached the signal waits", merged),
+    "stranger.json": ("somebody who is not a reviewer approves it: refused", by_a_stranger),
 }
 
 

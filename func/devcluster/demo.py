@@ -75,9 +75,9 @@ def demo(
 ) -> None:
     """Show what Taskgate does, on this machine alone.
 
-    Starts a Kubernetes API inside this process, with Workflows of agents that wait at their gates, and the function
-    beside it. Sends one event: pull request #123, labelled task-3, was approved. Shows what changed, and ends what it
-    started.
+    Starts an embedded Kubernetes API with Workflows that wait at suspend nodes, and the function as a process. Sends
+    one CloudEvent: pull request #123, with the label task-3, was approved. Shows which Workflows changed, and stops
+    what it started.
 
     \b
     Exit codes:
@@ -127,7 +127,7 @@ def _folder(started: ExitStack, folder: Path | None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Problem(f"--folder is {folder}: can't be made ({error.strerror})") from None
+        raise Problem(f"--folder is {folder}: cannot be created ({error.strerror})") from None
     return folder.absolute()
 
 
@@ -144,7 +144,7 @@ def _start(
     try:
         kubeconfig = cluster.write_kubeconfig(folder / "kubeconfig", NAMESPACE)
     except OSError as error:
-        raise Problem(f"{folder / 'kubeconfig'}: can't be written ({error.strerror})") from None
+        raise Problem(f"{folder / 'kubeconfig'}: cannot be written ({error.strerror})") from None
     function = started.enter_context(FunctionProcess(kubeconfig, port, log))
     started.enter_context(Releases(cluster, function.url))
     return _Place(cluster, kubeconfig, function)
@@ -158,7 +158,7 @@ def _filled_cluster(port: int, tasks: int) -> EmbeddedCluster:
             return EmbeddedCluster(port, objects=shown)
     except OSError as error:
         hint = "choose another one with --cluster-port, or 0 for a free one"
-        raise Problem(f"port {port} for the Kubernetes API is not to be had ({error.strerror}): {hint}") from None
+        raise Problem(f"port {port} for the Kubernetes API cannot be used ({error.strerror}): {hint}") from None
 
 
 def _to_stderr(line: str) -> None:
@@ -166,7 +166,7 @@ def _to_stderr(line: str) -> None:
 
 
 def _nowhere(_line: str) -> None:
-    """The table says it better."""
+    """Drop a line of the log: the table has the result."""
 
 
 def _board(started: ExitStack, place: _Place, port: int) -> str:
@@ -180,7 +180,7 @@ def _board(started: ExitStack, place: _Place, port: int) -> str:
         board = BoardServer(Workflows(connect(place.kubeconfig, 1), NAMESPACE), rules, Names(), port)
     except OSError as error:
         hint = "choose another one with --board-port, or 0 for a free one"
-        raise Problem(f"port {port} for the board is not to be had ({error.strerror}): {hint}") from None
+        raise Problem(f"port {port} for the board cannot be used ({error.strerror}): {hint}") from None
     return started.enter_context(board).url
 
 
@@ -235,10 +235,10 @@ def _moved_on(cluster: EmbeddedCluster) -> Iterator[threading.Event]:
 def _verdict(comparison: Comparison, *, good: bool) -> str:
     unchanged = len(comparison.unchanged)
     if good:
-        return f"One event opened one gate of one Workflow; the {unchanged} others have the resourceVersion they had."
+        return f"One event opened one gate of one Workflow. The other {unchanged} Workflows keep their resourceVersion."
     opened = ", ".join(f"{gate} of {name}" for name, gate in comparison.opened()) or "none"
     changed = ", ".join(comparison.changed) or "none"
-    return f"Not what was expected: opened gates: {opened}; changed Workflows: {changed}; unchanged: {unchanged}."
+    return f"Expected one open gate. Opened gates: {opened}. Changed Workflows: {changed}. Unchanged: {unchanged}."
 
 
 def _as_json(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) -> dict[str, Any]:
@@ -268,8 +268,8 @@ def _shown_headers(reply: Reply) -> dict[str, str]:
 
 
 def _print(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) -> None:
-    click.echo(f"\n{len(comparison.before)} tasks wait at their gates. Then this event comes from GitHub:")
-    click.echo("5DLabs-Tess[bot] approved pull request #123 of 5dlabs/cto, labelled task-3.\n")
+    click.echo(f"\n{len(comparison.before)} Workflows wait at suspend nodes (gates). GitHub sends one webhook event:")
+    click.echo("5DLabs-Tess[bot] approved pull request #123 of 5dlabs/cto, which has the label task-3.\n")
     print_table(TITLES, comparison.rows())
     click.echo(click.style(f"\nReply: HTTP {reply.status}", bold=True))
     for name, value in _shown_headers(reply).items():

@@ -1,4 +1,4 @@
-"""Argo Events' `resource` EventSource, played: tells the function of Workflows on which keys wait.
+"""Stands for Argo Events' `resource` EventSource: notifies the function of Workflows on which signals wait.
 
 The real one is in knative/overlays/argo-events/waiting.yaml; its Sensor sends the event that is made here.
 """
@@ -19,7 +19,7 @@ _PAUSES = (1, 2, 4, 8, 16, 0)  # as the Sensor
 
 
 class Releases:
-    """Posts an event for each change of a Workflow on which a key waits, while it is entered.
+    """Posts an event for each change of a Workflow on which a signal waits, while it is entered.
 
     Args:
         url: Of the function.
@@ -45,7 +45,7 @@ class Releases:
 
     def _tell(self, change: Change) -> None:
         if change.type == "DELETED":
-            return  # no key waits there any more
+            return  # no signal waits there any more
         event = release_event(change.object["metadata"], datetime.now(UTC))
         for pause in self._pauses:
             if self._stopped.is_set() or self._was_taken(event):
@@ -60,7 +60,7 @@ class Releases:
 
 
 def release_event(metadata: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """A Workflow with waiting keys has changed: the CloudEvent that says so.
+    """Return the CloudEvent for a change of a Workflow on which signals wait.
 
     Args:
         metadata: Of the Workflow.

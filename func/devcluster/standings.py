@@ -1,4 +1,4 @@
-"""Where the Workflows of the demo stand, before and after an event."""
+"""At which gates the Workflows of the demo wait, before and after an event."""
 
 from __future__ import annotations
 

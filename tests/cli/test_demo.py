@@ -36,7 +36,7 @@ def test_exactly_one_gate_opens() -> None:
     assert sum("unchanged" in line for line in lines) == 9
     assert "Reply: HTTP 200" in lines
     assert "ce-type: dev.taskgate.opened" in lines
-    assert lines[-1] == ("One event opened one gate of one Workflow; the 99 others have the resourceVersion they had.")
+    assert lines[-1] == "One event opened one gate of one Workflow. The other 99 Workflows keep their resourceVersion."
     assert "\x1b" not in result.output
 
 
@@ -117,7 +117,7 @@ def test_anything_else_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("func.devcluster.demo.approved", by_a_stranger)
     result = taskgate("demo", "--tasks", 4)
     assert result.exit_code == 1
-    verdict = "Not what was expected: opened gates: none; changed Workflows: none; unchanged: 4."
+    verdict = "Expected one open gate. Opened gates: none. Changed Workflows: none. Unchanged: 4."
     assert result.output.splitlines()[-1] == verdict
 
 
@@ -129,14 +129,14 @@ def test_a_port_that_is_taken_is_named() -> None:
     assert of_function.exit_code == 1
     assert of_function.output.startswith(f"Error: the function did not start: --port {port} at --host 127.0.0.1")
     assert of_cluster.exit_code == 1
-    assert of_cluster.output.startswith(f"Error: port {port} for the Kubernetes API is not to be had")
+    assert of_cluster.output.startswith(f"Error: port {port} for the Kubernetes API cannot be used")
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     result = taskgate("demo", "--folder", tmp_path / "file" / "folder")
     assert result.exit_code == 1
-    assert "can't be made" in result.output
+    assert "cannot be created" in result.output
 
 
 def test_the_fleet_is_as_the_controller_leaves_it() -> None:

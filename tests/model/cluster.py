@@ -23,7 +23,7 @@ STATE, PARKED = "taskgate.dev/state", "taskgate.dev/parked"
 FIRST: Document = gate_node(waiting_workflow(3, GATES[0]), GATES[0])
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The function was killed here, and answers nobody."""
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 from starlette.requests import Request as HttpRequest
@@ -18,6 +18,7 @@ from func.core.reasons import Rejection
 from func.devcluster import EmbeddedCluster, Identity
 from func.kube.client import TokenReviews
 from func.kube.deadline import Budget
+from func.service import app
 from func.service.app import Function
 from func.service.authentication import ServiceAccounts
 from func.service.build import start
@@ -119,6 +120,29 @@ def test_the_api_server_vouches_for_senders_with_a_service_account(
     for token in ("for-another", "for-nobody", "unknown"):
         assert site.send(cloudevent_structured(push()), authorization=f"Bearer {token}").status == 401
     assert site.send(cloudevent_structured(push())).status == 401
+
+
+def test_a_service_account_of_another_namespace_may_not_send() -> None:
+    reviews = Reviews()
+    reviews.may_answer.set()
+    inquiry = ServiceAccounts(cast("TokenReviews", reviews), "taskgate").admit("Bearer good")
+    assert inquiry
+    with pytest.raises(Rejection, match="is not a service account of namespace taskgate") as rejection:
+        inquiry(Budget.of(5))
+    assert (rejection.value.verdict.code, rejection.value.verdict.http_status) == ("sender-not-allowed", 401)
+
+
+def test_a_body_that_does_not_arrive(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "BODY_SECONDS", 0.01)
+
+    async def receive() -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    request = HttpRequest({"type": "http", "headers": []}, receive)
+    with pytest.raises(Rejection, match="did not arrive within") as rejection:
+        asyncio.run(site.function._read_body(request, Budget.of(5)))
+    assert rejection.value.verdict.code == "body-too-slow"
 
 
 class Reviews:
