@@ -11,6 +11,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
@@ -80,6 +81,9 @@ def log_line(
 ) -> None:
     """Write one line, without any credential that this process knows.
 
+    A standard error that is closed, broken or on a full disk loses the line: what becomes of an event never depends on
+    its log.
+
     Args:
         body: a sentence for a person.
         trace: the span that it is about.
@@ -94,5 +98,8 @@ def log_line(
     if trace:
         line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
     stream = to or sys.stderr
-    stream.write(redact(json.dumps(line)) + "\n")
-    stream.flush()
+    if stream is None:  # where the process was started without one
+        return
+    with suppress(OSError, ValueError):
+        stream.write(redact(json.dumps(line, default=str)) + "\n")
+        stream.flush()
