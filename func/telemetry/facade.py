@@ -10,7 +10,7 @@ from pathlib import Path
 from traceback import format_exc
 from typing import TYPE_CHECKING, Protocol
 
-from func.telemetry.handled_event import Seen, Trace, read_traceparent
+from func.telemetry.handled_event import HandledEvent, Trace, read_traceparent
 from func.telemetry.log import log_event, log_line
 from func.telemetry.metrics import ACTIVE, START, Measurement, Metrics, measure
 
@@ -28,7 +28,7 @@ class Observer(Protocol):
     def add(self, measurements: Iterable[Measurement]) -> None:
         """Take measurements in; returns at once."""
 
-    def trace(self, seen: Seen) -> Trace | None:
+    def trace(self, handled: HandledEvent) -> Trace | None:
         """Keep the spans of an event; returns at once.
 
         Returns: the span of the event; None where no traces are kept.
@@ -65,14 +65,14 @@ class Telemetry:
         """
         trace = read_traceparent(traceparent) or (read_traceparent(answer.event.traceparent) if answer.event else None)
         seconds = time.perf_counter() - started
-        seen = Seen(answer, budget.made, started, seconds, cold_start=self._is_cold, trace=trace)
+        handled = HandledEvent(answer, budget.made, started, seconds, cold_start=self._is_cold, trace=trace)
         self._is_cold = False
         with _contained():
-            self._add(list(measure(seen, self._gates)))
+            self._add(list(measure(handled, self._gates)))
         with _contained():
-            trace = (self._observer and self._observer.trace(seen)) or trace
+            trace = (self._observer and self._observer.trace(handled)) or trace
         with _contained():
-            log_event(seen, trace)
+            log_event(handled, trace)
 
     def ready(self) -> None:
         """The process can take requests."""

@@ -19,7 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 import func
 from func.core.errors import SettingError
 from func.devcluster import EmbeddedCluster
-from func.service.build import start
+from func.service.build import build_app
 from func.telemetry.metrics import BOUNDS
 from func.telemetry.settings import read_pushed
 from tests.payloads import approved, cloudevent_structured
@@ -209,7 +209,7 @@ def test_without_the_extra_the_start_says_what_is_missing(
     monkeypatch.delattr(func, "otlp", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.metrics", None)
     with pytest.raises(SystemExit) as stopped:
-        start({"KUBECONFIG": str(kubeconfig), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
+        build_app({"KUBECONFIG": str(kubeconfig), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})
     assert str(stopped.value) == (
         "taskgate: OTEL_EXPORTER_OTLP_ENDPOINT is set, and opentelemetry.sdk.metrics is not installed: "
         "expected the image whose tag ends with -otlp, or "
