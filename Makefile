@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # What the container has, and no test tools: the demo is ready in less than half a minute.
 DEMO := .venv-demo
 LOCK := tests/requirements.lock
+TOOLS_LOCK := tests/tools.lock
+# What `make mutants` changes, such as func.core.values*; all of the core where it is empty.
+MUTANTS ?=
 COMPILE := uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
 .PHONY: demo run test unit check lint soak mutants bench lock cluster-tools image experiments clean
@@ -34,8 +37,9 @@ lint: $(VENV)/.ready  ## style, strict types, import order
 soak: $(VENV)/.ready  ## the long proofs in full, and docs/soak.md
 	$(BIN)/python -m tests.soak
 
-mutants: $(VENV)/.ready  ## each check taken out, and the test that notices
-	$(BIN)/python -m tests.mutants
+mutants: $(VENV)/.tools  ## change each function of the core in many ways; the changes that no test notices
+	$(BIN)/mutmut run $(MUTANTS)
+	$(BIN)/mutmut results
 
 cluster-tools:  ## the real etcd, kube-apiserver, NATS and Argo Events, built from pinned sources
 	tests/cluster/build
@@ -47,7 +51,7 @@ image:  ## the image that the tests run, built from the Dockerfile on a base of 
 experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real components, as a page of the report
 	$(BIN)/python -m tests.experiments
 
-bench: $(VENV)/.ready  ## the function beside its peers, and docs/benchmarks.md; on a quiet machine, 6 minutes
+bench: $(VENV)/.tools  ## the function beside its peers, and docs/benchmarks.md; on a quiet machine, 6 minutes
 	$(BIN)/python -m tests.bench
 
 lock:  ## pin anew what the container, the tests and a release install
@@ -55,6 +59,7 @@ lock:  ## pin anew what the container, the tests and a release install
 	$(COMPILE) --extra otlp -o requirements-otlp.lock
 	$(COMPILE) --extra otlp --group test -o $(LOCK)
 	$(COMPILE) --group release -o .ci/requirements.lock
+	$(COMPILE) --group bench --group mutants --constraint $(LOCK) -o $(TOOLS_LOCK)
 
 $(DEMO)/.ready: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit("Taskgate needs Python 3.11 or later: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
@@ -71,5 +76,9 @@ $(VENV)/.ready: pyproject.toml $(LOCK)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
+$(VENV)/.tools: $(VENV)/.ready $(TOOLS_LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(TOOLS_LOCK)
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(DEMO) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf mutants $(VENV) $(DEMO) build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,9 +11,9 @@ import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from func.service.build import start
+from func.service.build import build_app
 
-_function = start(os.environ)
+_function = build_app(os.environ)
 _function.ready()
 
 

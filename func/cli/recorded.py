@@ -149,9 +149,11 @@ def _json_values(name: str, text: str) -> Iterator[tuple[str, object]]:
     """Return one value, a value on each line, or values one after the other."""
     decoder = json.JSONDecoder()
     position = _skip(text, 0)
+    line, counted = 1, 0  # the line of a place up to which lines are counted
     only = True
     while position < len(text):
-        line = text.count("\n", 0, position) + 1
+        line += text.count("\n", counted, position)
+        counted = position
         try:
             value, end = decoder.raw_decode(text, position)
             end = _skip(text, end)

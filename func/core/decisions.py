@@ -280,6 +280,8 @@ def _revoked(
         )
     if revoked:
         return Verdict.of("revoked-signals", gates=", ".join(revoked), signals=ids)
+    if intent.refused:
+        return intent.refused
     if newer and not over:
         return Verdict.of("revoked-nothing", gates=", ".join(newer))
     if over and not newer:

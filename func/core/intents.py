@@ -27,6 +27,7 @@ class Intent(NamedTuple):
         gate: the name of that gate.
         rule: by which it may.
         revokes: gates whose signals it may revoke.
+        refused: why it moves no gate itself, where a rule names it: the answer when there is nothing to revoke.
     """
 
     task: Task
@@ -34,6 +35,7 @@ class Intent(NamedTuple):
     gate: str | None = None
     rule: Rule | None = None
     revokes: tuple[str, ...] = ()
+    refused: Verdict | None = None
 
 
 class Plan(NamedTuple):
@@ -70,7 +72,8 @@ def plan_event(event: Event, rules: Rules) -> Plan:
             intents[0] = mover._replace(revokes=tuple(gates), signal=mover.signal._replace(gone=gone))
         else:
             revoking = signal._replace(task=task.id, repository=task.repository, gone=gone)
-            intents.append(Intent(task, revoking, revokes=tuple(gates)))
+            refused = verdict if verdict and verdict.outcome == "refused" else None
+            intents.append(Intent(task, revoking, revokes=tuple(gates), refused=refused))
     if matched is None and intents and len(named.tasks) > 1:
         verdict = named.verdict
     gate = matched[0] if matched else next((intent.revokes[0] for intent in intents if intent.revokes), None)

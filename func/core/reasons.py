@@ -94,7 +94,7 @@ CODES: Mapping[str, Reason] = {
     "unknown-head": Reason(
         "refused",
         "fork",
-        "{event} does not say in which repository branch {branch} is, so it may be a fork's; "
+        "{event} does not say in which repository its branch is, so it may be a fork's; "
         "the rule does not set `forks: true`.",
     ),
     # state

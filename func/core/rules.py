@@ -549,7 +549,7 @@ class Rules(_Part):
             return Verdict.of("repository-not-listed", repository=signal.repository or "(none)")
         if signal.fork and not rule.forks:
             if signal.pull_request is None:
-                return Verdict.of("unknown-head", event=signal.name, branch=signal.base or "of the event")
+                return Verdict.of("unknown-head", event=signal.name)
             return Verdict.of("fork", pull_request=signal.pull_request)
         return self._refuses_person(signal, rule)
 

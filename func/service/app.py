@@ -25,7 +25,7 @@ from func.telemetry.log import log_line
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from func.service.authentication import Gatekeeper
+    from func.service.authentication import Authenticator
 
 MAX_BODY = 25 * 1024 * 1024  # GitHub's own cap for a webhook
 MAX_BODIES = 2 * MAX_BODY  # bytes of all bodies in work
@@ -40,18 +40,18 @@ _READ = ("GET", "HEAD")
 _METHODS = {"/": ("POST",), "/healthz": _READ, "/readyz": _READ, _METRICS: _READ}
 
 
-class Function:
+class App:
     """The function: an HTTP request -> an HTTP reply.
 
     Args:
         pipeline: carries an event out.
-        gatekeeper: says who may send.
+        authenticator: says who may send.
         telemetry: is told of each event.
     """
 
-    def __init__(self, pipeline: Pipeline, gatekeeper: Gatekeeper, telemetry: Telemetry) -> None:
+    def __init__(self, pipeline: Pipeline, authenticator: Authenticator, telemetry: Telemetry) -> None:
         self._pipeline = pipeline
-        self._gatekeeper = gatekeeper
+        self._authenticator = authenticator
         self._telemetry = telemetry
         # An executor each: threads that wait at one queue are woken in twos, and the second one for nothing.
         self._idle = [ThreadPoolExecutor(1, thread_name_prefix=f"event-{number}") for number in range(THREADS)]
@@ -102,7 +102,7 @@ class Function:
     async def _answer(self, request: Request, budget: Budget) -> Answer | None:
         """What came of the event; None where there is nothing to say."""
         try:
-            inquiry = self._gatekeeper.admit(request.headers.get("authorization"))
+            inquiry = self._authenticator.admit(request.headers.get("authorization"))
             if inquiry:
                 await self._in_thread(lambda: inquiry(budget))
             body = await self._read_body(request, budget)

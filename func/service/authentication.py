@@ -34,7 +34,7 @@ Raises: Rejection, `invalid` with status 401; `unavailable` or `forbidden`, when
 """
 
 
-class Gatekeeper(Protocol):
+class Authenticator(Protocol):
     """Decides from the Authorization header alone, before the body is read."""
 
     def admit(self, authorization: str | None) -> Inquiry | None:

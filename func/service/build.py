@@ -8,15 +8,15 @@ from func.core.errors import SettingError
 from func.kube.client import Api, TokenReviews, Workflows
 from func.kube.connection import connect
 from func.redaction import redact
-from func.service.app import THREADS, Function
-from func.service.authentication import Anyone, Gatekeeper, ServiceAccounts, TokenFile
+from func.service.app import THREADS, App
+from func.service.authentication import Anyone, Authenticator, ServiceAccounts, TokenFile
 from func.service.pipeline import Pipeline
 from func.service.settings import Settings, read_settings
 from func.telemetry.facade import Observer, Telemetry
 from func.telemetry.settings import read_pushed
 
 
-def start(environment: Mapping[str, str]) -> Function:
+def build_app(environment: Mapping[str, str]) -> App:
     """The function, ready for events.
 
     Raises: SystemExit, one line, when a setting is wrong.
@@ -30,7 +30,7 @@ def start(environment: Mapping[str, str]) -> Function:
 
             pipeline.recorder = EventRecorder(api)
         telemetry = Telemetry(settings.rules.gates, _observer(environment))
-        return Function(pipeline, _gatekeeper(settings, api), telemetry)
+        return App(pipeline, _authenticator(settings, api), telemetry)
     except SettingError as error:
         raise SystemExit(redact(f"taskgate: {error}")) from None
 
@@ -49,7 +49,7 @@ def build_pipeline(settings: Settings, api: Api, *, writes: bool) -> Pipeline:
     return Pipeline(settings.rules, Workflows(api, settings.rules.workflows.namespace), argo, writes=writes)
 
 
-def _gatekeeper(settings: Settings, api: Api) -> Gatekeeper:
+def _authenticator(settings: Settings, api: Api) -> Authenticator:
     if settings.auth == "token" and settings.token_file:
         return TokenFile(settings.token_file)
     if settings.auth == "kubernetes":

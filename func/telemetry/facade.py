@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from traceback import format_exc
 from typing import TYPE_CHECKING, Protocol
 
-from func.telemetry.handled_event import Seen, Trace, read_traceparent
-from func.telemetry.log import log_event
+from func.telemetry.handled_event import HandledEvent, Trace, read_traceparent
+from func.telemetry.log import log_event, log_line
 from func.telemetry.metrics import ACTIVE, START, Measurement, Metrics, measure
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ class Observer(Protocol):
     def add(self, measurements: Iterable[Measurement]) -> None:
         """Take measurements in; returns at once."""
 
-    def trace(self, seen: Seen) -> Trace | None:
+    def trace(self, handled: HandledEvent) -> Trace | None:
         """Keep the spans of an event; returns at once.
 
         Returns: the span of the event; None where no traces are kept.
@@ -63,10 +65,14 @@ class Telemetry:
         """
         trace = read_traceparent(traceparent) or (read_traceparent(answer.event.traceparent) if answer.event else None)
         seconds = time.perf_counter() - started
-        seen = Seen(answer, budget.made, started, seconds, cold_start=self._is_cold, trace=trace)
+        handled = HandledEvent(answer, budget.made, started, seconds, cold_start=self._is_cold, trace=trace)
         self._is_cold = False
-        self._add(list(measure(seen, self._gates)))
-        log_event(seen, (self._observer and self._observer.trace(seen)) or trace)
+        with _contained():
+            self._add(list(measure(handled, self._gates)))
+        with _contained():
+            trace = (self._observer and self._observer.trace(handled)) or trace
+        with _contained():
+            log_event(handled, trace)
 
     def ready(self) -> None:
         """The process can take requests."""
@@ -75,9 +81,19 @@ class Telemetry:
             self._add([Measurement(START, (), seconds)])
 
     def _add(self, measurements: list[Measurement]) -> None:
-        PROCESS.add(measurements)
-        if self._observer:
-            self._observer.add(measurements)
+        with _contained():
+            PROCESS.add(measurements)
+            if self._observer:
+                self._observer.add(measurements)
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    """Log an error of telemetry, so that no event suffers from it."""
+    try:
+        yield
+    except Exception:
+        log_line("WARN", "Telemetry failed; the event is not affected.", {"exception.stacktrace": format_exc()})
 
 
 def _process_age() -> float | None:

@@ -1,4 +1,4 @@
-"""What was seen of one event: the log, the metrics and the traces all tell it, each in its way."""
+"""One handled event, as the log, the metrics and the traces report it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_traceparent(text: str | None) -> Trace | None:
 
 
 @dataclass(eq=False, repr=False)  # as in metrics.py
-class Seen:
+class HandledEvent:
     """One event that was answered.
 
     Args:

@@ -49,13 +49,15 @@ class EventRecorder:
         if reason is None or workflow is None or not answer.written:
             return
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        body = json.dumps(event_of(workflow, answer.reason, *reason, self.instance)).encode()
         names = {"namespace": workflow.namespace}
         try:
+            body = json.dumps(event_of(workflow, answer.reason, *reason, self.instance)).encode()
             status, content, _ = self.api.call("POST", _EVENTS, names, [], headers, budget, body, _SECONDS)
             problem = "" if status < 300 else words_of(content) or f"status {status}"
         except Rejection as rejection:
             problem = str(rejection)
+        except Exception as error:  # the gate is open: nothing that goes wrong here may say otherwise
+            problem = type(error).__name__
         if problem:
             told = {
                 "cloudevents.event_id": answer.event.id if answer.event else "",

@@ -11,6 +11,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,23 +19,23 @@ from func.core.outcomes import OUTCOMES, Severity
 from func.redaction import redact
 
 if TYPE_CHECKING:
-    from func.telemetry.handled_event import Seen, Trace
+    from func.telemetry.handled_event import HandledEvent, Trace
 
 
-def log_event(seen: Seen, trace: Trace | None, to: TextIO | None = None) -> None:
+def log_event(handled: HandledEvent, trace: Trace | None, to: TextIO | None = None) -> None:
     """Write the line for one event.
 
     Args:
         trace: the span that it was handled in, or the one that it came from.
         to: standard error where None.
     """
-    severity = OUTCOMES[seen.answer.outcome].severity
-    log_line(severity, seen.answer.reason, attributes_of(seen), trace, to)
+    severity = OUTCOMES[handled.answer.outcome].severity
+    log_line(severity, handled.answer.reason, attributes_of(handled), trace, to)
 
 
-def attributes_of(seen: Seen) -> dict[str, str | int | float | bool]:
+def attributes_of(handled: HandledEvent) -> dict[str, str | int | float | bool]:
     """What is known of an event, by the names of OpenTelemetry."""
-    answer = seen.answer
+    answer = handled.answer
     event, task, workflow = answer.event, answer.task, answer.workflow
     attributes = {
         "taskgate.outcome": answer.outcome,
@@ -50,15 +51,24 @@ def attributes_of(seen: Seen) -> dict[str, str | int | float | bool]:
         "taskgate.workflow.name": workflow.name if workflow else None,
         "taskgate.gate": answer.gate,
         "taskgate.node": answer.node,
-        "taskgate.duration": round(seen.seconds, 4),
-        "taskgate.api_calls": len(seen.calls),
-        "faas.coldstart": seen.cold_start,
+        "taskgate.duration": round(handled.seconds, 4),
+        "taskgate.api_calls": len(handled.calls),
+        "faas.coldstart": handled.cold_start,
     }
     return {name: value for name, value in attributes.items() if value is not None}
 
 
 class Lines(logging.Handler):
-    """What libraries log, as lines like all others."""
+    """Writes what libraries log as lines like all others.
+
+    Args:
+        level: of the records that are written, at least.
+        most: the highest severity of a line.
+    """
+
+    def __init__(self, level: int = logging.NOTSET, most: Severity = "ERROR") -> None:
+        super().__init__(level)
+        self._most = most
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one."""
@@ -66,7 +76,7 @@ class Lines(logging.Handler):
             attributes = {"otel.scope.name": record.name}
             if record.exc_info:
                 attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
-            log_line("ERROR" if record.levelno >= logging.ERROR else "WARN", record.getMessage(), attributes)
+            log_line(self._most if record.levelno >= logging.ERROR else "WARN", record.getMessage(), attributes)
         except Exception:
             self.handleError(record)  # whoever logs goes on
 
@@ -79,6 +89,9 @@ def log_line(
     to: TextIO | None = None,
 ) -> None:
     """Write one line, without any credential that this process knows.
+
+    A standard error that is closed, broken or on a full disk loses the line: what becomes of an event never depends on
+    its log.
 
     Args:
         body: a sentence for a person.
@@ -94,5 +107,8 @@ def log_line(
     if trace:
         line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
     stream = to or sys.stderr
-    stream.write(redact(json.dumps(line)) + "\n")
-    stream.flush()
+    if stream is None:  # where the process was started without one
+        return
+    with suppress(OSError, ValueError):
+        stream.write(redact(json.dumps(line, default=str)) + "\n")
+        stream.flush()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from func.kube.deadline import ApiCall
-    from func.telemetry.handled_event import Seen
+    from func.telemetry.handled_event import HandledEvent
 
 Kind = Literal["counter", "updown", "gauge", "histogram"]
 # Seconds. An event takes milliseconds when all is well, 4.5 s at most, and then its body's time.
@@ -84,23 +84,23 @@ class Measurement(NamedTuple):
     value: float
 
 
-def measure(seen: Seen, gates: Container[str]) -> Iterator[Measurement]:
+def measure(handled: HandledEvent, gates: Container[str]) -> Iterator[Measurement]:
     """What one event adds.
 
     Args:
         gates: of the rules. A gate that was remembered on a Workflow may be another one: it gets no label of its own.
     """
-    answer = seen.answer
+    answer = handled.answer
     gate = answer.gate if answer.gate is not None and answer.gate in gates else ""
     yield Measurement(EVENTS, (answer.outcome, answer.code, str(answer.status), gate), 1)
-    yield Measurement(DURATION, (answer.outcome,), seen.seconds)
-    if seen.cold_start:
+    yield Measurement(DURATION, (answer.outcome,), handled.seconds)
+    if handled.cold_start:
         yield Measurement(COLD_STARTS, (), 1)
-    if seen.parked:
+    if handled.parked:
         yield Measurement(PARKED, (gate,), 1)
-    if seen.released:
+    if handled.released:
         yield Measurement(RELEASED, (gate,), 1)
-    for call in seen.calls:
+    for call in handled.calls:
         labels = (call.api, call.method, resource_of(call))
         yield Measurement(API_CALLS, (*labels, call.result), 1)
         yield Measurement(API_DURATION, labels, call.seconds)

@@ -14,7 +14,6 @@ import os
 import signal
 import threading
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
@@ -44,8 +43,8 @@ from opentelemetry.trace import (
 
 from func.core.errors import SettingError
 from func.kube.deadline import ApiCall
-from func.telemetry.handled_event import Seen, Trace
-from func.telemetry.log import attributes_of, log_line
+from func.telemetry.handled_event import HandledEvent, Trace
+from func.telemetry.log import Lines, attributes_of
 from func.telemetry.metrics import BOUNDS, CATALOGUE, Measurement, Metric
 from func.telemetry.settings import Signal
 
@@ -64,7 +63,7 @@ def connect(signals: Iterable[Signal]) -> OpenTelemetry:
 
     Raises: SettingError, one line.
     """
-    said = _ToLog()
+    said = Lines(most="WARN")  # no event suffers
     logger = logging.getLogger("opentelemetry")
     logger.handlers, logger.propagate = [said], False
     try:
@@ -103,7 +102,7 @@ class OpenTelemetry:
             if tell := self._tell.get(metric):
                 tell(value, dict(zip(metric.labels, labels, strict=True)))
 
-    def trace(self, seen: Seen) -> Trace | None:
+    def trace(self, handled: HandledEvent) -> Trace | None:
         """Keep the spans of an event; returns at once.
 
         Returns: the span of the event; None where no traces are kept.
@@ -115,25 +114,25 @@ class OpenTelemetry:
         def at(seconds: float) -> int:
             return epoch + int(seconds * 1e9)
 
-        status = seen.answer.status
+        status = handled.answer.status
         span = self._tracer.start_span(
             "POST /",
-            _parent(seen.trace),
+            _parent(handled.trace),
             SpanKind.SERVER,
-            _REQUEST | attributes_of(seen),
-            start_time=at(seen.started),
+            _REQUEST | attributes_of(handled),
+            start_time=at(handled.started),
         )
         if status >= 500:
             span.set_attribute("error.type", str(status))
-            span.set_status(Status(StatusCode.ERROR, seen.answer.reason))
+            span.set_status(Status(StatusCode.ERROR, handled.answer.reason))
         inside = set_span_in_context(span)
-        for call in seen.calls:
+        for call in handled.calls:
             child = self._tracer.start_span(
                 f"{call.method} {call.route}", inside, SpanKind.CLIENT, start_time=at(call.started)
             )
             _tell_of(child, call)
             child.end(at(call.started + call.seconds))
-        span.end(at(seen.started + seen.seconds))
+        span.end(at(handled.started + handled.seconds))
         here = span.get_span_context()
         return Trace(format_trace_id(here.trace_id), format_span_id(here.span_id), here.trace_flags.sampled)
 
@@ -206,11 +205,3 @@ def _at_the_end(*shutdowns: Callable[[], None]) -> None:
     # uvicorn takes the signal, finishes what is in work, and raises it again for the handler from before: this one.
     # Without it the process would end there, by the signal, and atexit would not be called.
     signal.signal(signal.SIGTERM, ended)
-
-
-class _ToLog(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        attributes = {"otel.scope.name": record.name}
-        if record.exc_info:
-            attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
-        log_line("WARN", record.getMessage(), attributes)  # a warning for us: no event suffers

@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.bench import cold, cost, goals, profile, scale, size, warm
 from tests.bench.contenders import BARE, BARE_APART, TASKGATE
 from tests.bench.figures import Figures
+from tests.bench.plots import Bar, Group, bars
 from tests.bench.spread import Spread, digits
-from tests.bench.svg import Bar, Group, bars
 
 _LARGEST = 14
 
@@ -207,7 +207,7 @@ def picture(chart: Chart, figures: Figures) -> str:
             Group(case if named else "", [Bar(who, spread, ours=chart.ours(who)) for who, spread in values])
             for case, values in groups
         ],
-    ).svg()
+    )
 
 
 def document(figures: Figures) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import urllib3
 
-_SECONDS = 15
+_SECONDS = 90
 
 
 class Page:

@@ -33,7 +33,7 @@ from tests.remembering import approved_workflow
 
 
 def get(url: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
-    with urllib3.PoolManager(retries=False, timeout=10) as pool:
+    with urllib3.PoolManager(retries=False, timeout=60) as pool:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         return pool.request(method, url, headers=sent)
 

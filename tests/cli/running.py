@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from func.__main__ import main
 
-END_SECONDS = 20
+END_SECONDS = 90
 
 
 def taskgate(*arguments: object, typed: str | None = None, environment: Mapping[str, str] | None = None) -> Result:

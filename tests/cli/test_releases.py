@@ -21,7 +21,7 @@ def parked(task: int) -> Workflow:
 
 
 def subject(function: Function) -> Any:  # noqa: ANN401  any JSON
-    return function.came.get(timeout=10)["subject"]
+    return function.came.get(timeout=60)["subject"]
 
 
 def test_tells_of_each_change_while_the_label_is_there(cluster: EmbeddedCluster, function: Function) -> None:
@@ -30,7 +30,7 @@ def test_tells_of_each_change_while_the_label_is_there(cluster: EmbeddedCluster,
         assert subject(function) == "agent-platform/play-task-1-workflow"  # it was there before
         cluster.store.load(WORKFLOWS, waiting_workflow(2))
         stored = cluster.store.load(WORKFLOWS, parked(2))  # the label is put on
-        event = function.came.get(timeout=10)
+        event = function.came.get(timeout=60)
         assert event["subject"] == "agent-platform/play-task-2-workflow"
         assert event["type"] == "io.argoproj.workflow.updated"
         assert event["id"] == f"{stored.uid}.{stored.version}"
@@ -44,7 +44,7 @@ def test_tries_again_until_it_was_taken(cluster: EmbeddedCluster, function: Func
     function.answers = [(503, {}), (500, {})]
     with Releases(cluster, function.url, TRIES):
         cluster.store.load(WORKFLOWS, parked(1))
-        ids = {function.came.get(timeout=10)["id"] for _ in TRIES}
+        ids = {function.came.get(timeout=60)["id"] for _ in TRIES}
         cluster.store.load(WORKFLOWS, parked(2))
         assert subject(function) == "agent-platform/play-task-2-workflow"
     assert len(ids) == 1

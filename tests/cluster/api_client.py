@@ -31,7 +31,7 @@ class ApiClient:
         self.url = url
         self.ca_file = ca_file
         self.token = token
-        self._pool = urllib3.PoolManager(ca_certs=str(ca_file), retries=False, timeout=urllib3.Timeout(10))
+        self._pool = urllib3.PoolManager(ca_certs=str(ca_file), retries=False, timeout=urllib3.Timeout(120))
 
     def as_token(self, token: str) -> ApiClient:
         """The same server seen by the owner of `token`."""

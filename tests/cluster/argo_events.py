@@ -106,7 +106,7 @@ class _Component(ABC):
         program = [str(argo.tools / "argo-events"), command]
         self._sandbox = Sandboxed(argo.processes, f"{command}-{self.name}", folder, program, environment)
         self._process = self._sandbox.process
-        self._http = urllib3.PoolManager(retries=False, timeout=5)
+        self._http = urllib3.PoolManager(retries=False, timeout=60)
 
     def start(self) -> None:
         """Starts it, or starts it again, and waits until it is ready."""

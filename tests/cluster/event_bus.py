@@ -39,7 +39,7 @@ class Nats:
             f"tls {{\ncert_file: {str(self._certificate)!r}\nkey_file: {str(key)!r}\n}}\n"
         )
         self._process = processes.add("nats-server", [tools / "nats-server", "--config", config])
-        self._http = urllib3.PoolManager(retries=False, timeout=5)
+        self._http = urllib3.PoolManager(retries=False, timeout=60)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Nats:
         """
         body = json.dumps(question).encode()
         context = ssl.create_default_context(cafile=str(self._certificate))
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as plain:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain:
             while b"\n" not in plain.recv(4096):
                 pass  # what the server says of itself, before TLS begins
             with context.wrap_socket(plain, server_hostname="127.0.0.1") as secured, secured.makefile("rwb") as stream:

@@ -17,7 +17,7 @@ class FunctionClient:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = urllib3.PoolManager(retries=False, timeout=15)
+        self._http = urllib3.PoolManager(retries=False, timeout=120)
 
     def post(self, event: Request, token: str | None = None) -> Reply:
         """Posts a CloudEvent, with a token for the Authorization header or none."""

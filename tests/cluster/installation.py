@@ -110,7 +110,7 @@ class Installation:
         found: list[Object] = self.api.admin.must("GET", self._dead_letters)["items"]
         return found
 
-    def wait_until_done(self, timeout: float = 60.0) -> None:
+    def wait_until_done(self, timeout: float = 180.0) -> None:
         """Returns once the Sensor is done with all that came in."""
         wait_for("the Sensor to be done", lambda: self.sensor.idle() or None, timeout=timeout)
 

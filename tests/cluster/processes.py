@@ -125,7 +125,7 @@ class Processes:
         return (process for process in self._all if process.running() or process.started > moment)
 
 
-def wait_for(what: str, look: Callable[[], T | None], process: Process | None = None, timeout: float = 30.0) -> T:
+def wait_for(what: str, look: Callable[[], T | None], process: Process | None = None, timeout: float = 120.0) -> T:
     """Looks until there is an answer.
 
     Args:

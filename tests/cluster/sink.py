@@ -53,7 +53,7 @@ class Sink:
         """Where it listens, on the loopback."""
         return self._server.server_port
 
-    def wait_for(self, count: int, timeout: float = 30.0) -> list[Request]:
+    def wait_for(self, count: int, timeout: float = 120.0) -> list[Request]:
         """All requests, once there are at least `count`; `timeout` in seconds."""
         return wait_for(
             f"{count} requests", lambda: self.requests if len(self.requests) >= count else None, timeout=timeout

@@ -60,7 +60,7 @@ def letters_of(installation: Installation, count: int = 1) -> list[dict[str, str
         found = installation.dead_letters()
         return found if len(found) >= count else None
 
-    return [letter["data"] for letter in wait_for(f"{count} dead letters", look, timeout=60)]
+    return [letter["data"] for letter in wait_for(f"{count} dead letters", look, timeout=180)]
 
 
 def test_a_gate_opens_when_the_function_is_back(function_down: Installation) -> None:

@@ -117,7 +117,7 @@ class Controller:
 
 def sender(url: str, answers: dict[Event, list[str]]) -> Callable[[Event], None]:
     """Sends one event as the Sensor does, which tries again six times, but waits a tenth as long."""
-    http = urllib3.PoolManager(maxsize=WRITERS, retries=False, timeout=10)
+    http = urllib3.PoolManager(maxsize=WRITERS, retries=False, timeout=120)
 
     def send(event: Event) -> None:
         task, gate = event

@@ -58,7 +58,7 @@ class Watch:
         self._stream.close()
         self._http.clear()
 
-    def wait_for(self, what: str, look: Callable[[], bool], timeout: float = 30.0) -> None:
+    def wait_for(self, what: str, look: Callable[[], bool], timeout: float = 120.0) -> None:
         """Returns once `look` says yes; it is asked after each change.
 
         Args:
@@ -72,7 +72,7 @@ class Watch:
             if not self._changed.wait_for(look, timeout):
                 raise ClusterError(f"timed out after {timeout:g} s waiting for {what}")
 
-    def wait_for_gates(self, *gates: Gate, timeout: float = 30.0) -> None:
+    def wait_for_gates(self, *gates: Gate, timeout: float = 120.0) -> None:
         """Returns once all of these have been opened while this watches."""
         wanted = set(gates)
         try:

@@ -11,7 +11,7 @@ import urllib3
 
 from tests.payloads import Payload, event_name
 
-_http = urllib3.PoolManager(maxsize=8, retries=False, timeout=10)
+_http = urllib3.PoolManager(maxsize=8, retries=False, timeout=120)
 
 
 def deliver(url: str, payload: Payload, secret: str, delivery: str | None = None) -> int:

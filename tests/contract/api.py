@@ -53,7 +53,7 @@ class Api:
         load(config_file=str(kubeconfig), client_configuration=configuration)
         settings = cast("dict[str, dict[str, str]]", configuration.auth_settings())
         headers = {each["key"]: each["value"] for each in settings.values() if each["value"]}
-        pool = urllib3.PoolManager(ca_certs=configuration.ssl_ca_cert, retries=False, timeout=urllib3.Timeout(10))
+        pool = urllib3.PoolManager(ca_certs=configuration.ssl_ca_cert, retries=False, timeout=urllib3.Timeout(120))
         return cls(str(configuration.host), pool, headers)
 
     def within(self, namespace: str) -> Api:

@@ -1,7 +1,6 @@
 """One test for each check of a decision: the gate stays closed for want of this one thing only.
 
-The last test opens the same gate with all as it should be. `tests/mutants.py` takes each check out of the
-code and runs these.
+The last test opens the same gate with all as it should be. `make mutants` changes the code in many ways and runs these.
 """
 
 from __future__ import annotations

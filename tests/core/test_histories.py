@@ -429,6 +429,17 @@ def test_of_signals_of_both_kinds_the_newest_word_counts(first: str, second: str
         assert bench.phase() == phase, turned
 
 
+def test_a_review_that_is_refused_and_revokes_nothing_says_why_it_is_refused() -> None:
+    rules = rules_with(
+        "  wait-pr-approved:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone, not-author: true}\n"
+        "  - {event: pull_request_review.submitted, review: changes_requested, by: anyone, then: fail}"
+    )
+    bench = Bench.at(rules=rules)
+    answer = bench.deliver(approved(reviewer=REX, author=REX))
+    assert (answer.outcome, answer.code) == ("refused", "author-not-allowed")
+
+
 QUORUM = rules_with(
     "  wait-pr-approved: {event: pull_request_review.submitted, review: approved, by: anyone, quorum: 2,\n"
     "    not-author: true, withdraw: [{event: pull_request_review.dismissed}]}"

@@ -18,7 +18,7 @@ from typing import Self
 
 from tests.payloads import Request
 
-_START_SECONDS = 30
+_START_SECONDS = 120
 _KEPT_LINES = 200
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 
@@ -85,7 +85,7 @@ class Served:
         """kill -9, by a thread that must not wait for the end."""
         self._process.kill()
 
-    def wait(self, seconds: float = 30.0) -> int:
+    def wait(self, seconds: float = 120.0) -> int:
         """Returns its exit code, when it has ended."""
         code = self._process.wait(seconds)
         self._reader.join()
@@ -93,7 +93,7 @@ class Served:
         self._process.stderr.close()
         return code
 
-    def send(self, request: Request, timeout: float = 10.0) -> tuple[int, Mapping[str, str], bytes] | None:
+    def send(self, request: Request, timeout: float = 120.0) -> tuple[int, Mapping[str, str], bytes] | None:
         """Post an event, on a connection of its own.
 
         Returns: status, headers and body; None where there is no answer.

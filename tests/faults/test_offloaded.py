@@ -24,6 +24,7 @@ from tests.service.site import Site, make_function, with_gates
 GATE = "wait-pr-approved"
 OUTPUTS: dict[str, str | None] = {"pr-number": "0", "note": "none", "approver": ""}
 TASK = 3
+_LONG = 120.0
 NAME = f"play-task-{TASK}-workflow"
 
 
@@ -53,10 +54,17 @@ class Offloaded:
 
     def strike(self, fault: Fault, method: str = "PUT") -> None:
         """From now on calls of this method to Argo Server go wrong."""
+        self._call_timeout(0.5)  # of a call that gets no answer
         self.way.begin(lambda _, kind: fault if kind == method else proxy.pass_on)
 
     def heal(self) -> None:
+        self._call_timeout(_LONG)
         self.way.begin()
+
+    def _call_timeout(self, seconds: float) -> None:
+        argo = self.site.function._pipeline.argo
+        assert argo is not None
+        argo.call_timeout = seconds
 
     @property
     def workflow(self) -> Workflow:
@@ -99,15 +107,14 @@ def empty_cluster(fault_cluster: EmbeddedCluster) -> EmbeddedCluster:
 
 
 @pytest.fixture
-def offloaded(empty_cluster: EmbeddedCluster, tmp_path: Path) -> Iterator[Offloaded]:
+def offloaded(empty_cluster: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offloaded]:
     with ArgoServer(empty_cluster, token="argo-token") as argo, Proxy(argo.port, drip_seconds=0.1) as way:
         (tmp_path / "token").write_text("argo-token\n")
         settings = {"ARGO_SERVER": f"{way.url}/", "ARGO_SERVER_TOKEN_FILE": str(tmp_path / "token")}
-        function = make_function(empty_cluster, tmp_path, **settings)
-        assert function._pipeline.argo is not None
-        function._pipeline.argo.call_timeout = 0.5
-        site = Site(empty_cluster, function)
-        one = Offloaded(site, argo, way)
+        # What the function asks of a healthy server is not to depend on how busy the machine is.
+        monkeypatch.setattr("func.service.app.EVENT_SECONDS", _LONG)
+        one = Offloaded(Site(empty_cluster, make_function(empty_cluster, tmp_path, **settings)), argo, way)
+        one.heal()
         one.stand_at(GATE)
         yield one
 

@@ -18,7 +18,7 @@ import yaml
 from func.devcluster import EmbeddedCluster
 from func.kube.client import Api
 from func.service import app
-from func.service.build import start
+from func.service.build import build_app
 from tests.cli.running import taskgate
 from tests.payloads import approved, cloudevent_structured
 from tests.service.site import Site
@@ -154,7 +154,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 def said_by(cluster: EmbeddedCluster, environment: dict[str, str], **headers: str) -> str:
     """What the start says, or else the answer to an event."""
     try:
-        function = start(environment)
+        function = build_app(environment)
     except SystemExit as error:
         return f"start: {error}"
     function._pipeline.workflows.api.pause = lambda _: None
@@ -217,7 +217,7 @@ def test_the_tokens_of_argo_server_and_of_senders(
         "ARGO_SERVER_TOKEN_FILE": written(tmp_path / "argo", f"{CANARY}-argo\n"),
         "TASKGATE_TOKEN_FILE": written(tmp_path / "senders", f"{CANARY}-sender\n{CANARY}-sender-too\n"),
     }
-    site = Site(cluster, start(environment))
+    site = Site(cluster, build_app(environment))
     site.load(recorded("offloaded-nodes"))
     event = cloudevent_structured(approved(task=19))
     for authorization in (f"Bearer {CANARY}-sender", f"Bearer {CANARY}-wrong", f"Basic {CANARY}", f"{CANARY}-sender"):
@@ -271,7 +271,7 @@ def test_the_headers_for_a_collector(tmp_path: Path, faulty: Faulty) -> None:
             "TASKGATE_TOKEN_FILE": written(tmp_path / "senders", f"{CANARY}-sender\n"),
         }
         script = (
-            "import logging, os\nfrom func.service.build import start\nstart(os.environ)\n"
+            "import logging, os\nfrom func.service.build import build_app\nbuild_app(os.environ)\n"
             "logging.getLogger('opentelemetry').error('no: %s', os.environ['OTEL_EXPORTER_OTLP_HEADERS'])"
         )
         ran = run(script, environment)

@@ -23,7 +23,7 @@ def test_head_and_body_come_together(body: bytes | None, requests: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=_serve, args=(listener, records, requests))
         server.start()
-        manager = urllib3.PoolManager(ca_certs=str(_CERTIFICATE), retries=False, timeout=urllib3.Timeout(10))
+        manager = urllib3.PoolManager(ca_certs=str(_CERTIFICATE), retries=False, timeout=urllib3.Timeout(60))
         prepare(manager)
         for _ in range(requests):
             answer = manager.urlopen("PATCH", f"https://127.0.0.1:{listener.getsockname()[1]}/it", body=body)

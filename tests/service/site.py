@@ -21,8 +21,8 @@ from starlette.requests import Request as HttpRequest
 from func.core.outcomes import OUTCOMES
 from func.core.reasons import CODES
 from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.service.app import Function
-from func.service.build import start
+from func.service.app import App
+from func.service.build import build_app
 from func.service.settings import BUILT_IN_RULES
 from tests.payloads import Request
 from tests.recorded_workflows import NAMESPACE, Workflow, gate_node
@@ -97,7 +97,7 @@ class Site:
     """A cluster, and the function that serves it."""
 
     cluster: EmbeddedCluster
-    function: Function
+    function: App
     ids: set[str] = field(default_factory=set)
 
     def send(self, request: Request, **more: str) -> Reply:
@@ -184,7 +184,7 @@ class Site:
         assert self.cluster.store.version == before, "something was written"
 
 
-def make_function(cluster: EmbeddedCluster, folder: Path, rules: str | None = None, **environment: str) -> Function:
+def make_function(cluster: EmbeddedCluster, folder: Path, rules: str | None = None, **environment: str) -> App:
     """The function as it starts in a process, with the kubeconfig of the cluster and a clock that stands still.
 
     Args:
@@ -196,7 +196,7 @@ def make_function(cluster: EmbeddedCluster, folder: Path, rules: str | None = No
     if rules is not None:
         (folder / "gates.yaml").write_text(rules, encoding="utf-8")
         settings["TASKGATE_CONFIG"] = str(folder / "gates.yaml")
-    function = start(settings)
+    function = build_app(settings)
     function._pipeline.clock = lambda: NOW
     return function
 

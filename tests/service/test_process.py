@@ -47,7 +47,7 @@ def serving(kubeconfig: Path, **settings: str) -> Iterator[tuple[str, subprocess
 def ask(url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
     request = urllib.request.Request(url, body, dict(headers))  # noqa: S310 - loopback
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310
             return Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, response.read())
     except urllib.error.HTTPError as error:
         with error:
@@ -126,7 +126,7 @@ def test_a_wrong_setting_ends_the_process_with_one_line(
         env=dict(os.environ) | {"KUBECONFIG": str(kubeconfig)} | settings,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert ended.returncode == 1
@@ -155,7 +155,7 @@ def test_a_request_without_an_end_is_cut_off(
     piece = goes_on * (2**16 // len(goes_on))
     with serving(tmp_path / "kubeconfig") as (url, _):
         host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as sender:
+        with socket.create_connection((host, int(port)), timeout=60) as sender:
             sender.sendall(begins)
             sent = 0
             with suppress(ConnectionError):
@@ -169,7 +169,7 @@ def test_what_the_server_says_is_a_line_of_the_log_too(cluster: EmbeddedCluster,
     make_function(cluster, tmp_path)
     with serving(tmp_path / "kubeconfig") as (url, process):
         host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=10) as sender:
+        with socket.create_connection((host, int(port)), timeout=60) as sender:
             sender.sendall(b"nonsense\r\n\r\n")
             assert sender.recv(1000).startswith(b"HTTP/1.1 400 ")
         assert process.stderr

@@ -19,9 +19,9 @@ from func.devcluster import EmbeddedCluster, Identity
 from func.kube.client import TokenReviews
 from func.kube.deadline import Budget
 from func.service import app
-from func.service.app import Function
+from func.service.app import App
 from func.service.authentication import ServiceAccounts
-from func.service.build import start
+from func.service.build import build_app
 from func.service.settings import BUILT_IN_RULES
 from tests.payloads import Request, approved, cloudevent_binary, cloudevent_structured, labeled, push, synchronize
 from tests.recorded_workflows import waiting_workflow
@@ -160,7 +160,7 @@ class Reviews:
 
 def test_one_token_is_asked_about_once_by_all_that_come_with_it(site: Site) -> None:
     reviews = Reviews()
-    site.function._gatekeeper = ServiceAccounts(cast("TokenReviews", reviews), None)
+    site.function._authenticator = ServiceAccounts(cast("TokenReviews", reviews), None)
     threading.Timer(0.3, reviews.may_answer.set).start()
     headers, body = cloudevent_structured(push())
     replies = site.send_all([(headers | {"authorization": "Bearer good"}, body)] * 12)
@@ -171,7 +171,7 @@ def test_one_token_is_asked_about_once_by_all_that_come_with_it(site: Site) -> N
 def test_senders_of_unknown_tokens_neither_load_the_api_nor_keep_others_away(site: Site) -> None:
     reviews = Reviews()
     accounts = ServiceAccounts(cast("TokenReviews", reviews), None)
-    site.function._gatekeeper = accounts
+    site.function._authenticator = accounts
     reviews.may_answer.set()
     headers, body = cloudevent_structured(push())
 
@@ -191,7 +191,7 @@ def test_senders_of_unknown_tokens_neither_load_the_api_nor_keep_others_away(sit
 def test_a_refusal_is_remembered_for_a_moment_only(site: Site) -> None:
     reviews = Reviews()
     reviews.may_answer.set()
-    accounts = site.function._gatekeeper = ServiceAccounts(cast("TokenReviews", reviews), None)
+    accounts = site.function._authenticator = ServiceAccounts(cast("TokenReviews", reviews), None)
     for _ in range(3):
         assert site.send(cloudevent_structured(push()), authorization="Bearer unknown").status == 401
     assert reviews.asked == ["unknown"]
@@ -217,7 +217,7 @@ def no_start(cluster: EmbeddedCluster, tmp_path: Path, **settings: str) -> str:
     """The line that a function says that does not start."""
     kubeconfig = cluster.write_kubeconfig(tmp_path / "kubeconfig")
     with pytest.raises(SystemExit) as ended:
-        start({"KUBECONFIG": str(kubeconfig)} | settings)
+        build_app({"KUBECONFIG": str(kubeconfig)} | settings)
     return str(ended.value)
 
 
@@ -344,7 +344,7 @@ def test_an_api_that_does_not_answer_is_worth_another_try(cluster: EmbeddedClust
     gone = EmbeddedCluster(controller=False)
     kubeconfig = gone.write_kubeconfig(tmp_path / "gone")
     gone.stop()
-    function: Function = start({"KUBECONFIG": str(kubeconfig)})
+    function: App = build_app({"KUBECONFIG": str(kubeconfig)})
     reply = Site(cluster, function).send(EVENT)
     assert (reply.outcome, reply.status) == ("unavailable", 503)
     assert int(reply.headers["retry-after"]) >= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -274,6 +275,8 @@ class _Maker:
             lambda body: body.decode("utf-8", "replace").encode("utf-16"),
             lambda body: gzip.compress(body),
             lambda body: body.replace(b'"action":', b'"action":"closed","action":', 1),
+            lambda body: _doubled(body, chance),
+            lambda body: _doubled(body, chance),
             lambda body: body.replace(b'"labels":[', b'"labels":[{"name":"task-4"}],"labels":[', 1),
             lambda body: body.replace(b":123", b":" + b"9" * 5000, 1),
             lambda body: body.replace(b":false", b":NaN", 1).replace(b":true", b":1e999", 1),
@@ -284,6 +287,15 @@ class _Maker:
             lambda body: _flipped(body, chance),
         )
         return replace(case, spoil=(*case.spoil, self._chance.choice(spoilers)))
+
+
+def _doubled(body: bytes, chance: random.Random) -> bytes:
+    """The same with one key twice."""
+    keys = list(re.finditer(rb'"\w+":', body))
+    if not keys:
+        return body
+    at = chance.choice(keys)
+    return body[: at.start()] + at[0] + b"1," + body[at.start() :]
 
 
 def _flipped(body: bytes, chance: random.Random) -> bytes:

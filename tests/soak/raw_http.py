@@ -39,6 +39,7 @@ def spoiled(case: Case, chance: random.Random) -> bytes:
         lambda: chunked + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n",
         lambda: chunked + b"".join(b"1\r\n%c\r\n" % byte for byte in body[:500]) + b"0\r\nX: y\r\n\r\n",
         lambda: chunked + chance.choice((b"-1", b"g", b"", b"f" * 40, b"5;" + b"x" * 9000, b"0x5")) + b"\r\nhello\r\n",
+        lambda: chunked + _in_chunks(body, chance) + b"0\r\n\r\n",
         lambda: chunked + b"5\r\nhello",
         lambda: _HEAD + _JSON + b"Transfer-Encoding: chunked\r\n" + length + body,
         lambda: _HEAD + _JSON + b"Content-Length: " + chance.choice(_LENGTHS) + b"\r\n\r\nx",
@@ -75,6 +76,16 @@ def send(port: int, sent: bytes) -> list[tuple[int, bytes]]:
                 answer += piece
     parts = bytes(answer).split(b"HTTP/1.1 ")[1:]
     return [(int(part[:3]), part) for part in parts]
+
+
+def _in_chunks(body: bytes, chance: random.Random) -> bytes:
+    """Chunks of all sizes, with and without extensions."""
+    found = bytearray()
+    while body:
+        size = chance.choice((1, 2, 7, 64, 1000, 5000))
+        piece, body = body[:size], body[size:]
+        found += b"%x%b\r\n%b\r\n" % (len(piece), chance.choice((b"", b"", b';a="b"')), piece)
+    return bytes(found)
 
 
 def _flipped(sent: bytes, chance: random.Random) -> bytes:

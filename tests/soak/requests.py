@@ -27,6 +27,7 @@ import func
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.devcluster.store import Event
 from tests.faults.process import Served
+from tests.odd_workflows import ODD, OF_THE_GATE, made_odd
 from tests.payloads import approved, cloudevent_structured
 from tests.recorded_workflows import Workflow, compressed, fleet, nodes_of, waiting_workflow
 from tests.service.site import Reply
@@ -269,7 +270,8 @@ def _inside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
     with inside(folder) as site, lines.traced(), asyncio.Runner() as runner:
         for number in range(requests):
             if number % _RESTORED_EVERY == 0:
-                for workflow in workflows():
+                place, odd = chance.choice(OF_THE_GATE), chance.choice(ODD)
+                for workflow in [*workflows(), made_odd(waiting_workflow(5), place, odd)]:
                     site.cluster.store.load(WORKFLOWS, workflow)
                 site.cluster.requests.clear()
             if number == FIRST:

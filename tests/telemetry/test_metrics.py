@@ -13,7 +13,7 @@ from func.core.outcomes import Answer, EventRef
 from func.devcluster import EmbeddedCluster
 from func.kube.deadline import ApiCall
 from func.telemetry.facade import PROCESS
-from func.telemetry.handled_event import Seen
+from func.telemetry.handled_event import HandledEvent
 from func.telemetry.metrics import ACTIVE, BOUNDS, CATALOGUE, EVENTS, PARKED, RELEASED, Measurement, Metrics, measure
 from tests.payloads import REX, approved, closed, cloudevent_structured, release_argo
 from tests.recorded_workflows import fleet, waiting_workflow
@@ -124,7 +124,7 @@ def test_events_in_work_are_counted_while_they_are(site: Site, monkeypatch: pyte
 
 
 def measured(answer: Answer, *calls: ApiCall) -> list[Measurement]:
-    return list(measure(Seen(answer, calls, 0.0, 0.01), GATES))
+    return list(measure(HandledEvent(answer, calls, 0.0, 0.01), GATES))
 
 
 def test_a_gate_that_the_rules_do_not_have_is_no_label() -> None:
