@@ -20,7 +20,7 @@ def test_all_outcomes_with_their_status() -> None:
     rows = {row[0].strip("`"): row[1] for row in table(REFERENCE, "outcome")}
     assert list(rows) == list(OUTCOMES)
     for outcome in OUTCOMES:
-        assert str(Answer(outcome, "A reason.").status) in rows[outcome]
+        assert str(Answer(outcome, "a-code", "A reason.").status) in rows[outcome]
 
 
 def test_all_settings() -> None:
