@@ -48,7 +48,7 @@ def test_all_of_it_is_yaml_of_a_kind_that_is_checked() -> None:
         for one in yaml.safe_load_all(text):
             # Kubernetes objects: below. gates.yaml and parts of it: test_schema.py. Comments alone: an editor's line.
             known = one is None or "kind" in one or set(one) <= {
-                "workflows", "repositories", "task", "people", "gates", "outputs"
+                "workflows", "repositories", "task", "people", "sources", "gates", "outputs"
             }  # fmt: skip
             if not known:
                 unknown.append(place)
