@@ -10,10 +10,8 @@ import json
 import random
 import re
 import shlex
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,6 +34,7 @@ from func.kube.errors import (
     cause_of,
     is_timeout,
 )
+from func.kube.lasting_writes import LastingWrites, Reply, Send
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager, Timeout
@@ -50,8 +49,6 @@ _RBAC = re.compile(
     r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)'
 )
 _CONNECT_SECONDS = 1.5  # a server that is there takes milliseconds; a name can have several addresses
-_GOES_ON_SECONDS = 30.0  # that a write may take after its event was answered
-_GOING_ON = threading.BoundedSemaphore(8)
 _LARGE = 1 << 16  # bytes of a Workflow from which on a write can take longer than an event may
 _LOOK_SECONDS = 1.0
 _SEND_SECONDS = 0.2
@@ -63,10 +60,6 @@ _WORKFLOWS = "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/workflows"
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-
-
-Reply = tuple[int, bytes, Mapping[str, str]]
-"""Status, body and headers of an answer, whatever they are."""
 
 
 @dataclass(slots=True)
@@ -101,14 +94,14 @@ class Api:
         body: bytes | None = None,
         seconds: float | None = None,
         *,
-        goes_on: bool = False,
+        through: Callable[[Send, float], Reply] | None = None,
     ) -> Reply:
         """One request: its status, body and headers, whatever they are.
 
         Args:
             path: with names in braces, which are filled in escaped.
             seconds: that it may take; by default what any call may.
-            goes_on: when these are over, the server is left to finish it, since it gives up with its client.
+            through: sends it, instead of this thread.
 
         Raises:
             Unavailable: the budget is used up, or there is no credential right now.
@@ -125,7 +118,7 @@ class Api:
                 credential = self.credential.headers(deadline - time.monotonic())
                 sent = {"User-Agent": "taskgate", **credential, **headers}
                 send = partial(self._send, method, url, sent, body)
-                reply = _finished_without_us(send, deadline) if goes_on else send(deadline)
+                reply = through(send, deadline) if through else send(deadline)
                 # Whom the server does not know, for them it did nothing: the same may be sent again.
                 if reply[0] != 401 or not may_be_renewed or not self.credential.reject(credential):
                     break
@@ -237,31 +230,6 @@ class Api:
         )
 
 
-def _finished_without_us(send: Callable[[float], Reply], deadline: float) -> Reply:
-    """Wait for a request until the deadline; then it goes on in a thread that nobody waits for, within bounds.
-
-    An API server stops what it does for a client that hangs up. So a large Workflow, whose write takes longer than an
-    event may, would never be written, however often the event is delivered again.
-
-    Raises:
-        TimeoutError: it was not finished by then.
-    """
-    if not _GOING_ON.acquire(blocking=False):
-        return send(deadline)
-    done: Future[Reply] = Future()
-
-    def work() -> None:
-        try:
-            done.set_result(send(deadline + _GOES_ON_SECONDS))
-        except Exception as error:
-            done.set_exception(error)
-        finally:
-            _GOING_ON.release()
-
-    threading.Thread(target=work, name="write", daemon=True).start()
-    return done.result(max(0.0, deadline - time.monotonic()))
-
-
 @dataclass(slots=True)
 class Watch:
     """Changes as they come.
@@ -351,12 +319,14 @@ class Workflows:
 
     api: Api
     namespace: str
+    lasting: LastingWrites = field(default_factory=LastingWrites)
 
     def get(self, name: str, budget: Budget) -> dict[str, Any]:
         """The whole Workflow.
 
         Raises: NotFound, Forbidden, Unavailable.
         """
+        self._has_awaited_earlier_write(name, budget)
         return self._read(f"{_WORKFLOWS}/{{name}}", {"name": name}, [], "application/json", budget)
 
     def list_metadata(self, selector: str, budget: Budget) -> list[dict[str, Any]]:
@@ -422,13 +392,16 @@ class Workflows:
         """
         headers = {"Content-Type": "application/json-patch+json", "Accept": _METADATA}
         names = {"namespace": self.namespace, "name": name}
+        if self._has_awaited_earlier_write(name, budget):
+            raise LostRace(f"An earlier write to Workflow {name} has just ended.")
         path, content = f"{_WORKFLOWS}/{{name}}", encode(operations)
         # A large one takes a busy server long: it gets all the time that is left. Else some is kept for a look.
         is_large = any(call.size >= _LARGE for call in budget.made)
+        through = partial(self.lasting.send, name) if is_large else None
         seconds = budget.left() if is_large else max(self.api.call_timeout, budget.left() - _LOOK_SECONDS)
         try:
             status, body, answer_headers = self.api.call(
-                "PATCH", path, names, [], headers, budget, content, seconds, goes_on=is_large
+                "PATCH", path, names, [], headers, budget, content, seconds, through=through
             )
         except NoAnswer as error:
             raise Unsure(error.reason) from None
@@ -439,6 +412,13 @@ class Workflows:
             _object(body)
         except NoAnswer as error:  # a success that the API did not tell
             raise Unsure(error.reason) from None
+
+    def _has_awaited_earlier_write(self, name: str, budget: Budget) -> bool:
+        """Return whether there was one of another event that went on; it has ended now."""
+        ended = self.lasting.wait(name, budget.deadline)
+        if ended is False:
+            raise Unavailable(f"An earlier write to Workflow {name} is still in progress; try again.", 1)
+        return bool(ended)
 
     def _read(
         self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], accept: str, budget: Budget

@@ -18,6 +18,7 @@ from func.core.errors import SettingError
 from func.kube.client import Api
 from func.kube.credentials import Credential, Fixed, TokenFile, basic
 from func.kube.errors import ApiError
+from func.kube.lasting_writes import AT_ONCE
 from func.redaction import protect
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def connect(
 
     cluster = _of_kubeconfig(kubeconfig, context, is_interactive=is_interactive) if kubeconfig else _of_pod()
     configuration = Configuration(host=cluster.server)
-    configuration.connection_pool_maxsize = connections
+    configuration.connection_pool_maxsize = connections + AT_ONCE
     configuration.retries = False  # we know better which calls may be repeated
     configuration.verify_ssl = cluster.is_verified
     configuration.tls_server_name = cluster.tls_name

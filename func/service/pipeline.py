@@ -27,6 +27,7 @@ from func.kube.errors import LostRace, NotFound, Unsure
 from func.service.lookup import Found, find
 from func.telemetry.log import log_line
 
+MAX_UNSURE = 100  # events
 MAX_WRITES = 3  # for one Workflow, when others keep changing it
 MAX_REVOKED = 5  # Workflows of one task that an event revokes signals on
 EVENT_SECONDS = 4.5  # the Sensor delivers one event at a time, and waits 5 s for its answer
@@ -70,6 +71,8 @@ class Pipeline:
     writes: bool = True
     recorder: EventRecorder | None = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    # Writes that went on when their event was over, by the event: its next delivery says what became of them.
+    _unsure: dict[tuple[str, str], Decision] = field(default_factory=dict)
 
     def handle(self, incoming: Incoming, budget: Budget) -> Answer:
         """Carry one CloudEvent out, all the way.
@@ -92,7 +95,7 @@ class Pipeline:
     def _event(self, incoming: Incoming, budget: Budget) -> Answer:
         event = read_event(incoming.ref, incoming.time, incoming.data, self.rules, self.clock())
         plan = plan_event(event, self.rules)
-        known = Answer("ignored", "no-rule", "", task=plan.task, gate=plan.gate)
+        known = Answer("ignored", "no-rule", "", incoming.ref, plan.task, plan.gate)
         if not plan.intents:
             return _tell(known, plan.verdict or Verdict.of("no-rule", event=event.signal.name, details=""))
         try:
@@ -140,7 +143,7 @@ class Pipeline:
 
     def _release(self, incoming: Incoming, budget: Budget) -> Answer:
         namespace, name = released_workflow(incoming)
-        known = Answer("ignored", "nothing-to-release", "")
+        known = Answer("ignored", "nothing-to-release", "", incoming.ref)
         expected = self.rules.workflows.namespace
         if namespace != expected:
             return _tell(known, Verdict.of("other-namespace", namespace=namespace, expected=expected))
@@ -169,7 +172,8 @@ class Pipeline:
         Args:
             read: the Workflow; or the answer, where there is none to decide about.
         """
-        attempt = _Attempt(known)
+        event = (known.event.source, known.event.id) if known.event else ("", "")
+        attempt = _Attempt(known, self._unsure.pop(event, None))
         try:
             for _ in range(MAX_WRITES):
                 answer = self._try(attempt, read, decide, budget)
@@ -181,6 +185,10 @@ class Pipeline:
                 return answer
             raise Rejection("lost-race", tries=MAX_WRITES, why=attempt.why)
         except Rejection as rejection:
+            if attempt.unsure:
+                self._unsure[event] = attempt.unsure
+                while len(self._unsure) > MAX_UNSURE:
+                    self._unsure.pop(next(iter(self._unsure)), None)
             return _complete(answer_of(rejection), attempt.known)
 
     def _try(
