@@ -103,7 +103,9 @@ def test_the_play_template_fits_the_rules_built_in() -> None:
     assert gates == list(rules["gates"])
     (gate,) = [each for each in spec["templates"] if each["name"] in suspends]
     assert {each["name"] for each in gate["outputs"]["parameters"]} == set(rules["outputs"])
-    labels = spec["workflowMetadata"]
+    (task,) = [one for _, one in _objects() if one["kind"] == "Workflow" and "workflowTemplateRef" in one["spec"]]
+    assert task["spec"]["workflowTemplateRef"]["name"] == template["metadata"]["name"]
+    labels = task["metadata"]["labels"]  # of the object that is created, where they are from the first moment
     name, _, value = rules["workflows"]["selector"].partition("=")
-    assert labels["labels"] == {name: value}
-    assert set(labels["labelsFrom"]) == set(rules["workflows"]["labels"].values())
+    assert labels[name] == value
+    assert set(labels) == {name, *rules["workflows"]["labels"].values()}
