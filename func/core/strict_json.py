@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,7 @@ _OBJECT = 80
 _LIST = 96
 _PAIR = 130  # with the key's entry in its object and the tuple that is made for it, beside the key
 _ITEM = 40  # of an array, a number
+_SURROGATE = re.compile("[\\ud800-\\udfff]")
 _SMALL = 256 * 1024  # bytes, not worth counting
 _WORST = 50  # for each byte of a text: lists in lists
 _BEYOND_UTF_16 = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")  # first bytes of such characters
@@ -26,13 +28,16 @@ def parse_json(text: bytes | bytearray) -> object:
     Raises: ValueError, a sentence without its full stop.
     """
     try:
-        return _DECODER.decode(text.decode("utf-8"))
+        value = _DECODER.decode(text.decode("utf-8"))
     except RecursionError:
         raise ValueError("is nested too deeply to be read") from None
     except _DuplicateKeyError as error:
         raise ValueError(f"has the key {error} twice in one object") from None
     except ValueError:  # also a byte order mark, and a number of thousands of digits
         raise ValueError("is not JSON in UTF-8") from None
+    if _may_have_surrogates(text) and not _is_text(value):
+        raise ValueError("has half of a surrogate pair, which no UTF-8 can hold")
+    return value
 
 
 def estimate_memory(text: bytes | bytearray) -> int:
@@ -45,7 +50,7 @@ def estimate_memory(text: bytes | bytearray) -> int:
         return len(text) * _WORST
     width = 1 if text.isascii() else 4 if any(lead in text for lead in _BEYOND_UTF_16) else 2
     # The widest character decides how wide all others of its string are, also when it is escaped.
-    string_width = max(width, 4 if b"\\ud" in text or b"\\uD" in text else 2 if b"\\u" in text else 1)
+    string_width = max(width, 4 if _may_have_surrogates(text) else 2 if b"\\u" in text else 1)
     return (
         _SMALL
         + len(text) * (width + _STRING_WIDTHS[string_width])
@@ -55,6 +60,26 @@ def estimate_memory(text: bytes | bytearray) -> int:
         + sum(map(count, _PAIR_ENDS)) * _PAIR
         + count(b",") * _ITEM
     )
+
+
+def _may_have_surrogates(text: bytes | bytearray) -> bool:
+    return b"\\ud" in text or b"\\uD" in text
+
+
+def _is_text(value: object) -> bool:
+    """Return whether all strings in a value can be written in UTF-8."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            if _SURROGATE.search(one):
+                return False
+        elif isinstance(one, dict):
+            left.extend(one)
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+    return True
 
 
 class _DuplicateKeyError(ValueError):

@@ -79,7 +79,14 @@ def test_the_largest_body_of_what_github_sends_is_let_in(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["null", "[]", '{"a":{"a":1},"b":{"a":2}}', '"\\ud800"', "-0.5e-3", '{"é":"\U0001f600"}']
+    "text",
+    ["null", "[]", '{"a":{"a":1},"b":{"a":2}}', '"\\ud83d\\ude00"', '"\\\\ud800"', "-0.5e-3", '{"é":"\U0001f600"}'],
 )
 def test_what_is_right_is_read_as_it_is(text: str) -> None:
     assert parse_json(text.encode()) == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '["a\\uDFFF\\uD800b"]', '{"a": {"\\ud83d": 1}}'])
+def test_half_of_a_surrogate_pair_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        parse_json(text.encode())

@@ -77,7 +77,7 @@ def changed(path: str, value: object, payload: Payload | None = None) -> Request
         (structured(id=7), 400, "id"),
         (structured(id="x" * 10_000), 400, "id"),
         (structured(id="a\x00b"), 400, "id"),
-        (structured(id="\ud800"), 400, "id"),
+        (structured(id="\ud800"), 400, "surrogate"),
         (structured(source=None), 400, "source"),
         (structured(type=None), 400, "type"),
         (structured(type=["x"]), 400, "type"),
@@ -160,7 +160,7 @@ READ = {
     "review.commit_id": str,
     "review.submitted_at": "time",
 }
-VALUES: list[Any] = [None, 0, -1, 1.5, True, "", "x", "\x00", "\ud800", "x" * 100_000, [], [None], {}, 10**4000]
+VALUES: list[Any] = [None, 0, -1, 1.5, True, "", "x", "\x00", "x" * 100_000, [], [None], {}, 10**4000]
 
 
 @pytest.mark.parametrize("path", READ)
@@ -359,12 +359,11 @@ def test_odd_outputs_are_an_answer(site: Site, outputs: object, published: objec
         ("{{workflow.status}}", "incomplete"),
         ("a\nb", "incomplete"),
         ("a\x00b", "incomplete"),
-        ("a\ud800b", "incomplete"),
         ("x" * 5000, "incomplete"),
         (["x"], "incomplete"),
         (None, "incomplete"),
     ],
-    ids=range(8),
+    ids=range(7),
 )
 def test_an_output_takes_no_value_that_argo_would_act_on(site: Site, url: object, outcome: str) -> None:
     site.load(waiting_workflow(3, outputs={"pr-url": None}))

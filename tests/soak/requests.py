@@ -44,7 +44,7 @@ _SENDERS = 8
 _OF_THE_LARGEST = 5
 _FUNC = str(Path(func.__file__).parent)
 _BRANCH = re.compile(r"(?:feature/)?task-([0-9]+)(?:-.*)?", re.ASCII | re.DOTALL)
-_LABEL = re.compile(r"task-([0-9]+)", re.ASCII)
+_LABEL = re.compile(r"task-([0-9]+)", re.ASCII | re.IGNORECASE)  # as on GitHub
 _STATUSES = {200, 202, 204, 400, 401, 404, 405, 413, 415, 421, 422, 503}
 # What a server of HTTP itself may say of bytes that never reach the function.
 _OF_THE_SERVER = {100, 408, 414, 426, 431, 501, 505}
@@ -209,16 +209,17 @@ def _named(headers: Headers, body: bytes) -> set[str]:
         subject = unquote(str(attributes.get("subject") or ""))
         return {subject.rpartition("/")[2] or str(event.get("name")), str(event.get("name"))}
     pull = event["pull_request"]
-    labels = [each["name"] for each in pull.get("labels", ())]
-    label = (event.get("label") or {}).get("name")
-    if event["action"] == "labeled" and label:
-        labels.append(label)
-    if event["action"] == "unlabeled" and label:
-        labels.append(label)  # the task that it leaves
-    matches = [_LABEL.fullmatch(each) for each in labels if len(each) < 256]
-    if len(pull["head"]["ref"]) < 256:
-        matches.append(_BRANCH.fullmatch(pull["head"]["ref"]))
+    labels = [each for each in pull.get("labels") or () if isinstance(each, dict)]
+    if event["action"] in ("labeled", "unlabeled"):
+        labels.append(event.get("label") or {})  # what it comes to, or leaves
+    matches = [_LABEL.fullmatch(_text(each.get("name"))) for each in labels]
+    matches.append(_BRANCH.fullmatch(_text((pull.get("head") or {}).get("ref"))))
     return {match[1] for match in matches if match}
+
+
+def _text(value: object) -> str:
+    """What a pattern may match."""
+    return value if isinstance(value, str) and len(value) < 256 else ""
 
 
 @contextmanager
