@@ -10,7 +10,7 @@ TOOLS_LOCK := tests/tools.lock
 MUTANTS ?=
 COMPILE := uv pip compile --no-strip-extras -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml
 
-.PHONY: demo run test unit check lint soak mutants bench lock cluster-tools image experiments clean
+.PHONY: demo run test unit check lint soak mutants bench lock cluster-tools image node experiments clean
 
 demo: $(DEMO)/.ready  ## 100 waiting tasks, one event, one open gate
 	$(DEMO)/bin/taskgate demo
@@ -18,15 +18,15 @@ demo: $(DEMO)/.ready  ## 100 waiting tasks, one event, one open gate
 run: $(DEMO)/.ready  ## the demo that stays up for curl
 	$(DEMO)/bin/taskgate demo --stay
 
-test: $(VENV)/.ready  ## every test that can run here; what `make experiments` runs apart
-	$(BIN)/python -m pytest -n auto --dist loadfile --require-all-codes --ignore tests/experiments
+test: $(VENV)/.ready  ## every test that can run here; what `make experiments` and `make node` run apart
+	$(BIN)/python -m pytest -n auto --dist loadfile --require-all-codes --ignore tests/experiments --ignore tests/node
 
 unit: $(VENV)/.ready  ## the tests that need no other process and no real component, in half a minute
 	$(BIN)/python -m pytest -n auto --dist loadfile -q -m unit
 
 check: lint  ## lint, and branch coverage by the tests that need no cluster
 	$(BIN)/python -m pytest -n auto --dist loadfile -q --cov --cov-report=term:skip-covered \
-		--ignore tests/cluster --ignore tests/image --ignore tests/manifests --ignore tests/docs --ignore tests/experiments --ignore tests/soak
+		--ignore tests/cluster --ignore tests/image --ignore tests/node --ignore tests/manifests --ignore tests/docs --ignore tests/experiments --ignore tests/soak
 
 lint: $(VENV)/.ready  ## style, strict types, import order
 	$(BIN)/ruff check .
@@ -47,6 +47,13 @@ cluster-tools:  ## the real etcd, kube-apiserver, NATS and Argo Events, built fr
 image:  ## the image that the tests run, built from the Dockerfile on a base of Debian's packages; requires root and apt
 	tests/image/install
 	tests/image/build
+
+node: $(VENV)/.ready  ## real pods on a real node, before each release; requires root and apt, 80 s, the first time 12 minutes
+	tests/node/install
+	tests/cluster/build
+	tests/image/build
+	tests/node/build
+	TASKGATE_REQUIRE_CLUSTER=1 TASKGATE_REQUIRE_IMAGE=1 TASKGATE_REQUIRE_NODE=1 $(BIN)/python -m pytest -q tests/node
 
 experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real components, as a page of the report
 	$(BIN)/python -m tests.experiments

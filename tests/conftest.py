@@ -36,6 +36,7 @@ _MARKERS = {
     "image/test_dockerfile.py": "unit",
     "manifests": "process",
     "model": "slow",
+    "node": "node",
     "properties": "slow",
     "service/test_process.py": "process",
     "soak": "slow",
@@ -52,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.relative_to(_ROOT)
         places = [str(path), *(str(folder) for folder in path.parents)]
         marker = next((_MARKERS[place] for place in places if place in _MARKERS), "unit")
-        if marker != "image" and _uses_real_component(item):
+        if marker not in {"image", "node"} and _uses_real_component(item):
             marker = "cluster"
         item.add_marker(marker)
 

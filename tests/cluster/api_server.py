@@ -19,13 +19,14 @@ from tests.cluster.processes import Processes, free_port, wait_for
 ADMIN_TOKEN = "cluster-tests-admin"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 LOOPBACK = "127.0.0.1"
+SERVICE = "10.0.0.1"  # of the API server itself, where something serves Services
 
 
 def generate_certificate(tools: Path, folder: Path, address: str = LOOPBACK) -> tuple[Path, Path]:
     """Makes a self-signed certificate for an address of this machine and its key in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(
-        [tools / "generate-cert", "--host", f"{address},localhost", "--ca", "--ecdsa-curve", "P256"],
+        [tools / "generate-cert", "--host", f"{address},localhost,{SERVICE}", "--ca", "--ecdsa-curve", "P256"],
         cwd=folder,
         check=True,
         capture_output=True,
@@ -76,7 +77,8 @@ class RealApiServer:
                 f"--bind-address={address}",
                 # Its own guess needs a default route, which an isolated machine does not have.
                 f"--advertise-address={address}",
-                "--endpoint-reconciler-type=none",
+                # It publishes where it is for its Service, which must not be the loopback.
+                f"--endpoint-reconciler-type={'none' if address == LOOPBACK else 'lease'}",
                 f"--secure-port={self.port}",
                 f"--tls-cert-file={self.ca_file}",
                 f"--tls-private-key-file={key}",
