@@ -160,9 +160,11 @@ class GitHub:
 
     def _rename(self, pull: PullRequest, _: int, __: datetime) -> None:
         """A label is renamed in the whole repository: GitHub tells nothing about the pull requests that have it."""
-        old, new = ("task-3", "task-4") if "task-3" in pull.labels else ("task-4", "task-3")
+        names = ("task-3", "task-4")
+        old, new = names if "task-3" in [each.lower() for each in pull.labels] else names[::-1]
         for each in self.pulls:
-            each.labels[:] = dict.fromkeys(new if label == old else label for label in each.labels)
+            # A repository has no two labels that differ in case alone.
+            each.labels[:] = dict.fromkeys(new if label.lower() in (old, new) else label for label in each.labels)
 
     def _approve(self, pull: PullRequest, detail: int, now: datetime) -> Delivery:
         return self._submit(pull, "approved", payloads.approved, detail, now)

@@ -56,9 +56,14 @@ class Event(NamedTuple):
         return _tasks(self.labels, self.branch)
 
     @property
+    def tasks_before(self) -> frozenset[str]:
+        """Those that its pull request named before it."""
+        return _tasks(self.before, self.branch)
+
+    @property
     def tasks_left(self) -> frozenset[str]:
         """Those that its pull request no longer names alone, and did before, or names only together with others."""
-        before, after = _tasks(self.before, self.branch), self.tasks
+        before, after = self.tasks_before, self.tasks
         if self.is_closed or before == after:
             return frozenset()
         return before - after if len(after) == 1 else before | after
@@ -307,7 +312,11 @@ class Life:
         if revoker.pull != event.pull:
             return False
         if known.is_gone and not revoker.merged and revoker.happened >= event.happened:
-            return True
+            # Of one second, the one begins with the tasks that the other ended with: that is their order.
+            before = event.tasks_before
+            is_next = revoker.happened == event.happened and revoker.tasks_before != revoker.tasks == before
+            if not (is_next and before and before != event.tasks):
+                return True
         if not way.withdraws(revoker):
             return False
         if revoker.name == "pull_request_review.dismissed":

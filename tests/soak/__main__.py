@@ -11,6 +11,7 @@ from pathlib import Path
 
 from func.devcluster import EmbeddedCluster
 from tests.faults.bad_day import cases, cells, document, run_all
+from tests.properties import orders
 from tests.soak import bodies, chunks, kills, load, model, requests
 from tests.soak.report import Row, write
 
@@ -36,6 +37,7 @@ def faults(folder: Path) -> list[Row]:
 # name -> title, and the proof: it gets an empty folder
 PROOFS: dict[str, tuple[str, Callable[[Path], Sequence[Row]]]] = {
     "model": ("The function against a model of the contract", lambda _: model.prove(2000)),
+    "orders": ("Deliveries in every order, and 10,000 signals on one Workflow", lambda _: orders.prove()),
     "requests": ("Mutated requests", lambda folder: requests.prove(100_000, folder)),
     "faults": ("The API on a bad day", faults),
     "kills": ("kill -9 under load", lambda folder: kills.prove(200, folder)),
