@@ -188,7 +188,7 @@ def test_the_headings_that_alerts_link_to() -> None:
 
 def test_every_outcome_has_a_row_that_says_what_to_do() -> None:
     (gate,) = [section for section in sections(TEXT) if section.anchor == "a-gate-does-not-open"]
-    named = " ".join(row[0] for row in table(gate.text, "outcome, reason"))
+    named = " ".join(row[0] for row in table(gate.text, "outcome, code"))
     assert {outcome for outcome in OUTCOMES if f"`{outcome}`" not in named} == set()
 
 
