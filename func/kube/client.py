@@ -195,7 +195,9 @@ class Api:
         where = f"in namespace {namespace}" if namespace else "in the whole cluster"
         return (
             f"The permission to {verb} {resource} {where} is missing: {user} has no such right ({self.where}). "
-            f"Grant it with: {shlex.join(role)} && {shlex.join(binding)} ."
+            # Rights come with the overlay, and an emergency stop takes them away: nobody should undo it by a paste.
+            f"Unless somebody took it away on purpose, apply your overlay again, or grant it alone with: "
+            f"{shlex.join(role)} && {shlex.join(binding)} ."
         )
 
     def _url(self, path: str, names: Mapping[str, str], query: list[tuple[str, str]]) -> str:

@@ -417,7 +417,7 @@ class TestPermissions:
         with pytest.raises(MissingPermission) as missing:
             api.check(403, body, {}, writes=True)
         first, second = (f"kubectl --context prod {command}" for command in commands)
-        assert missing.value.reason.endswith(f"Grant it with: {first} && {second} .")
+        assert missing.value.reason.endswith(f"apply your overlay again, or grant it alone with: {first} && {second} .")
         assert "(http://10.0.0.1:6443, context prod)" in missing.value.reason
 
     def test_what_a_policy_refuses_is_no_missing_permission(self, tmp_path: Path) -> None:
