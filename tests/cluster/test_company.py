@@ -35,7 +35,6 @@ EXAMPLES = Path(__file__).parents[1] / "data/github-examples.json.gz"
 PATH = WORKFLOWS.format("delivery")
 GATES = list(yaml.safe_load(RULES.read_text())["gates"])
 SHOP, ANN, BEN, CAT = "acme/shop", "ann", "ben", "cat"
-START = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=3)
 _ids = itertools.count(1)
 Wrong = tuple[Request, str, str]  # event, its outcome and code
 
@@ -46,8 +45,19 @@ def examples() -> dict[str, list[Payload]]:
     return {each["name"]: each["examples"] for each in loaded}
 
 
+@functools.cache
+def start() -> datetime:
+    """Return when the story of a test begins: an event from long before its Workflow would be refused."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=3)
+
+
+@pytest.fixture(autouse=True)
+def begin() -> None:
+    start.cache_clear()
+
+
 def stamp(second: int) -> str:
-    return (START + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (start() + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def github(kind: str, change: Callable[[Payload], None], repository: str = SHOP) -> Request:
@@ -105,7 +115,7 @@ def review(
         author=ANN,
         by=by,
         review_id=1000 + next(_ids),
-        happened=START + timedelta(seconds=second),
+        happened=start() + timedelta(seconds=second),
     )
     payload["review"]["author_association"] = member
     return payloads.cloudevent_structured(payload, delivery=f"delivery-{next(_ids)}")
