@@ -15,7 +15,7 @@ from func.service.local_only import LocalOnly, senders_of
 from func.service.sockets import listen
 from func.telemetry.log import Lines, log_line
 
-_GRACE_SECONDS = 10  # for events in work after SIGTERM; each takes 5 s at most
+_GRACE_SECONDS = 10  # for events in progress after SIGTERM; each takes 5 s at most
 
 
 @click.command()
@@ -27,7 +27,7 @@ def serve(port: int, host: str, config: Path | None) -> None:
 
     Settings come from the environment: KUBECONFIG, TASKGATE_CONFIG, TASKGATE_AUTH, TASKGATE_TOKEN_FILE,
     TASKGATE_MODE, TASKGATE_KUBERNETES_EVENTS, ARGO_SERVER, ARGO_SERVER_TOKEN_FILE, ARGO_SERVER_CA_FILE,
-    OTEL_*. It ends by SIGTERM or Ctrl-C, after the events in work.
+    OTEL_*. It ends by SIGTERM or Ctrl-C, after the events in progress.
 
     Outside a cluster and without authentication it serves this machine alone: it listens on loopback, and refuses
     requests whose Host is another name.

@@ -11,7 +11,7 @@ from func.core.rules import Rules
 from func.core.signals import State
 from func.core.workflows import Node, Workflow
 
-BY_HAND = "by hand or by its own duration"
+BY_HAND = "manually or by its timeout"
 _SKIPPED = frozenset({"Skipped", "Omitted"})
 
 

@@ -194,7 +194,7 @@ class _Memory:
                 raise Rejection("malformed", detail=f"The body would take more than {MAX_MEMORY >> 20} MiB of memory.")
             with self._lock:
                 if self._reserved + count > MAX_MEMORY:
-                    raise Rejection("busy", detail="Bodies that take much memory are in work; try again.")
+                    raise Rejection("busy", detail="Bodies that take much memory are in progress; try again.")
                 self._reserved += count
             mine += count
 

@@ -88,8 +88,8 @@ def test_which_gate_was_opened_by_whom_by_which_event_and_when() -> None:
     assert newest.pull
     assert newest.pull.url == "https://github.com/5dlabs/cto/pull/123"
     assert [(one.gate, one.why) for one in others] == [
-        ("wait-ready-for-qa", "by hand or by its own duration"),
-        ("wait-pr-created", "by hand or by its own duration"),
+        ("wait-ready-for-qa", "manually or by its timeout"),
+        ("wait-pr-created", "manually or by its timeout"),
     ]
     assert card(approved_workflow()).pull == newest.pull
 
@@ -112,8 +112,8 @@ def test_a_gate_that_was_set_by_somebody_shows_their_message() -> None:
     happened = card(remembering(workflow, [opened], [by_hand])).happened
     assert [(one.gate, one.why, one.person) for one in happened if one.at < "2026-11-22T10:20"] == [
         ("wait-pr-approved", "opened by ops", None),
-        ("wait-ready-for-qa", "by hand or by its own duration", None),
-        ("wait-pr-created", "by hand or by its own duration", None),
+        ("wait-ready-for-qa", "manually or by its timeout", None),
+        ("wait-pr-created", "manually or by its timeout", None),
     ]
 
 
