@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 STATE_ANNOTATION = "taskgate.dev/state"
 EVERY = "*"  # the pull request of a bound that counts for all
+MOVED = {"open": "opened", "fail": "failed"}  # how a node is moved -> the word for it afterwards
 
 
 class Signal(NamedTuple):
