@@ -17,19 +17,34 @@ them, and the first that rejects an event answers. `taskgate explain` says what 
 """
 
 
+# Codes whose sentence is made where they are found.
+_ABOUT = {
+    "malformed": "Not a CloudEvent, not JSON in UTF-8, or not HTTP/1.1; the sentence says what is wrong.",
+    "unsupported-media-type": "Another content type than JSON in UTF-8, or a batch.",
+    "body-too-large": "The body has more than 25 MiB.",
+    "busy": "Too many events, bodies or tokens are in progress.",
+    "body-too-slow": "The body did not arrive in time.",
+    "api-unavailable": "The Kubernetes API or Argo Server does not answer, or refuses for load.",
+    "api-unauthenticated": "The credential for the Kubernetes API or Argo Server is missing, expired or wrong (401).",
+    "api-missing-permission": "The sentence names the permission, and the command that grants it (403).",
+    "api-forbidden": "The Kubernetes API or Argo Server refuses for another reason; the sentence has its words.",
+    "nothing-to-release": "No signal waits on the Workflow, or none can be used yet.",
+}
+
+
 def text() -> str:
     """Return the document's content."""
     parts = [_HEAD]
     by_check = sorted(CODES.items(), key=lambda pair: CHECKS.index(pair[1].check))
     for check, pairs in groupby(by_check, key=lambda pair: pair[1].check):
-        rows = [f"| `{code}` | `{reason.outcome}` | {_cell(reason.sentence)} |" for code, reason in pairs]
+        rows = [f"| `{code}` | `{reason.outcome}` | {_cell(code, reason.sentence)} |" for code, reason in pairs]
         head = [f"\n## {check.capitalize()}\n", "| code | outcome | reason |", "| --- | --- | --- |"]
         parts.append("\n".join([*head, *rows, ""]))
     return "".join(parts)
 
 
-def _cell(sentence: str) -> str:
-    return "(more than one sentence)" if sentence == "{detail}" else sentence.replace("|", "\\|")
+def _cell(code: str, sentence: str) -> str:
+    return _ABOUT[code] if sentence == "{detail}" else sentence.replace("|", "\\|")
 
 
 if __name__ == "__main__":
