@@ -19,7 +19,7 @@ from func.core.signals import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
@@ -147,7 +147,7 @@ def _said(told: Told, folder: Path) -> str:
         function = Pipeline(read_rules(None), Workflows(api, "agent-platform"), clock=lambda: NOW)
         for delivery, payload in told.before:
             headers, body = payloads.cloudevent_structured(payload, delivery=delivery)
-            function.handle(read_cloudevent(headers, body), Budget.of(5))
+            function.handle(read_cloudevent(headers, body), Deadline.after(5))
         if told.then:
             workflow = json.loads(cluster.store.get(WORKFLOWS, "agent-platform", NAME).body)
             told.then(workflow)
