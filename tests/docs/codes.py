@@ -15,7 +15,19 @@ the code, because sentences may change. Names in braces are filled in. The check
 that rejects an event answers. [`taskgate explain`](explanations.md) says what to do. `python -m tests.docs.codes`
 writes this page.
 """
-_SEVERAL = "one of several sentences"
+# Codes whose sentence is made where they are found.
+_ABOUT = {
+    "malformed": "Not a CloudEvent, not JSON in UTF-8, or not HTTP/1.1; the sentence says what is wrong.",
+    "unsupported-media-type": "Another content type than JSON in UTF-8, or a batch.",
+    "body-too-large": "The body has more than 25 MiB.",
+    "busy": "Too many events, bodies or tokens are in progress.",
+    "body-too-slow": "The body did not arrive in time.",
+    "api-unavailable": "The Kubernetes API or Argo Server does not answer, or refuses for load.",
+    "api-unauthenticated": "The credential for the Kubernetes API or Argo Server is missing, expired or wrong (401).",
+    "api-missing-permission": "The sentence names the permission, and the command that grants it (403).",
+    "api-forbidden": "The Kubernetes API or Argo Server refuses for another reason; the sentence has its words.",
+    "nothing-to-release": "No signal waits on the Workflow, or none can be used yet.",
+}
 
 
 def text() -> str:
@@ -25,7 +37,7 @@ def text() -> str:
     for check, pairs in groupby(by_check, key=lambda pair: pair[1].check):
         parts.append(f"\n## {check.capitalize()}\n\n")
         for code, reason in pairs:
-            sentence = _SEVERAL if reason.sentence == "{detail}" else reason.sentence
+            sentence = _ABOUT[code] if reason.sentence == "{detail}" else reason.sentence
             parts.append(item(f"`{code}` ({reason.outcome}): {sentence}") + "\n")
     return "".join(parts)
 

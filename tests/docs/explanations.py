@@ -21,7 +21,7 @@ from func.core.signals import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
@@ -159,7 +159,7 @@ def _run(case: Case, folder: Path) -> tuple[str, Result]:
         function = Pipeline(read_rules(None), Workflows(api, "agent-platform"), clock=lambda: NOW)
         for delivery, payload in case.before:
             headers, body = payloads.cloudevent_structured(payload, delivery=delivery)
-            function.handle(read_cloudevent(headers, body), Budget.of(5))
+            function.handle(read_cloudevent(headers, body), Deadline.after(5))
         if case.then:
             workflow = json.loads(cluster.store.get(WORKFLOWS, "agent-platform", NAME).body)
             case.then(workflow)

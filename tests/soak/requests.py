@@ -43,7 +43,7 @@ _MAX_RECIPE = 6
 _SENDERS = 8
 _OF_THE_LARGEST = 5
 _FUNC = str(Path(func.__file__).parent)
-_BRANCH = re.compile(r"(?:refs/heads/)?(?:feature/)?task-([0-9]+)(?:-.*)?", re.ASCII | re.DOTALL)
+_BRANCH = re.compile(r"(?:feature/)?task-([0-9]+)(?:-.*)?", re.ASCII | re.DOTALL)
 _LABEL = re.compile(r"task-([0-9]+)", re.ASCII | re.IGNORECASE)  # as on GitHub
 _STATUSES = {200, 202, 204, 400, 401, 404, 405, 413, 415, 421, 422, 503}
 # What a server of HTTP itself may say of bytes that never reach the function.
