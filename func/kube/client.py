@@ -48,6 +48,7 @@ _RBAC = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
     r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)'
 )
+_ANONYMOUS = "system:anonymous"
 _CONNECT_SECONDS = 1.5  # a server that is there takes milliseconds; a name can have several addresses
 _LARGE = 1 << 16  # bytes of a Workflow from which on a write can take longer than an event may
 _LOOK_SECONDS = 1.0
@@ -168,9 +169,11 @@ class Api:
             after = headers.get("Retry-After", "")
             seconds = int(after) if after.isdecimal() else None
             raise Unavailable(f"The Kubernetes API says {status}: {here}", seconds)
-        if status == 401:
+        missing = _RBAC.search(words) if status == 403 else None
+        # Without a credential a request is that of `system:anonymous`, to whom nobody should grant a permission.
+        if status == 401 or (missing and missing["user"] == _ANONYMOUS):
             raise Unauthenticated(self._words_for_unauthorized(here))
-        if status == 403 and (missing := _RBAC.search(words)):
+        if missing:
             raise MissingPermission(self._words_for_missing(missing))
         raise Forbidden(f"The Kubernetes API refuses it: {here}")
 

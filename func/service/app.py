@@ -191,7 +191,7 @@ class _Memory:
         def reserve(count: int) -> None:
             nonlocal mine
             if mine + count > MAX_MEMORY:
-                raise Rejection("malformed", detail=f"The body would take more than {MAX_MEMORY >> 20} MiB of memory.")
+                raise Rejection("json-too-large", limit=MAX_MEMORY >> 20)
             with self._lock:
                 if self._reserved + count > MAX_MEMORY:
                     raise Rejection("busy", detail="Bodies that take much memory are in progress; try again.")

@@ -421,13 +421,31 @@ class TestPermissions:
         first, second = (f"kubectl --context prod {command}" for command in commands)
         assert missing.value.reason.endswith(f"apply your overlay again, or grant it alone with: {first} && {second} .")
         assert "(http://10.0.0.1:6443, context prod)" in missing.value.reason
+        assert missing.value.verdict.code == "api-missing-permission"
+
+    @pytest.mark.parametrize(
+        ("user", "words"),
+        [
+            ({}, "requires a credential, and there is none"),
+            ({"token": "t0ken"}, r"does not accept our credential \(its token\)"),
+        ],
+    )
+    def test_nobody_is_told_to_permit_something_to_everybody(
+        self, user: dict[str, Any], words: str, tmp_path: Path
+    ) -> None:
+        api = connect(kubeconfig(tmp_path / "config", "http://10.0.0.1:6443", user), 1)
+        message = 'secrets is forbidden: User "system:anonymous" cannot list resource "secrets" at the cluster scope'
+        with pytest.raises(Unauthenticated, match=words) as refused:
+            api.check(403, json.dumps({"message": message}).encode(), {}, writes=False)
+        assert "kubectl create" not in refused.value.reason
+        assert refused.value.verdict.code == "api-unauthenticated"
 
     def test_what_a_policy_refuses_is_no_missing_permission(self, tmp_path: Path) -> None:
         api = connect(kubeconfig(tmp_path / "config", "http://10.0.0.1:6443", {}), 1)
         message = "ValidatingAdmissionPolicy 'taskgate' with binding 'taskgate' denied request: only gates."
         with pytest.raises(Forbidden, match="refuses it: ValidatingAdmissionPolicy") as refused:
             api.check(403, json.dumps({"message": message}).encode(), {}, writes=True)
-        assert not isinstance(refused.value, MissingPermission)
+        assert refused.value.verdict.code == "api-forbidden"
 
 
 def test_a_program_is_run_without_a_shell(plugin: Plugin) -> None:
