@@ -21,7 +21,7 @@ def finish_claim(use: Use, rules: Rules, workflow: Workflow, state: State, now: 
     Raises:
         Rejection: `claim-pending`, when the node is not there yet.
     """
-    gate, _ = rules.gate_ids().get(use.gate, (use.gate, []))
+    gate, _ = rules.gate_ids.get(use.gate, (use.gate, []))
     together = [each for each in state.claims if each.node == use.node]
     signals = [signal for each in together if (signal := state.find(each.identity))]
     node = workflow.node(use.node or "")

@@ -140,7 +140,7 @@ def _too_late(view: GateView, signal: Signal, state: State) -> Decision:
 def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
     """Remember an event that revokes, and say what it revoked."""
     known = state.with_signal(signal)
-    gates = rules.gate_ids()
+    gates = rules.gate_ids
     revoked: dict[str, list[str]] = {}
     newer: list[str] = []
     over: list[str] = []

@@ -39,7 +39,7 @@ def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rule
         gate: its name in the rules.
         identifier: the name with inputs, from `gate_id`.
     """
-    given = rules.gate_ids()[identifier][1]
+    given = rules.gate_ids[identifier][1]
     rounds = any(rule.rounds for rule in given)
     nodes = workflow.gate_nodes(gate, given[0].inputs)
     moved = {(use.node, use.started): use for use in state.used if use.node}
@@ -104,7 +104,7 @@ def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -
     if state.claims:
         return True
     gates = {signal.gate for signal in state.signals if signal.gate and not state.use_of(signal.identity)}
-    for identifier, (gate, _) in rules.gate_ids().items():
+    for identifier, (gate, _) in rules.gate_ids.items():
         if identifier not in gates:
             continue
         folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))

@@ -115,7 +115,7 @@ def _plain(text: str) -> str:
 def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetime) -> State:
     """Return the state in which a gate that was opened manually has used up the signals that waited for it."""
     uses = []
-    for identifier, (gate, given) in rules.gate_ids().items():
+    for identifier, (gate, given) in rules.gate_ids.items():
         unused = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
         moved = {(use.node, use.started) for use in state.used}
         nodes = workflow.gate_nodes(gate, given[0].inputs)

@@ -29,7 +29,7 @@ def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
     state = used_up_by_hand(old, rules, workflow, now)
     candidates: list[tuple[Folded, str, str]] = []
     details: list[str] = []
-    for identifier, (gate, _) in rules.gate_ids().items():
+    for identifier, (gate, _) in rules.gate_ids.items():
         folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
         if folded.standings:
             candidates.append((folded, gate, identifier))

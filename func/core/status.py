@@ -264,7 +264,7 @@ def _whose(labels: Mapping[str, str], rules: Rules) -> tuple[str | None, str | N
 
 def _gates(workflow: Workflow, rules: Rules) -> Iterator[GateStatus]:
     seen: set[str] = set()
-    for identifier, (gate, given) in rules.gate_ids().items():
+    for identifier, (gate, given) in rules.gate_ids.items():
         nodes = workflow.gate_nodes(gate, given[0].inputs)
         seen |= {node.id for node in nodes}
         yield _gate(identifier, nodes, tuple(given))
@@ -330,7 +330,7 @@ def _verdicts(
     """Return why each signal that was not used does not move its gate today, and those that can."""
     found: dict[Identity, Verdict] = {}
     ready: set[Identity] = set()
-    for identifier, (gate, _) in rules.gate_ids().items():
+    for identifier, (gate, _) in rules.gate_ids.items():
         folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
         found.update(folded.verdicts)
         view = view_gate(workflow, state, gate, identifier, rules)
