@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from func.core.claims import finish_claim
-from func.core.fold import Folded, fold, newest_word, other_pull_request
-from func.core.gates import BY_HAND, GateView, last_move, view_gate, why_waiting
+from func.core.fold import Folded, fold, latest_review, other_pull_request
+from func.core.gates import BY_HAND, GateView, view_gate, why_waiting
 from func.core.intents import Intent
 from func.core.moves import Decision, use_signals, used_up_by_hand, with_state
 from func.core.reasons import Verdict
@@ -98,7 +98,7 @@ def _move_or_keep(
         return _too_late(view, signal, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
-    folded = fold(kept, rules, identifier, now, moved=last_move(state, identifier))
+    folded = fold(kept, rules, identifier, now)
     against = folded.verdicts.get(mine.identity)
     if against:  # what is revoked stays remembered, so that the order of arrival does not matter
         return Decision(against, kept if against.code in _REMEMBERED else None, gate=gate)
@@ -131,8 +131,8 @@ def _too_late(view: GateView, signal: Signal, state: State) -> Decision:
     """
     verdict = view.verdict or Verdict.of("already-open", gate=view.gate, how=BY_HAND)
     decision = Decision(verdict, gate=view.gate, node=view.node)
-    word = newest_word(state, signal)
-    if signal.verdict != "approved" or word is None or word.verdict != "changes_requested":
+    review = latest_review(state, signal)
+    if signal.verdict != "approved" or review is None or review.verdict != "changes_requested":
         return decision
     return decision._replace(state=state.with_signal(signal._replace(gate=None, outputs={})))
 
@@ -147,7 +147,7 @@ def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, st
     for identifier, (gate, _) in gates.items():
         if gate not in intent.revokes and not signal.gone:
             continue
-        folded = fold(known, rules, identifier, now, moved=last_move(state, identifier))
+        folded = fold(known, rules, identifier, now)
         ids = [each[0] for each, verdict in folded.verdicts.items() if verdict.data.get("event") == signal.id]
         if ids:
             revoked.setdefault(gate, []).extend(ids)

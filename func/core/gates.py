@@ -94,11 +94,6 @@ def why_waiting(standing: Standing, folded: Folded, view: GateView) -> Verdict |
     return None
 
 
-def last_move(state: State, identifier: str) -> datetime | None:
-    """Return when the newest signal that moved a gate happened; only newer ones move it again."""
-    return max((use.happened for use in state.used if use.gate == identifier and use.node), default=None)
-
-
 def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -> bool:
     """Return whether a signal waits on a Workflow, or a claim: then its changes are watched."""
     if state.claims:
@@ -107,7 +102,7 @@ def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -
     for identifier, (gate, _) in rules.gate_ids.items():
         if identifier not in gates:
             continue
-        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+        folded = fold(state, rules, identifier, now)
         if folded.has_waiting and not view_gate(workflow, state, gate, identifier, rules).is_over:
             return True
     return False

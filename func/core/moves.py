@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from func.core.bounds import bounded
 from func.core.fold import fold
-from func.core.gates import has_waiting, last_move
+from func.core.gates import has_waiting
 from func.core.outcomes import Outcome, Task
 from func.core.patches import Move, values_for
 from func.core.reasons import Rejection, Verdict
@@ -122,7 +122,7 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
         by_hand = [node for node in nodes if node.phase == "Succeeded" and (node.id, node.started) not in moved]
         if not unused or not by_hand:
             continue
-        verdicts = fold(state, rules, identifier, now, moved=last_move(state, identifier)).verdicts
+        verdicts = fold(state, rules, identifier, now).verdicts
         waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
         over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in waiting:

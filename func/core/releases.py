@@ -6,7 +6,7 @@ from datetime import datetime
 
 from func.core.claims import finish_claim
 from func.core.fold import Folded, fold
-from func.core.gates import last_move, view_gate, why_waiting
+from func.core.gates import view_gate, why_waiting
 from func.core.moves import Decision, use_signals, used_up_by_hand, with_state
 from func.core.outcomes import Task
 from func.core.reasons import Rejection, Verdict
@@ -30,7 +30,7 @@ def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
     candidates: list[tuple[Folded, str, str]] = []
     details: list[str] = []
     for identifier, (gate, _) in rules.gate_ids.items():
-        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+        folded = fold(state, rules, identifier, now)
         if folded.standings:
             candidates.append((folded, gate, identifier))
         details += [f"{gate}: {verdict.sentence}" for verdict in folded.verdicts.values()]

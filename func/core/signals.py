@@ -167,6 +167,10 @@ class State(NamedTuple):
         kept = [use for use in self.used if use.identity not in new]
         return self._replace(signals=signals, used=(*kept, *new.values()))
 
+    def last_move(self, gate: str) -> datetime | None:
+        """Return when the newest signal that moved a gate happened; only newer ones move it again."""
+        return max((use.happened for use in self.used if use.gate == gate and use.node), default=None)
+
     @property
     def claims(self) -> tuple[Use, ...]:
         """Uses that Argo Server has not confirmed."""

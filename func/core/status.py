@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from func.core.fold import EXPIRY_DAYS, Identity, fold
-from func.core.gates import BY_HAND, last_move, view_gate, why_waiting
+from func.core.gates import BY_HAND, view_gate, why_waiting
 from func.core.outcomes import Task, WorkflowRef
 from func.core.reasons import Rejection, Verdict
 from func.core.releases import decide_release
@@ -331,7 +331,7 @@ def _verdicts(
     found: dict[Identity, Verdict] = {}
     ready: set[Identity] = set()
     for identifier, (gate, _) in rules.gate_ids.items():
-        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+        folded = fold(state, rules, identifier, now)
         found.update(folded.verdicts)
         view = view_gate(workflow, state, gate, identifier, rules)
         for standing in folded.standings:
