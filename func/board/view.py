@@ -146,7 +146,7 @@ def card_of(raw: Mapping[str, Any], rules: Rules, names: Names, now: datetime) -
     status = read_object(raw, rules, now)
     signals = tuple(_shown(each, names) for each in status.signals if each.state != "used")
     # At the same second, the later gate of the pipeline comes later, and the end of the Workflow last.
-    places = {gate: number for number, gate in enumerate(rules.gate_ids())}
+    places = {gate: number for number, gate in enumerate(rules.gate_ids)}
     happened = sorted(
         _happened(status, _object(raw.get("status")), names),
         key=lambda one: (one.at, places.get(one.gate or "", len(places))),
@@ -176,7 +176,7 @@ def _column(status: WorkflowStatus, rules: Rules) -> str:
     if not status.waiting:
         return UNDER_WAY
     gate = status.waiting[0]
-    return rules.gate_ids()[gate.name][0] if gate.rules else OTHER
+    return rules.gate_ids[gate.name][0] if gate.rules else OTHER
 
 
 def _since(status: WorkflowStatus, raw: Mapping[str, Any]) -> str | None:

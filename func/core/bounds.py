@@ -28,7 +28,7 @@ def bounded(state: State, rules: Rules, now: datetime) -> State:
 def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     verdicts: dict[Identity, Verdict] = {}
     standing: set[Identity] = set()
-    for identifier in rules.gate_ids():
+    for identifier in rules.gate_ids:
         folded = fold(state, rules, identifier, now)
         verdicts.update(folded.verdicts)
         standing |= {signal.identity for each in folded.standings for signal in each.signals}

@@ -96,9 +96,11 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], ru
         data={path: remember(data, path, wanted) for path, wanted in rules.conditions_of(signal).items()},
     )
     branch, title = facts.get("branch"), facts.get("title")
+    if branch and (kind is None or kind in github.WHOLE_REFS):
+        branch = branch.removeprefix("refs/heads/")
     places = {
         "label": labels,
-        "branch": branches or ((branch.removeprefix("refs/heads/"),) if branch else ()),
+        "branch": branches or ((branch,) if branch else ()),
         "title": (title,) if title else (),
     }
     return Event(

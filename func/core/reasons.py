@@ -59,6 +59,7 @@ CODES: Mapping[str, Reason] = {
     "malformed": Reason("invalid", "cloudevent", "{detail}"),
     "unsupported-media-type": Reason("invalid", "cloudevent", "{detail}", 415),
     "body-too-large": Reason("invalid", "cloudevent", "{detail}", 413),
+    "json-too-large": Reason("invalid", "cloudevent", "The JSON needs more than {limit} MiB of memory to be read."),
     "wrong-field": Reason("invalid", "cloudevent", "The event's {field} is {value}: {expected}."),
     "missing-field": Reason("invalid", "cloudevent", "The event's {field} is missing: this is not an event of GitHub."),
     "busy": Reason("unavailable", "cloudevent", "{detail}"),
@@ -151,6 +152,8 @@ CODES: Mapping[str, Reason] = {
     ),
     "lost-race": Reason("unavailable", "workflow", "The Workflow could not be written in {tries} tries: {why}"),
     "api-unavailable": Reason("unavailable", "workflow", "{detail}"),
+    "api-unauthenticated": Reason("forbidden", "workflow", "{detail}"),
+    "api-missing-permission": Reason("forbidden", "workflow", "{detail}"),
     "api-forbidden": Reason("forbidden", "workflow", "{detail}"),
     # age
     "too-old": Reason(

@@ -230,7 +230,7 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
         created=created,
         phase=status.get("phase") or "",
         shutdown=_string(spec.get("shutdown") if isinstance(spec, Mapping) else None) or "",
-        stored=_stored(status),
+        stored=_stored(ref, status),
         nodes=_nodes(ref, status),
         raw=raw,
     )
@@ -248,10 +248,15 @@ def _texts(ref: WorkflowRef, name: str, value: object) -> Mapping[str, str] | No
     return value
 
 
-def _stored(status: Mapping[str, Any]) -> Literal["plain", "compressed", "offloaded"]:
+def _stored(ref: WorkflowRef, status: Mapping[str, Any]) -> Literal["plain", "compressed", "offloaded"]:
     if status.get("compressedNodes"):
         return "compressed"
-    return "offloaded" if status.get("offloadNodeStatusVersion") and not status.get("nodes") else "plain"
+    version = status.get("offloadNodeStatusVersion")
+    if not version or status.get("nodes"):
+        return "plain"
+    if not isinstance(version, str):
+        raise _odd(ref, "status.offloadNodeStatusVersion is not a string")
+    return "offloaded"
 
 
 def _nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> Mapping[str, Any]:

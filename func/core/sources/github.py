@@ -148,6 +148,8 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "pull_request_review": (*_OF_PULL_REQUEST, "review", "review-state"),
     "push": ("branch", "repository"),
 }
+# Their branch can be a whole ref, refs/heads/<branch>. Elsewhere a branch of that very name would be meant.
+WHOLE_REFS = frozenset({"push", "merge_group", "workflow_dispatch", "deployment", "deployment_status"})
 # Any repository's fork runs these under its own branch name, and the payload does not say whose branch it is.
 UNKNOWN_HEAD = frozenset({"workflow_job"})
 
