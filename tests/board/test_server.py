@@ -27,7 +27,6 @@ from func.devcluster import WORKFLOWS, EmbeddedCluster, Identity
 from func.kube.client import Api, Watch, Workflows
 from func.kube.connection import connect
 from func.kube.credentials import Fixed
-from func.kube.deadline import Budget
 from func.kube.errors import Forbidden, Unavailable
 from func.telemetry.handled_event import HandledEvent
 from func.telemetry.log import log_event
@@ -85,9 +84,8 @@ def logged(outcome: str, **attributes: object) -> str:
     """Return a line of the function's log."""
     event = EventRef("d-9", "com.github.pull_request_review", "https://github.com/5dlabs/cto")
     answer = Answer(cast("Outcome", outcome), "person-not-allowed", "octocat is not in reviewers.", event)
-    budget = Budget.of(1.0)
     text = StringIO()
-    log_event(HandledEvent(answer, budget.made, 0.0, 0.0, cold_start=False, trace=None), None, text)
+    log_event(HandledEvent(answer, [], 0.0, 0.0, cold_start=False, trace=None), None, text)
     line = json.loads(text.getvalue())
     line["attributes"] |= attributes
     return json.dumps(line)
