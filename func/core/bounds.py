@@ -33,16 +33,18 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
         verdicts.update(folded.verdicts)
         standing |= {signal.identity for each in folded.standings for signal in each.signals}
 
+    claimed = {use.identity for use in state.claims}
+
     def rank(signal: Signal) -> tuple[int, datetime, str]:
         verdict = verdicts.get(signal.identity)
-        if signal.gate and verdict and not _may_be_latest(signal) and verdict.code in ("revoked", "pull-request-gone"):
-            place = 0
-        elif signal.gate and verdict and not _may_be_latest(signal):
-            place = 1
+        if signal.identity in claimed:
+            place = 5  # whoever finishes the claim needs its outputs and its message
         elif signal.verdict == "changes_requested":
-            place = 4  # it stands against all approvals to come
+            place = 4  # it blocks all approvals to come
         elif signal.identity in standing:
             place = 3
+        elif signal.gate and verdict and not _may_be_latest(signal):
+            place = 0 if verdict.code in ("revoked", "pull-request-gone") else 1
         else:
             place = 2
         return place, signal.happened, signal.id
