@@ -135,9 +135,7 @@ def rule_of(signal: Signal, rules: Rules) -> Rule | None:
     return found[1] if found and gate_id(*found) == signal.gate else None
 
 
-def _why_not(
-    signal: Signal, rule: Rule, rules: Rules, state: State, reviews: Reviews, now: datetime
-) -> Verdict | None:
+def _why_not(signal: Signal, rule: Rule, rules: Rules, state: State, reviews: Reviews, now: datetime) -> Verdict | None:
     """Return what stands against one signal, whatever the other signals for its gate are."""
     verdict = rules.refuses(signal, rule)
     if verdict:
