@@ -114,9 +114,6 @@ def _move(
 ) -> Decision:
     """Move the node with this signal and others, or let the signal wait."""
     standing = folded.standing_of(mine)
-    if standing is None:  # it was remembered for a gate that the rules of today call otherwise
-        waiting = view.verdict or Verdict.of("not-reached", workflow=workflow.ref.name, gate=gate, hint="")
-        return Decision(waiting, state, gate=gate, node=view.node)
     why = why_waiting(standing, folded, view)
     if why:
         return Decision(why, state, gate=gate, node=view.node)

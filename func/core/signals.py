@@ -153,9 +153,9 @@ class State(NamedTuple):
         return next((use for use in self.used if use.identity == identity), None)
 
     def with_signal(self, signal: Signal) -> State:
-        """Return a copy that remembers a signal; the same event again changes nothing."""
+        """Return a copy that remembers a signal; the same event for the same gate changes nothing."""
         old = self.find(signal.identity)
-        if old and not (old.copied or (old.gate is None and signal.gate)):
+        if old and not old.copied and signal.gate in (None, old.gate):
             return self
         others = [each for each in self.signals if each is not old]
         return self._replace(signals=tuple(sorted([*others, signal], key=lambda each: each.order)))
