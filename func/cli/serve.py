@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from func.core.errors import SettingError
-from func.service.local_only import LocalOnly, senders_of
+from func.service.local_only import LocalOnly, allowed_senders
 from func.service.sockets import listen
-from func.telemetry.log import Lines, log_line
+from func.telemetry.log import LogHandler, log_line
 
 _GRACE_SECONDS = 10  # for events in progress after SIGTERM; each takes 5 s at most
 
@@ -49,7 +49,7 @@ def serve(port: int, host: str, config: Path | None) -> None:
     if config:
         os.environ["TASKGATE_CONFIG"] = str(config)
     try:
-        senders = senders_of(host, os.environ)
+        senders = allowed_senders(host, os.environ)
     except SettingError as error:
         raise SystemExit(f"taskgate: {error}") from None
     try:
@@ -80,7 +80,7 @@ def serve(port: int, host: str, config: Path | None) -> None:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
-    logging.getLogger().addHandler(Lines(logging.WARNING))
+    logging.getLogger().addHandler(LogHandler(logging.WARNING))
     gc.freeze()  # what is there now stays for good: no collection needs to look at it again
     gc.enable()
     _say(host, listener.getsockname()[1])

@@ -1,7 +1,7 @@
 """What urllib3's connections lack for our calls: a deadline for the whole answer, and requests in one piece.
 
-A timeout of urllib3 is for each piece that comes, so a server that drips a byte now and then is waited for without end,
-in the head of its answer above all. Here what is left of the time is what each read may take.
+urllib3's timeout applies to each read, so a server that sends a byte now and then is waited for without end, above all
+in the head of its answer. Here each read may take the time that is left.
 
 Source: https://urllib3.readthedocs.io/en/stable/reference/urllib3.connection.html
 """
@@ -25,7 +25,7 @@ _thread = threading.local()
 
 @contextmanager
 def answered_by(until: float) -> Iterator[None]:
-    """Let the requests that this thread makes meanwhile have all of their answers by then.
+    """Set the time by which requests of this thread must have their whole answers.
 
     Args:
         until: on the monotonic clock; reads after it raise TimeoutError.
@@ -38,7 +38,7 @@ def answered_by(until: float) -> Iterator[None]:
 
 
 def prepare(manager: PoolManager) -> None:
-    """Let all connections that this manager will make do what this module is about."""
+    """Make a manager use the connections of this module."""
     classes = manager.pool_classes_by_scheme.items()
     manager.pool_classes_by_scheme = {scheme: _pool_class(pool) for scheme, pool in classes}
 
@@ -47,7 +47,7 @@ class _Connection(HTTPConnection):
     _pieces: list[bytes] | None = None
 
     def response_class(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:  # type: ignore[override]  # noqa: ANN401
-        """Called by http.client, for the answer of a proxy that is asked for a tunnel too."""
+        """Return the answer; http.client calls it also for the answer of a proxy to CONNECT."""
         until = getattr(_thread, "until", None)
         return HTTPResponse(sock if until is None else _Timed(sock, until), *args, **more)  # type: ignore[arg-type]
 
@@ -69,7 +69,7 @@ class _Connection(HTTPConnection):
 
 
 class _Timed:
-    """A socket, of which http.client needs `makefile` alone."""
+    """A socket with the one method that http.client needs."""
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock = sock

@@ -1,4 +1,4 @@
-"""One JSON line for each event: what came of it, never a body or a secret.
+"""The log: one JSON line for each event, without its body and without credentials.
 
 The fields are those of OpenTelemetry's log data model, the attributes those of its conventions where there are any.
 Source: https://opentelemetry.io/docs/specs/otel/logs/data-model/ and https://opentelemetry.io/docs/specs/semconv/
@@ -26,7 +26,8 @@ def log_event(handled: HandledEvent, trace: Trace | None, to: TextIO | None = No
     """Write the line for one event.
 
     Args:
-        trace: the span that it was handled in, or the one that it came from.
+        handled: the event and its answer.
+        trace: the span that it was handled in, or the caller's.
         to: standard error where None.
     """
     severity = OUTCOMES[handled.answer.outcome].severity
@@ -34,7 +35,7 @@ def log_event(handled: HandledEvent, trace: Trace | None, to: TextIO | None = No
 
 
 def attributes_of(handled: HandledEvent) -> dict[str, str | int | float | bool]:
-    """What is known of an event, by the names of OpenTelemetry."""
+    """Return the attributes of an event, by their names in OpenTelemetry."""
     answer = handled.answer
     event, task, workflow = answer.event, answer.task, answer.workflow
     attributes = {
@@ -58,11 +59,11 @@ def attributes_of(handled: HandledEvent) -> dict[str, str | int | float | bool]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-class Lines(logging.Handler):
-    """Writes what libraries log as lines like all others.
+class LogHandler(logging.Handler):
+    """Writes the records of libraries as lines of this log.
 
     Args:
-        level: of the records that are written, at least.
+        level: the lowest level of records that are written.
         most: the highest severity of a line.
     """
 
@@ -71,14 +72,14 @@ class Lines(logging.Handler):
         self._most = most
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one."""
+        """Write one record."""
         try:
             attributes = {"otel.scope.name": record.name}
             if record.exc_info:
                 attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
             log_line(self._most if record.levelno >= logging.ERROR else "WARN", record.getMessage(), attributes)
         except Exception:
-            self.handleError(record)  # whoever logs goes on
+            self.handleError(record)  # the library that logs must not fail
 
 
 def log_line(
@@ -88,13 +89,14 @@ def log_line(
     trace: Trace | None = None,
     to: TextIO | None = None,
 ) -> None:
-    """Write one line, without any credential that this process knows.
+    """Write one line, without any credential that this process has read.
 
-    A standard error that is closed, broken or on a full disk loses the line: what becomes of an event never depends on
-    its log.
+    The line is lost when standard error is closed, broken or on a full disk: no event depends on its log.
 
     Args:
+        severity: of the line.
         body: a sentence for a person.
+        attributes: by their names in OpenTelemetry.
         trace: the span that it is about.
         to: standard error where None.
     """
@@ -107,7 +109,7 @@ def log_line(
     if trace:
         line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
     stream = to or sys.stderr
-    if stream is None:  # where the process was started without one
+    if stream is None:  # the process was started without one
         return
     with suppress(OSError, ValueError):
         stream.write(redact(json.dumps(line, default=str)) + "\n")
