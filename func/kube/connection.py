@@ -172,7 +172,9 @@ def _load_certificate(tls: ssl.SSLContext, certificate: str, key: str) -> None:
 
 @contextmanager
 def _loaded_when_used(modules: frozenset[str]) -> Iterator[None]:
-    """Modules that are imported meanwhile are loaded when something of them is asked for, which may be never.
+    """Load modules that are imported meanwhile when one of their names is first used, which may be never.
+
+    A cold start takes 16 % longer without it: `python -m tests.bench.pairs`.
 
     Source: https://docs.python.org/3/library/importlib.html#implementing-lazy-imports
     """

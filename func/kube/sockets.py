@@ -1,4 +1,4 @@
-"""What urllib3's connections lack for our calls: a deadline for the whole answer, and requests in one piece.
+"""A deadline for the whole answer to a request, which urllib3 does not have.
 
 urllib3's timeout applies to each read, so a server that sends a byte now and then is waited for without end, above all
 in the head of its answer. Here each read may take the time that is left.
@@ -44,28 +44,10 @@ def prepare(manager: PoolManager) -> None:
 
 
 class _Connection(HTTPConnection):
-    _pieces: list[bytes] | None = None
-
     def response_class(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:  # type: ignore[override]  # noqa: ANN401
         """Return the answer; http.client calls it also for the answer of a proxy to CONNECT."""
         until = getattr(_thread, "until", None)
         return HTTPResponse(sock if until is None else _Timed(sock, until), *args, **more)  # type: ignore[arg-type]
-
-    def request(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as they come
-        """Send head and body together: a head that comes alone wakes the server for nothing."""
-        self._pieces = []
-        try:
-            super().request(*args, **more)
-            whole = b"".join(self._pieces)
-        finally:
-            self._pieces = None
-        self.send(whole)
-
-    def send(self, data: Any) -> None:  # noqa: ANN401 - bytes, or what else http.client takes
-        if self._pieces is None:
-            super().send(data)
-        else:
-            self._pieces.append(data)
 
 
 class _Timed:

@@ -53,9 +53,7 @@ class App:
         self._pipeline = pipeline
         self._authenticator = authenticator
         self._telemetry = telemetry
-        # An executor each: threads that wait at one queue are woken in twos, and the second one for nothing.
-        self._idle = [ThreadPoolExecutor(1, thread_name_prefix=f"event-{number}") for number in range(THREADS)]
-        self._free = asyncio.Semaphore(THREADS)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="event")
         self._events = 0
         self._bytes = 0
         self._memory = _Memory()
@@ -158,12 +156,7 @@ class App:
         return Response(body, 200, headers)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        async with self._free:
-            thread = self._idle.pop()  # the one that was last at work, whose caches are warm
-            try:
-                return await asyncio.get_running_loop().run_in_executor(thread, work)
-            finally:
-                self._idle.append(thread)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _handle(self, headers: Mapping[str, str], body: bytearray, deadline: Deadline) -> Answer | None:
         """Return the answer to a request whose sender may send; None for one that gets no answer.

@@ -76,7 +76,7 @@ class TestTokenFile:
         file = tmp_path / "token"
         for text, words in (
             ("", "There is no token in tokenFile .*: it is empty"),
-            ("two words", "is not a token: it has blanks or characters other than ASCII"),
+            ("two words", "is not a token: it has spaces or characters other than ASCII"),
             ("t\u00f6ken", "is not a token"),
         ):
             file.write_text(text, encoding="utf-8")
