@@ -173,10 +173,8 @@ def test_the_deadline_holds_when_dns_is_silent(
         calls = [threads.submit(workflows.get, "a", Deadline.after(0.5)) for _ in range(8)]
         failed = [call.exception() for call in calls]
     assert time.monotonic() - started < 20  # a lookup takes 30 s
-    assert {str(each) for each in failed} == {
-        "The Kubernetes API does not answer: the name of the host is not resolved in time "
-        f"(http://localhost:{fault_cluster.port}, context taskgate)."
-    }
+    why = f"the name of the host is not resolved in time (http://localhost:{fault_cluster.port}, context taskgate)"
+    assert {str(each) for each in failed} == {f"The Kubernetes API does not answer: {why}."}
     assert asked == ["localhost"]  # by one thread, for all who wait
     answers.set()
     Site(fault_cluster, None).load(waiting_workflow(3))  # type: ignore[arg-type] # which needs no function
@@ -195,7 +193,7 @@ def test_a_name_of_several_addresses_has_the_time_of_one(
             silent = stack.enter_context(socket.create_server((found[-1], fault_cluster.port), backlog=0))
             for _ in range(2):  # its queue is full: it takes no connection and refuses none
                 waiting = stack.enter_context(socket.socket())
-                waiting.setblocking(False)
+                waiting.settimeout(0)
                 waiting.connect_ex(silent.getsockname())
         started = time.monotonic()
         with pytest.raises(Unavailable, match="takes too long"):
