@@ -27,6 +27,8 @@ _CAUSES = {
     "RemoteDisconnected": "it closed the connection",
     "ConnectionResetError": "it closed the connection",
     "BrokenPipeError": "it closed the connection",
+    "SSLEOFError": "it closed the connection",
+    "SSLZeroReturnError": "it closed the connection",
     "IncompleteRead": "it sent half an answer",
     "InvalidChunkLength": "it sent half an answer",
     "BadStatusLine": "it does not speak HTTP",
@@ -111,10 +113,10 @@ def cause_of(error: BaseException) -> str:
 def _words_for(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not valid ({error.verify_message})"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS fails ({error.reason})" if error.reason else ""
     if words := _CAUSES.get(type(error).__name__):
         return words
+    if isinstance(error, ssl.SSLError):
+        return f"TLS fails ({error.reason})" if error.reason else ""
     words = (isinstance(error, OSError) and error.strerror) or ""
     return words[:1].lower() + words[1:]
 
