@@ -1,4 +1,8 @@
-"""The annotation has an end: what is dropped leaves a bound in time, so that forgetting can refuse, never open."""
+"""The annotation's size limit.
+
+A dropped signal leaves a time bound for its pull request, so that a lost revocation can only refuse signals, never open
+a gate.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ _MAX_BOUNDS = 32  # pull requests
 def bounded(state: State, rules: Rules, now: datetime) -> State:
     """Return a state within the bounds: revoked signals go first, then overtaken ones, then the oldest.
 
-    A signal that does not stand needs no bound: what stands against it is still there. What may revoke others does: its
-    pull request's signals up to then are no longer accepted.
+    A signal that something revokes can go without a bound, because what revokes it stays. A signal that may revoke
+    others leaves one: its pull request's signals up to then are no longer accepted.
     """
     while len(state.signals) > MAX_SIGNALS or len(state.text().encode()) > MAX_BYTES:
         state = _without(state, _victim(state, rules, now), rules)

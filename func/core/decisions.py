@@ -15,15 +15,15 @@ from func.core.signals import MOVED, Signal, State, Use, read_state
 from func.core.values import format_time
 from func.core.workflows import Workflow
 
-MAX_AGE = timedelta(minutes=5)  # an event of before its Workflow was created is about another one
+MAX_AGE = timedelta(minutes=5)  # an older event is about an earlier Workflow
 _REMEMBERED = frozenset({"revoked", "overtaken", "pull-request-gone", "expired", "changes-requested"})
 
 
 def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> Decision:
-    """Make the checks of an event on its Workflow: age, duplicate, pull request, signal and gate.
+    """Make the checks of an event that need its Workflow: age, duplicate, pull request, signal and gate.
 
     Raises:
-        Rejection: where nothing is to be written and the reason is not a matter of signals.
+        Rejection: when the Workflow or its annotation cannot be read, or the gate's outputs cannot be filled in.
     """
     if workflow.finished and not workflow.may_be_retried:
         return _decide_finished(intent, workflow)
@@ -41,7 +41,7 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
         return _duplicate(use) if state is old else with_state(_duplicate(use), state, rules, workflow, now)
     decision = _move_or_keep(intent, signal, rules, workflow, state, now) if intent.rule else None
     if decision is None or (decision.state is None and (intent.revokes or signal.gone)):
-        # What it revokes it revokes, whatever becomes of the gate that it cannot move.
+        # An event revokes signals also when it does not move a gate itself.
         revoking = _revoke(intent, signal._replace(gate=None, outputs={}), rules, workflow, state, now)
         decision = revoking if decision is None else decision._replace(state=revoking.state)
     return decision if decision.state is None else with_state(decision, decision.state, rules, workflow, now)
@@ -61,7 +61,7 @@ def _duplicate(use: Use) -> Decision:
 
 
 def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
-    """Late redeliveries end well; everything else comes too late."""
+    """Decide about a Workflow that has ended: a late redelivery is a `duplicate`, all else comes too late."""
     if intent.rule is None or intent.gate is None:
         return Decision(Verdict.of("nothing-to-revoke", task=intent.task))
     use = read_state(workflow).use_of(intent.signal.identity)
@@ -95,7 +95,7 @@ def _move_or_keep(
     mine = kept.find(signal.identity) or signal
     folded = fold(kept, rules, identifier, now)
     against = folded.verdicts.get(mine.identity)
-    if against:  # what is revoked stays remembered, so that the order of arrival does not matter
+    if against:  # a revoked signal stays remembered, so that the order of arrival does not matter
         return Decision(against, kept if against.code in _REMEMBERED else None)
     if view.verdict and view.verdict.outcome != "parked":
         return Decision(view.verdict, node=view.node)
@@ -107,7 +107,7 @@ def _move_or_keep(
 def _move(
     mine: Signal, gate: str, view: GateView, folded: Folded, workflow: Workflow, state: State, now: datetime
 ) -> Decision:
-    """Move the node with this signal among those that move it; else it waits."""
+    """Move the node with this signal and others, or let the signal wait."""
     standing = folded.standing_of(mine)
     why = why_waiting(standing, folded, view)
     if why:

@@ -1,4 +1,4 @@
-"""Where a Workflow stands and why: the one reader of it, for `waiting`, `explain --workflow` and the board."""
+"""Where a Workflow waits and why, for people: `waiting`, `explain --workflow` and the board read it here."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Problem(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """For a person."""
+        """What is wrong, for a person."""
         return PROBLEMS[self.code].format_map(self.data)
 
     @property
@@ -67,7 +67,7 @@ class Problem(NamedTuple):
 
 
 class SignalStatus(NamedTuple):
-    """What a signal for a gate came to.
+    """What became of a signal for a gate.
 
     Args:
         gate: with its inputs.
@@ -109,13 +109,13 @@ class GateStatus(NamedTuple):
     rules: tuple[Rule, ...] = ()
 
 
-class Move(NamedTuple):
+class MovedNode(NamedTuple):
     """A suspend node that no longer waits.
 
     Args:
         gate: the node's displayName.
         phase: `Succeeded`, `Failed` or what else it ended as.
-        message: what the node says about it.
+        message: of the node.
         use: the signal that moved it; None where somebody else did.
     """
 
@@ -128,7 +128,7 @@ class Move(NamedTuple):
 
 
 class WorkflowStatus(NamedTuple):
-    """Where one Workflow stands.
+    """Where one Workflow waits, and what was remembered on it.
 
     Args:
         task: value of its label, as is `repository`.
@@ -136,7 +136,7 @@ class WorkflowStatus(NamedTuple):
         phase: Argo's word, e.g. `Running`.
         gates: those of the rules in their order, then others that wait.
         signals: those for a gate, in the order of time.
-        moves: nodes that no longer wait.
+        moved: nodes that no longer wait.
         bound: the pull request that it belongs to.
         state: all that is remembered; None where it cannot be read.
         busy: displayNames of the pods that run.
@@ -151,7 +151,7 @@ class WorkflowStatus(NamedTuple):
     finished: bool = False
     gates: tuple[GateStatus, ...] = ()
     signals: tuple[SignalStatus, ...] = ()
-    moves: tuple[Move, ...] = ()
+    moved: tuple[MovedNode, ...] = ()
     bound: str | None = None
     problems: tuple[Problem, ...] = ()
     state: State | None = None
@@ -173,7 +173,7 @@ class WorkflowStatus(NamedTuple):
 
 
 def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> WorkflowStatus:
-    """Return where an object of the Kubernetes API stands; one that cannot be read has that problem."""
+    """Return the status of an object of the Kubernetes API; one that cannot be read has that problem."""
     try:
         return read_status(read_workflow(raw), rules, now)
     except Rejection as rejection:
@@ -188,7 +188,7 @@ def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> Workflow
 
 
 def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence[str] = ()) -> WorkflowStatus:
-    """Return where a Workflow stands and why.
+    """Return the status of a Workflow.
 
     Args:
         now: UTC.
@@ -220,7 +220,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
         finished=workflow.finished,
         gates=gates,
         signals=signals,
-        moves=tuple(_moves(workflow, known)),
+        moved=tuple(_moved(workflow, known)),
         bound=known.bound if rules.workflows.one_pull_request else None,
         problems=tuple({(each.code, each.sentence): each for each in problems}.values()),
         state=state,
@@ -344,7 +344,7 @@ def _verdicts(
     return found, ready
 
 
-def _moves(workflow: Workflow, state: State) -> Iterator[Move]:
+def _moved(workflow: Workflow, state: State) -> Iterator[MovedNode]:
     uses = {(use.node, use.started): use for use in state.used if use.node and not use.claimed and not use.by_hand}
     for node_id, raw in workflow.nodes.items():
         node = workflow.node(str(node_id))
@@ -353,7 +353,7 @@ def _moves(workflow: Workflow, state: State) -> Iterator[Move]:
             message = raw.get("message")
             text = message if isinstance(message, str) and message else None
             use = uses.get((node.id, node.started))
-            yield Move(str(raw.get("displayName")), node.id, at, node.phase, text, use)
+            yield MovedNode(str(raw.get("displayName")), node.id, at, node.phase, text, use)
 
 
 def _busy(workflow: Workflow) -> Iterator[str]:
