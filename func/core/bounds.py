@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from func.core.fold import Identity, fold, is_withdrawal
+from func.core.fold import Identity, fold, is_withdrawal, newest_words, word_of
 from func.core.reasons import Verdict
 from func.core.rules import Rules
 from func.core.signals import EVERY, LATEST, Signal, State
@@ -18,7 +18,8 @@ def bounded(state: State, rules: Rules, now: datetime) -> State:
     """Return a state within the bounds: revoked signals go first, then overtaken ones, then the oldest.
 
     A signal that does not stand needs no bound: what stands against it is still there. What may revoke others does: its
-    pull request's signals up to then are no longer accepted.
+    pull request's signals up to then are no longer accepted. Requested changes that still stand against all approvals
+    to come go last, and leave a bound without end.
     """
     while len(state.signals) > MAX_SIGNALS or len(state.text().encode()) > MAX_BYTES:
         state = _without(state, _victim(state, rules, now), rules)
@@ -28,6 +29,7 @@ def bounded(state: State, rules: Rules, now: datetime) -> State:
 def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     verdicts: dict[Identity, Verdict] = {}
     standing: set[Identity] = set()
+    past = _past_reviews(state)
     for identifier in rules.gate_ids():
         folded = fold(state, rules, identifier, now)
         verdicts.update(folded.verdicts)
@@ -35,9 +37,9 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
 
     def rank(signal: Signal) -> tuple[int, datetime, str]:
         verdict = verdicts.get(signal.identity)
-        if signal.gate and verdict and not _speaks(signal) and verdict.code in ("revoked", "pull-request-gone"):
-            place = 0
-        elif signal.gate and verdict and not _speaks(signal):
+        if signal.gate and verdict and (signal.review is None or signal.identity in past):
+            place = 0 if verdict.code in ("revoked", "pull-request-gone") else 1
+        elif signal.identity in past:
             place = 1
         elif signal.verdict == "changes_requested":
             place = 4  # it stands against all approvals to come
@@ -50,9 +52,11 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     return min(state.signals, key=rank)
 
 
-def _speaks(signal: Signal) -> bool:
-    """Whether it may be somebody's newest review."""
-    return signal.review is not None
+def _past_reviews(state: State) -> set[Identity]:
+    """Return the reviews that are not their person's newest one."""
+    words = newest_words(state.signals)
+    newest = ((signal, word_of(signal, words)) for signal in state.signals)
+    return {signal.identity for signal, word in newest if word and word.identity != signal.identity}
 
 
 def _without(state: State, victim: Signal, rules: Rules) -> State:
@@ -65,13 +69,14 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         used = tuple(use for use in used if use is not oldest)
     may_revoke = (
         victim.gone is not None
-        or _speaks(victim)
+        or victim.review is not None
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
     )
     is_used = state.use_of(victim.identity) is not None
     forgotten = dict(state.forgotten)
     if may_revoke or is_used or victim.gate is None:
-        until = LATEST if victim.verdict == "changes_requested" else victim.happened
+        blocks = victim.verdict == "changes_requested" and victim.identity not in _past_reviews(state)
+        until = LATEST if blocks else victim.happened
         name = victim.pull_request or ""
         forgotten[name] = max(until, forgotten.get(name, until))
     if len(forgotten) > _MAX_BOUNDS:

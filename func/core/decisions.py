@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from func.core.bounds import bounded
-from func.core.fold import Folded, Standing, describe, fold, newest_word, other_pull_request, rule_of
+from func.core.fold import Folded, Standing, describe, fold, is_withdrawal, other_pull_request, rule_of
 from func.core.gates import BY_HAND, GateView, has_waiting, last_move, view_gate
 from func.core.intents import Intent
 from func.core.outcomes import Outcome, Task
@@ -136,7 +136,7 @@ def _move_or_keep(
         )
     view = view_gate(workflow, state, gate, identifier, rules)
     if view.is_over:
-        return _too_late(view, signal, state)
+        return _too_late(view, signal, rules, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
     folded = fold(kept, rules, identifier, now, moved=last_move(state, identifier))
@@ -169,17 +169,23 @@ def _move(
     return use_signals(movers, standing.how, gate, view.target, workflow, state, now)
 
 
-def _too_late(view: GateView, signal: Signal, state: State) -> Decision:
+def _too_late(view: GateView, signal: Signal, rules: Rules, state: State) -> Decision:
     """Answer for a gate that no longer waits.
 
-    An approval is remembered all the same where it ends the same person's request for changes.
+    An approval is remembered all the same where it ends a request for changes by the same person, also one that arrives
+    later: the gate may stand again after a retry.
     """
     verdict = view.verdict or Verdict.of("already-open", gate=view.gate, how=BY_HAND)
     decision = Decision(verdict, gate=view.gate, node=view.node)
-    word = newest_word(state, signal)
-    if signal.verdict != "approved" or word is None or word.verdict != "changes_requested":
+    if signal.verdict != "approved" or not _may_request_changes(signal, rules):
         return decision
     return decision._replace(state=state.with_signal(signal._replace(gate=None, outputs={})))
+
+
+def _may_request_changes(signal: Signal, rules: Rules) -> bool:
+    """Return whether changes that this person requests stand against an approval."""
+    request = signal._replace(verdict="changes_requested")
+    return any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule())
 
 
 def use_signals(

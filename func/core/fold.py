@@ -85,7 +85,7 @@ def fold(state: State, rules: Rules, gate: str, now: datetime, *, moved: datetim
         now: UTC; a signal expires 7 days after it was written.
         moved: when the last signal that moved the gate happened; only newer ones count.
     """
-    words = _newest_words(state.signals)
+    words = newest_words(state.signals)
     bound = state.bound if rules.workflows.one_pull_request else None
     verdicts: dict[Identity, Verdict] = {}
     standing: dict[str | None, list[tuple[Signal, Rule]]] = {}
@@ -148,7 +148,7 @@ def _why_not(
             return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at)
         if revokes(other, signal, rule, rules):
             return Verdict.of("revoked", by=describe(other), event=other.id)
-    word = _word_of(signal, words)
+    word = word_of(signal, words)
     if word is not None and word.identity != signal.identity and _speaks_after(word, signal):
         return _overtaken(word)
     if expired(now, signal.written, EXPIRY_DAYS):
@@ -190,7 +190,7 @@ def _withdraws(signal: Signal, withdrawal: EventFilter, rules: Rules) -> bool:
     return withdrawal.matches(signal, unknown=True) and rules.allows(withdrawal.by, signal)
 
 
-def _newest_words(signals: Iterable[Signal]) -> dict[tuple[str, str], Signal]:
+def newest_words(signals: Iterable[Signal]) -> dict[tuple[str, str], Signal]:
     """Return each person's newest review of a pull request: (pull request, person) -> its newest event.
 
     A comment does not speak. A dismissal stands where the review stood that it dismisses, and is found by the review's
@@ -221,12 +221,8 @@ def _review_order(signal: Signal) -> tuple[datetime, int]:
     return signal.submitted or signal.happened, signal.review or 0
 
 
-def newest_word(state: State, signal: Signal) -> Signal | None:
+def word_of(signal: Signal, words: Mapping[tuple[str, str], Signal]) -> Signal | None:
     """Return the newest review of a signal's person on its pull request."""
-    return _word_of(signal, _newest_words(state.signals))
-
-
-def _word_of(signal: Signal, words: Mapping[tuple[str, str], Signal]) -> Signal | None:
     if signal.review is None or not signal.pull_request or not signal.person:
         return None
     return words.get((signal.pull_request, signal.person.casefold()))
