@@ -148,7 +148,7 @@ def _why_not(signal: Signal, rule: Rule, rules: Rules, state: State, reviews: Re
             continue
         if _is_gone_by(signal, other):
             how, at = _GONE[other.gone], format_time(other.happened)
-            return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at)
+            return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at, event=other.id)
         if revokes(other, signal, rule, rules):
             return Verdict.of("revoked", by=describe(other), event=other.id)
     latest = latest_review_of(signal, reviews)
