@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from func.core.claims import finish_claim
-from func.core.fold import Folded, fold, latest_review, other_pull_request
+from func.core.fold import Folded, fold, is_withdrawal, other_pull_request
 from func.core.gates import BY_HAND, GateView, view_gate, why_waiting
 from func.core.intents import Intent
 from func.core.moves import Decision, use_signals, used_up_by_hand, with_state
@@ -90,7 +90,7 @@ def _move_or_keep(
         return Decision(Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown))
     view = view_gate(workflow, state, gate, identifier, rules)
     if view.is_over and view.verdict:
-        return _too_late(Decision(view.verdict, node=view.node), signal, state)
+        return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
     folded = fold(kept, rules, identifier, now)
@@ -116,12 +116,20 @@ def _move(
     return use_signals(standing.movers(mine), standing.how, gate, view.target, workflow, state, now)
 
 
-def _too_late(decision: Decision, signal: Signal, state: State) -> Decision:
-    """Remember an approval for a gate that no longer waits where it ends the same person's request for changes."""
-    review = latest_review(state, signal)
-    if signal.verdict != "approved" or review is None or review.verdict != "changes_requested":
+def _too_late(decision: Decision, signal: Signal, rules: Rules, state: State) -> Decision:
+    """Remember an approval for a gate that no longer waits, because the gate may stand again after a retry.
+
+    It ends what its person requested before, also where that arrives later.
+    """
+    if signal.verdict != "approved" or not _may_request_changes(signal, rules):
         return decision
     return decision._replace(state=state.with_signal(signal._replace(gate=None, outputs={})))
+
+
+def _may_request_changes(signal: Signal, rules: Rules) -> bool:
+    """Return whether changes that this person requests block approvals."""
+    request = signal._replace(verdict="changes_requested")
+    return any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule())
 
 
 def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
