@@ -1,7 +1,8 @@
-"""A deadline for the whole answer to a request, which urllib3 does not have.
+"""A deadline for all of a call, which urllib3 does not have.
 
-urllib3's timeout applies to each read, so a server that sends a byte now and then is waited for without end, above all
-in the head of its answer. Here each read may take the time that is left.
+urllib3's timeout applies to each address of a host and to each read of an answer, and the lookup of the host's name has
+none. A silent DNS server, or an API server that sends a byte now and then, would be waited for without end. Here each
+step gets the time that is left.
 
 Source: https://urllib3.readthedocs.io/en/stable/reference/urllib3.connection.html
 """
@@ -13,14 +14,24 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssl_ import is_ipaddress
 
 _thread = threading.local()
+_lookups: dict[str, Future[list[str]]] = {}  # of host names, in progress
+_lookups_lock = threading.Lock()
+
+
+class NameLookupTimeoutError(ConnectTimeoutError):
+    """DNS does not answer in time."""
 
 
 @contextmanager
@@ -44,10 +55,68 @@ def prepare(manager: PoolManager) -> None:
 
 
 class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        """Connect to one of the host's addresses, all within the time of a connection."""
+        name, timeout = self._dns_host, self.timeout
+        # A SOCKS proxy looks names up by itself.
+        if timeout is None or hasattr(self, "_socks_options") or is_ipaddress(name.strip("[]")):
+            return super()._new_conn()
+        until = time.monotonic() + timeout
+        addresses = self._look_up(name, until)
+        try:
+            while True:
+                self._dns_host = addresses.pop(0)
+                # At least a moment, so that the error is that of the address.
+                self.timeout = max(0.001, until - time.monotonic()) / (len(addresses) + 1)
+                try:
+                    return super()._new_conn()
+                except (ConnectTimeoutError, NewConnectionError):
+                    if not addresses:
+                        raise
+        finally:
+            self._dns_host, self.timeout = name, timeout
+
+    def _look_up(self, name: str, until: float) -> list[str]:
+        try:
+            return _addresses_of(name, until)
+        except socket.gaierror as error:
+            raise NameResolutionError(name, self, error) from error
+        except TimeoutError:
+            raise NameLookupTimeoutError(self, f"{name} is not resolved in time") from None
+
     def response_class(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:  # type: ignore[override]  # noqa: ANN401
         """Return the answer; http.client calls it also for the answer of a proxy to CONNECT."""
         until = getattr(_thread, "until", None)
         return HTTPResponse(sock if until is None else _Timed(sock, until), *args, **more)  # type: ignore[arg-type]
+
+
+def _addresses_of(name: str, until: float) -> list[str]:
+    """Return the addresses of a host, one at least.
+
+    `getaddrinfo` takes no timeout, so a thread calls it: one for each name, however many calls wait for it.
+
+    Raises:
+        socket.gaierror: it has none.
+        TimeoutError: nobody knows yet.
+    """
+    with _lookups_lock:
+        lookup = _lookups.get(name)
+        if lookup is None:
+            lookup = _lookups[name] = Future()
+            threading.Thread(target=_look_up, args=(name, lookup), name="dns", daemon=True).start()
+    return list(lookup.result(max(0.0, until - time.monotonic())))
+
+
+def _look_up(name: str, lookup: Future[list[str]]) -> None:
+    try:
+        found = socket.getaddrinfo(name, None, allowed_gai_family(), socket.SOCK_STREAM)
+    except Exception as error:
+        del _lookups[name]
+        is_name = not isinstance(error, UnicodeError)  # with labels of 63 characters at most
+        lookup.set_exception(error if is_name else socket.gaierror(socket.EAI_NONAME, "not a name"))
+    else:
+        del _lookups[name]
+        lookup.set_result([str(address[0]) for *_, address in found])
 
 
 class _Timed:
