@@ -28,16 +28,16 @@ def bounded(state: State, rules: Rules, now: datetime) -> State:
 def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     verdicts: dict[Identity, Verdict] = {}
     standing: set[Identity] = set()
-    for identifier in rules.gate_ids():
+    for identifier in rules.gate_ids:
         folded = fold(state, rules, identifier, now)
         verdicts.update(folded.verdicts)
         standing |= {signal.identity for each in folded.standings for signal in each.signals}
 
     def rank(signal: Signal) -> tuple[int, datetime, str]:
         verdict = verdicts.get(signal.identity)
-        if signal.gate and verdict and not _speaks(signal) and verdict.code in ("revoked", "pull-request-gone"):
+        if signal.gate and verdict and not _may_be_latest(signal) and verdict.code in ("revoked", "pull-request-gone"):
             place = 0
-        elif signal.gate and verdict and not _speaks(signal):
+        elif signal.gate and verdict and not _may_be_latest(signal):
             place = 1
         elif signal.verdict == "changes_requested":
             place = 4  # it stands against all approvals to come
@@ -50,8 +50,8 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     return min(state.signals, key=rank)
 
 
-def _speaks(signal: Signal) -> bool:
-    """Whether it may be somebody's newest review."""
+def _may_be_latest(signal: Signal) -> bool:
+    """Return whether it may be somebody's latest review."""
     return signal.review is not None
 
 
@@ -65,7 +65,7 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         used = tuple(use for use in used if use is not oldest)
     may_revoke = (
         victim.gone is not None
-        or _speaks(victim)
+        or _may_be_latest(victim)
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
     )
     is_used = state.use_of(victim.identity) is not None

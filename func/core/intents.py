@@ -15,7 +15,7 @@ from func.core.signals import Signal
 from func.core.tasks import Named, naming, person_of, tasks_for, tasks_left
 
 MAX_OUTPUT = 4096  # characters of an output's value
-_WORDS = ("approved", "changes_requested", "dismissed")
+_OPINIONATED = ("approved", "changes_requested", "dismissed")
 _REVIEWS = ("pull_request_review.submitted", "pull_request_review.dismissed")
 
 
@@ -144,7 +144,7 @@ def _revocations(
     for gate, rule, withdrawal in rules.withdrawals_of(signal):
         if rules.allows(withdrawal.by, signal):
             yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
-    if signal.verdict in _WORDS and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
+    if signal.verdict in _OPINIONATED and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
         # The newest review of each person speaks, whether a rule asks for its withdrawal or not. An approval that the
         # rules refuse, e.g. of an old commit, does not: what the person requested before still stands.
         for gate, rule in rules.each_rule():

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from func.core.reasons import Rejection
-from func.core.values import format_time, parse_time
+from func.core.values import format_time, parse_time, read_boolean, read_integer, read_string
 
 if TYPE_CHECKING:
     from func.core.outcomes import WorkflowRef
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STATE_ANNOTATION = "taskgate.dev/state"
 EVERY = "*"  # the pull request of a bound that counts for all
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+MOVED = {"open": "opened", "fail": "failed"}  # how a node is moved -> the word for it afterwards
 
 
 class Signal(NamedTuple):
@@ -165,6 +167,10 @@ class State(NamedTuple):
         kept = [use for use in self.used if use.identity not in new]
         return self._replace(signals=signals, used=(*kept, *new.values()))
 
+    def last_move(self, gate: str) -> datetime | None:
+        """Return when the newest signal that moved a gate happened; only newer ones move it again."""
+        return max((use.happened for use in self.used if use.gate == gate and use.node), default=None)
+
     @property
     def claims(self) -> tuple[Use, ...]:
         """Uses that Argo Server has not confirmed."""
@@ -250,51 +256,33 @@ def _of_a_copy(state: State) -> State:
     return State(state.ref, signals, used, state.forgotten)
 
 
-def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("expected a string")  # noqa: TRY004 - the content is wrong
-    return value
-
-
-def _number(value: object) -> object:
-    if type(value) is not int:
-        raise ValueError("expected a whole number")
-    return value
-
-
-def _flag(value: object) -> object:
-    if not isinstance(value, bool):
-        raise ValueError("expected true or false")  # noqa: TRY004
-    return value
-
-
-def _texts(value: object) -> object:
+def _strings(value: object) -> object:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise ValueError("expected a list of strings")
     return tuple(value)
 
 
-def _outputs(value: object) -> object:
+def _string_map(value: object) -> object:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise ValueError("expected an object of strings")
     return value
 
 
-def _data(value: object) -> object:
+def _list_map(value: object) -> object:
     if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
         raise ValueError("expected an object of lists")
     return value
 
 
 _READERS: Mapping[str, Callable[[object], object]] = {
-    **dict.fromkeys(Signal._fields, _text),
-    **dict.fromkeys(Use._fields, _text),
+    **dict.fromkeys(Signal._fields, read_string),
+    **dict.fromkeys(Use._fields, read_string),
     **dict.fromkeys(("happened", "submitted", "written", "at"), parse_time),
-    **dict.fromkeys(("person_id", "author_id", "review"), _number),
-    **dict.fromkeys(("merged", "draft", "fork", "fresh", "copied", "by_hand", "claimed"), _flag),
-    **dict.fromkeys(("labels", "named", "names"), _texts),
-    "outputs": _outputs,
-    "data": _data,
+    **dict.fromkeys(("person_id", "author_id", "review"), read_integer),
+    **dict.fromkeys(("merged", "draft", "fork", "fresh", "copied", "by_hand", "claimed"), read_boolean),
+    **dict.fromkeys(("labels", "named", "names"), _strings),
+    "outputs": _string_map,
+    "data": _list_map,
 }
 
 
@@ -339,7 +327,3 @@ def _records(given: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Ite
 def expired(now: datetime, written: datetime | None, days: int) -> bool:
     """Return whether something written then has waited for too long."""
     return written is not None and (now - written).total_seconds() > days * 86400
-
-
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from func.core.decisions import decide_release
 from func.core.fold import EXPIRY_DAYS, Identity, fold
-from func.core.gates import BY_HAND, last_move, view_gate
+from func.core.gates import BY_HAND, view_gate, why_waiting
 from func.core.outcomes import Task, WorkflowRef
 from func.core.reasons import Rejection, Verdict
+from func.core.releases import decide_release
 from func.core.rules import Rule, Rules
-from func.core.signals import Signal, State, Use, read_state
+from func.core.signals import MOVED, Signal, State, Use, read_state
 from func.core.values import format_time, parse_time
 from func.core.workflows import PARKED_LABEL, Node, Workflow, read_workflow
 
@@ -264,7 +264,7 @@ def _whose(labels: Mapping[str, str], rules: Rules) -> tuple[str | None, str | N
 
 def _gates(workflow: Workflow, rules: Rules) -> Iterator[GateStatus]:
     seen: set[str] = set()
-    for identifier, (gate, given) in rules.gate_ids().items():
+    for identifier, (gate, given) in rules.gate_ids.items():
         nodes = workflow.gate_nodes(gate, given[0].inputs)
         seen |= {node.id for node in nodes}
         yield _gate(identifier, nodes, tuple(given))
@@ -318,7 +318,7 @@ def _of_use(use: Use) -> tuple[str, str]:
     elif use.by_hand:
         verdict = Verdict.of("used-up", gate=use.gate, how=BY_HAND)
     else:
-        verb = "opened" if use.how == "open" else "failed"
+        verb = MOVED[use.how]
         at = f" at {format_time(use.at)}" if use.at else ""
         return verb, f"It {verb} {use.gate}{at}."
     return verdict.code, verdict.sentence
@@ -330,22 +330,17 @@ def _verdicts(
     """Return why each signal that was not used does not move its gate today, and those that can."""
     found: dict[Identity, Verdict] = {}
     ready: set[Identity] = set()
-    for identifier, (gate, _) in rules.gate_ids().items():
-        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+    for identifier, (gate, _) in rules.gate_ids.items():
+        folded = fold(state, rules, identifier, now)
         found.update(folded.verdicts)
-        view = view_gate(workflow, state, gate, identifier, rules) if folded.standings else None
-        for place, standing in enumerate(folded.standings):
-            if view and view.verdict:
-                verdict = view.verdict
-            elif not standing.movers():
-                verdict = Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=gate)
-            elif place:
-                first = folded.standings[0].pull_request or "no pull request"
-                verdict = Verdict.of("older-first", pull_request=first, gate=gate)
+        view = view_gate(workflow, state, gate, identifier, rules)
+        for standing in folded.standings:
+            identities = {signal.identity for signal in standing.signals}
+            why = why_waiting(standing, folded, view)
+            if why:
+                found.update(dict.fromkeys(identities, why))
             else:
-                ready |= {signal.identity for signal in standing.signals}
-                continue
-            found.update(dict.fromkeys((signal.identity for signal in standing.signals), verdict))
+                ready |= identities
     return found, ready
 
 

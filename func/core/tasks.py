@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from func.core.conditions import value_at
 from func.core.events import Event, Places
+from func.core.field_types import PathPattern
 from func.core.label_selectors import is_label_value
 from func.core.outcomes import Task
 from func.core.patterns import MAX_VALUE, first_group
 from func.core.reasons import Rejection, Verdict
-from func.core.rules import PathPattern, Rule, Rules
+from func.core.rules import Rule, Rules
 from func.core.values import is_repository
 
 MAX_TASKS = 5  # that one event is looked for at

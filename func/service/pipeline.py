@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from func.core.claims import settle
 from func.core.cloud_event import RELEASE_TYPES, Incoming, released_workflow
-from func.core.decisions import Decision, decide, decide_release, settle
+from func.core.decisions import decide
 from func.core.events import read_event
 from func.core.intents import Intent, Plan, plan_event
+from func.core.moves import Decision
 from func.core.outcomes import Answer, EventRef, Task, WorkflowRef
 from func.core.patches import Operation, patch_for
 from func.core.reasons import Rejection, Verdict
+from func.core.releases import decide_release
 from func.core.rules import Rules
 from func.core.workflows import Workflow, read_workflow
 from func.kube.argo_server import ArgoServer

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from func.core.decisions import decide_release
 from func.core.events import read_event
 from func.core.gates_file import parse_rules
 from func.core.intents import plan_event
 from func.core.outcomes import EventRef
 from func.core.reasons import Rejection
+from func.core.releases import decide_release
 from func.core.rules import Rules
 from func.core.signals import read_state
 from func.core.status import read_status
