@@ -1,4 +1,4 @@
-"""Where a Workflow stands at a gate, seen together with what moved it before."""
+"""Whether a Workflow waits at a gate, in view of what moved the gate before."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GateView(NamedTuple):
 
 
 def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rules: Rules) -> GateView:
-    """Return where a Workflow stands at a gate.
+    """Return whether a Workflow waits at a gate, and why not.
 
     Args:
         gate: its name in the rules.
@@ -95,7 +95,7 @@ def why_waiting(standing: Standing, folded: Folded, view: GateView) -> Verdict |
 
 
 def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -> bool:
-    """Return whether a signal waits on a Workflow, or a claim: then its changes are watched."""
+    """Return whether a signal or a claim waits on a Workflow, so that its changes must be watched."""
     if state.claims:
         return True
     gates = {signal.gate for signal in state.signals if signal.gate and not state.use_of(signal.identity)}
