@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from func.core.patterns import first_group, fits_glob
-from func.core.rules import GITHUB, EventFilter, Rule, Rules
+from func.core.rules import GITHUB, EventFilter, Person, Rule, Rules, nearest
 from func.core.sources import github
 from func.core.sources.github_actions import ACTIONS
 
@@ -29,6 +30,8 @@ _CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str,
     ),
     "base": (("pull_request.base.ref",), lambda _: ("pull_request.edited",)),
 }
+# https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication
+_LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\[bot\])?")
 
 
 class LintWarning(NamedTuple):
@@ -69,6 +72,7 @@ def _people(rules: Rules) -> Iterator[LintWarning]:
     for group, people in rules.people.items():
         if group not in used:
             continue
+        yield from _strange_names(group, people, used[group], rules)
         without = [person.login for person in people if person.id is None]
         if without and used[group] & {GITHUB}:
             yield LintWarning(
@@ -86,6 +90,29 @@ def _people(rules: Rules) -> Iterator[LintWarning]:
                 f"people.{group}",
                 f"{', '.join(bare)} counts in {_listed(used[group])}, where the same name can be another person. "
                 f"Write the source before the name, for example {sorted(used[group])[0]}:{bare[0]}.",
+            )
+
+
+def _strange_names(group: str, people: Iterable[Person], sources: set[str], rules: Rules) -> Iterator[LintWarning]:
+    """Warn of names that nobody can have."""
+    for person in people:
+        prefix, separator, name = person.login.rpartition(":")
+        if separator and prefix not in rules.prefixes:
+            near = nearest(prefix, rules.prefixes)
+            if "did you mean" in near:
+                yield LintWarning(
+                    "person-of-unknown-source",
+                    "warning",
+                    f"people.{group}",
+                    f"{person.login}: no rule is for events of {prefix}{near}",
+                )
+        elif (prefix == GITHUB or (not separator and sources == {GITHUB})) and not _LOGIN.fullmatch(name):
+            yield LintWarning(
+                "not-a-login",
+                "warning",
+                f"people.{group}",
+                f"{person.login} is not a login that GitHub gives. Write the login of a person or app, like octocat or "
+                "renovate[bot]. GitHub's events do not say in which teams a person is.",
             )
 
 
