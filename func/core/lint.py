@@ -56,6 +56,7 @@ def lint(rules: Rules) -> list[LintWarning]:
     for gate, given in rules.gates.items():
         for index, rule in enumerate(given):
             place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")
+            found += _ids(place, rule, rules)
             found += _verdicts(place, rule)
             found += _comments(place, rule)
             found += _changes(place, rule, rules)
@@ -96,7 +97,9 @@ def _people(rules: Rules) -> Iterator[LintWarning]:
 def _strange_names(group: str, people: Iterable[Person], sources: set[str], rules: Rules) -> Iterator[LintWarning]:
     """Warn of names that nobody can have."""
     for person in people:
-        prefix, separator, name = person.login.rpartition(":")
+        prefix, separator, rest = person.login.partition(":")
+        login = rest if separator else prefix
+        of_github = prefix == GITHUB if separator else sources == {GITHUB}
         if separator and prefix not in rules.prefixes:
             near = nearest(prefix, rules.prefixes)
             if "did you mean" in near:
@@ -106,7 +109,7 @@ def _strange_names(group: str, people: Iterable[Person], sources: set[str], rule
                     f"people.{group}",
                     f"{person.login}: no rule is for events of {prefix}{near}",
                 )
-        elif (prefix == GITHUB or (not separator and sources == {GITHUB})) and not _LOGIN.fullmatch(name):
+        elif of_github and not _LOGIN.fullmatch(login):
             yield LintWarning(
                 "not-a-login",
                 "warning",
@@ -114,6 +117,33 @@ def _strange_names(group: str, people: Iterable[Person], sources: set[str], rule
                 f"{person.login} is not a login that GitHub gives. Write the login of a person or app, like octocat or "
                 "renovate[bot]. GitHub's events do not say in which teams a person is.",
             )
+
+
+def _ids(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
+    """Warn of people with an id where the event gives none: they never count."""
+    for name in rule.event:
+        if rule.person is None and "person-id" in rules.facts_of(name):
+            continue
+        for group in rule.by:
+            lost = [
+                person.login
+                for person in rules.people.get(group, ())
+                if person.id is not None and _counts_in(person, name, rules)
+            ]
+            if lost:
+                yield LintWarning(
+                    "id-without-source",
+                    "warning",
+                    place,
+                    f"{', '.join(lost)} of {group} never counts, because {name} gives no account id here. Map "
+                    f"`person-id` in `sources`, or add the person without id, for example {_source(name)}:{lost[0]}.",
+                )
+
+
+def _counts_in(person: Person, name: str, rules: Rules) -> bool:
+    prefix, separator, _ = person.login.partition(":")
+    words = {GITHUB} if _source(name) == GITHUB else set(name.split("."))
+    return not separator or prefix not in rules.prefixes or prefix in words
 
 
 def _source(name: str) -> str:
