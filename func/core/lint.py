@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from func.core.field_types import Person, nearest
 from func.core.patterns import first_group, fits_glob
-from func.core.rules import GITHUB, EventFilter, Person, Rule, Rules, nearest
+from func.core.rules import GITHUB, EventFilter, Rule, Rules
 from func.core.sources import github
 from func.core.sources.github_actions import ACTIONS
 
@@ -21,7 +22,7 @@ _VERDICTS: Mapping[str, tuple[str, ...]] = {
     "status": ("state",),
 }
 _COMMENTS = ("issue_comment", "pull_request_review_comment", "commit_comment", "discussion_comment")
-# What can change after the event -> the paths by which `when` asks for it, and the events that tell of the change.
+# What can change after the event -> the paths by which `when` asks for it, and the events that report the change.
 _CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str, ...]]]] = {
     "label": (("pull_request.labels.", "issue.labels."), lambda rule: _kind_events(rule, "unlabeled")),
     "draft": (
@@ -35,7 +36,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\[bot\])?")
 
 
 class LintWarning(NamedTuple):
-    """Something in gates.yaml that is not what it seems.
+    """Something in gates.yaml that is dangerous, or that can never happen.
 
     Args:
         code: the stable word for it.
