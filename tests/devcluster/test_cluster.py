@@ -408,9 +408,8 @@ def test_only_loopback_names_are_served(http: urllib3.PoolManager, host: str, st
 def test_a_page_of_another_site_creates_nothing(http: urllib3.PoolManager) -> None:
     with EmbeddedCluster(controller=False) as cluster:
         cluster.store.ensure_namespace("agent-platform")
-        body = json.dumps(
-            {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": NAME}}
-        ).encode()
+        (workflow,) = waiting()
+        body = json.dumps({**workflow, "metadata": {"name": NAME}}).encode()
         for origin, status in ({"Origin": "http://attacker.example"}, 403), ({}, 201):
             assert http.request("POST", f"{cluster.url}{PATH}", body=body, headers=origin).status == status
 
