@@ -177,7 +177,7 @@ class Api:
             raise LostRace(sentence(words))
         if status in _TRANSIENT:
             after = headers.get("Retry-After", "")
-            seconds = int(after) if after.isdecimal() else None
+            seconds = int(after) if after.isdecimal() and len(after) < 4 else None
             raise Unavailable(f"The Kubernetes API says {status}: {here}", seconds)
         missing = _RBAC.search(words) if status == 403 else None
         # Without a credential a request is that of `system:anonymous`, to whom nobody should grant a permission.

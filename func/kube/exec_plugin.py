@@ -149,10 +149,18 @@ class ExecCredential:
                 run.result(seconds)
 
     def _begin(self) -> Future[_Made] | None:
-        """Run the program unless it is running; return None for a while after a failure."""
+        """Run the program unless it is running; return None for a while after a failure.
+
+        Raises:
+            NotRenewed: there is no thread for it.
+        """
         if self._run is None and time.monotonic() >= self._pause_until:
-            self._run = Future()
-            threading.Thread(target=self._make, args=(self._run,), name="exec-plugin", daemon=True).start()
+            run: Future[_Made] = Future()
+            try:
+                threading.Thread(target=self._make, args=(run,), name="exec-plugin", daemon=True).start()
+            except RuntimeError:
+                raise NotRenewed(f"{self.source} can't be run: no more threads.") from None
+            self._run = run
         return self._run
 
     def _make(self, run: Future[_Made]) -> None:

@@ -7,6 +7,7 @@ deadline of the event, and no other write to the same Workflow begins until it h
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -50,6 +51,7 @@ class LastingWrites:
 
         Raises:
             TimeoutError: it continues, or it could not begin because others are in progress.
+            OSError: there is no thread for it.
         """
         if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
             raise TimeoutError("other large writes are in progress")
@@ -70,5 +72,10 @@ class LastingWrites:
             finally:
                 self._free.release()
 
-        threading.Thread(target=work, name="write", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="write", daemon=True).start()
+        except RuntimeError:
+            self._running.pop(name)
+            self._free.release()
+            raise OSError(errno.EAGAIN, "no more threads") from None
         return done.result(max(0.0, until - time.monotonic()))

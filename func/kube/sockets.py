@@ -9,6 +9,7 @@ Source: https://urllib3.readthedocs.io/en/stable/reference/urllib3.connection.ht
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
 import threading
@@ -98,25 +99,37 @@ def _addresses_of(name: str, until: float) -> list[str]:
     Raises:
         socket.gaierror: it has none.
         TimeoutError: nobody knows yet.
+        OSError: there is no thread for the lookup.
     """
     with _lookups_lock:
         lookup = _lookups.get(name)
         if lookup is None:
-            lookup = _lookups[name] = Future()
-            threading.Thread(target=_look_up, args=(name, lookup), name="dns", daemon=True).start()
+            lookup = Future()
+            try:
+                threading.Thread(target=_look_up, args=(name, lookup), name="dns", daemon=True).start()
+            except RuntimeError:
+                raise OSError(errno.EAGAIN, "no more threads") from None
+            _lookups[name] = lookup
     return list(lookup.result(max(0.0, until - time.monotonic())))
 
 
 def _look_up(name: str, lookup: Future[list[str]]) -> None:
     try:
         found = socket.getaddrinfo(name, None, allowed_gai_family(), socket.SOCK_STREAM)
+    except UnicodeError:  # a label of more than 63 characters
+        _forget(name)
+        lookup.set_exception(socket.gaierror(socket.EAI_NONAME, "not a name"))
     except Exception as error:
-        del _lookups[name]
-        is_name = not isinstance(error, UnicodeError)  # with labels of 63 characters at most
-        lookup.set_exception(error if is_name else socket.gaierror(socket.EAI_NONAME, "not a name"))
+        _forget(name)
+        lookup.set_exception(error)
     else:
-        del _lookups[name]
+        _forget(name)
         lookup.set_result([str(address[0]) for *_, address in found])
+
+
+def _forget(name: str) -> None:
+    with _lookups_lock:
+        del _lookups[name]
 
 
 class _Timed:

@@ -23,6 +23,7 @@ from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import Forbidden, MissingPermission, Unauthenticated, Unavailable
+from tests.faults.test_slow_api import no_more_threads
 from tests.kube.test_connection import Recorder
 from tests.payloads import REX, Request, approved, cloudevent_structured
 from tests.recorded_workflows import NAMESPACE, waiting_workflow
@@ -274,6 +275,15 @@ class TestPlugin:
         assert len(plugin.runs) == 1
         assert workflows.get(NAME, Deadline.after(20))["metadata"]["name"] == NAME
         assert len(plugin.runs) == 1
+
+    def test_one_that_gets_no_thread_is_run_for_the_next_call(
+        self, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plugin.gives("first-token", seconds=0)
+        workflows = plugin.workflows()
+        with no_more_threads(monkeypatch, "exec-plugin"), pytest.raises(Unavailable, match="no more threads"):
+            workflows.get(NAME, Deadline.after(5))
+        assert workflows.get(NAME, Deadline.after(20))["metadata"]["name"] == NAME
 
     def test_one_that_hangs_is_ended_with_all_that_it_started(
         self, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
