@@ -17,8 +17,8 @@ from func.board.view import Names
 from func.cli.sending import Sender
 from func.core.rules import Rules
 from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.devcluster.approval import approved
 from func.devcluster.function_process import FunctionProcess
+from func.devcluster.sample_events import approved
 from func.kube.client import Workflows
 from func.kube.connection import connect
 from tests.board.browser import Browser, find_axe
