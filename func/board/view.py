@@ -12,7 +12,7 @@ from urllib.parse import quote
 from func.core.gates import BY_HAND
 from func.core.rules import Rules
 from func.core.signals import Signal
-from func.core.status import Move, SignalStatus, WorkflowStatus, read_object
+from func.core.status import MovedNode, SignalStatus, WorkflowStatus, read_object
 from func.core.values import format_time, parse_time
 from func.core.workflows import parameters
 
@@ -188,7 +188,7 @@ def _since(status: WorkflowStatus, raw: Mapping[str, Any]) -> str | None:
     if status.waiting:
         since = status.waiting[0].since
         return format_time(since) if since else None
-    last = max((move.at for move in status.moves if move.phase == "Succeeded"), default=status.created)
+    last = max((move.at for move in status.moved if move.phase == "Succeeded"), default=status.created)
     return format_time(last)
 
 
@@ -223,7 +223,7 @@ def _happened(status: WorkflowStatus, raw: Mapping[str, Any], names: Names) -> I
     signals = status.state.signals if status.state else ()
     by_identity = {signal.identity: signal for signal in signals}
     moved = set()
-    for move in status.moves:
+    for move in status.moved:
         if move.use:
             moved.add(move.use.identity)
         yield _moved(move, by_identity.get(move.use.identity) if move.use else None, names)
@@ -238,7 +238,7 @@ def _happened(status: WorkflowStatus, raw: Mapping[str, Any], names: Names) -> I
         yield Happened(end, "finished", None, why=_text(status.phase))
 
 
-def _moved(move: Move, signal: Signal | None, names: Names) -> Happened:
+def _moved(move: MovedNode, signal: Signal | None, names: Names) -> Happened:
     at, what = format_time(move.at), _ENDED.get(move.phase, "failed")
     if signal:
         return Happened(at, what, move.gate, **_caused_by(signal, names))

@@ -283,6 +283,7 @@ _OUTPUT = Advice(
     "printf %s {output}': '; read -r value; argo node set {workflow} --node-field-selector id={node} --phase Succeeded "
     '-p {output}="$value"',
 )
+_TWINS = Advice("Compare them, then stop the wrong ones with argo stop.", _LIST)
 # code of a problem -> what a person does. Names in braces are those of the problem's data and of `advice_for_problem`.
 _FOR_PROBLEMS: Mapping[str, str | Advice] = {
     "workflow-unreadable": Advice("Look at the object, and correct it.", "kubectl get workflow {workflow} -o yaml"),
@@ -301,7 +302,8 @@ _FOR_PROBLEMS: Mapping[str, str | Advice] = {
         "printf %s {label}': '; read -r value; kubectl label workflow {workflow} {label}=\"$value\"",
     ),
     "wrong-labels": "Rename the Workflow, or correct its label: events of its task find it by the label.",
-    "several-workflows": Advice("Compare them, then stop the wrong ones with argo stop.", _LIST),
+    "several-workflows": _TWINS,
+    "shadowed": _TWINS,
     "suspended": Advice(
         "Ask who suspended it. This resumes the Workflow and opens every gate at which it waits.",
         "argo resume {workflow}",

@@ -98,7 +98,7 @@ def _parse_pattern(value: object) -> object:
 
 
 def _parse_path(value: object) -> object:
-    """A path, or {path, pattern}."""
+    """Return the value of a path, or of {path, pattern}."""
     if isinstance(value, PathPattern):
         return value
     pattern = None

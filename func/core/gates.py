@@ -1,4 +1,4 @@
-"""Where a Workflow stands at a gate, seen together with what moved it before."""
+"""Whether a Workflow waits at a gate, in view of what moved the gate before."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GateView(NamedTuple):
 
 
 def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rules: Rules) -> GateView:
-    """Return where a Workflow stands at a gate.
+    """Return whether a Workflow waits at a gate, and why not.
 
     Args:
         gate: its name in the rules.
@@ -43,15 +43,14 @@ def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rule
     rounds = any(rule.rounds for rule in given)
     nodes = workflow.gate_nodes(gate, given[0].inputs)
     moved = {(use.node, use.started): use for use in state.used if use.node}
-    running = [node for node in nodes if node.phase == "Running" and (node.id, node.started) not in moved]
+    waiting = [node for node in nodes if not node.is_finished and (node.id, node.started) not in moved]
+    running = [node for node in waiting if node.phase == "Running"]
     if len(running) > 1:
         named = ", ".join(node.id for node in running)
         return GateView(gate, None, Verdict.of("several-nodes", gate=gate, nodes=named), running[0].id)
-    if running:
-        if workflow.finished:
-            return GateView(gate, None, Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate))
+    if running and not workflow.finished:
         return GateView(gate, running[0], node=running[0].id)
-    if not nodes or any(not node.is_finished and (node.id, node.started) not in moved for node in nodes):
+    if waiting or not nodes:
         return GateView(gate, None, _not_reached(workflow, gate, nodes))
     claimed = next((moved[node.id, node.started] for node in nodes if not node.is_finished), None)
     if claimed and not rounds:
@@ -95,7 +94,7 @@ def why_waiting(standing: Standing, folded: Folded, view: GateView) -> Verdict |
 
 
 def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -> bool:
-    """Return whether a signal waits on a Workflow, or a claim: then its changes are watched."""
+    """Return whether a signal or a claim waits on a Workflow, so that its changes must be watched."""
     if state.claims:
         return True
     gates = {signal.gate for signal in state.signals if signal.gate and not state.use_of(signal.identity)}

@@ -1,4 +1,4 @@
-"""Which task an event is about, and how we know."""
+"""Which task an event is about, and what names it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Named(NamedTuple):
     """The tasks that an event names.
 
     Args:
-        tasks: one, where all is well.
-        verdict: why it is not one.
+        tasks: one, unless `verdict` says why not.
+        verdict: why it is not exactly one.
     """
 
     tasks: tuple[Task, ...]
@@ -33,7 +33,7 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
     """Return the tasks that an event names for a rule.
 
     Args:
-        rule: may have paths of its own for the task and the repository; None for where the source has them.
+        rule: may have its own paths for the task and the repository; None for those of the source.
     """
     try:
         repository = _repository(event, rule)
@@ -125,5 +125,5 @@ def _value(event: Event, where: PathPattern) -> str | None:
 
 
 def person_of(event: Event, rule: Rule) -> str | None:
-    """Return the person for a rule that has a path of its own for it."""
+    """Return the person of an event, from the rule's own path where it has one."""
     return _value(event, rule.person) if rule.person else event.signal.person

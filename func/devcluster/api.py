@@ -189,6 +189,8 @@ class Api:
         if not is_loopback_host(headers.get("host", "")):
             message = "this API serves only loopback names: use 127.0.0.1 or localhost as Host"
             raise ApiError(403, "Forbidden", message)
+        if "origin" in headers:  # a page of another site can send here without changing a name
+            raise ApiError(403, "Forbidden", "this API serves no web pages: it rejects requests with an Origin")
         # A client without a token may do everything. A wrong token is rejected, as by the real server.
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip() not in self._tokens:

@@ -1,4 +1,4 @@
-"""Reading facts at paths in the data of an event: each has a kind, and a wrong one is named."""
+"""Read facts at paths in the data of an event; a value of the wrong kind is an error that names its path."""
 
 from __future__ import annotations
 

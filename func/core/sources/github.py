@@ -155,11 +155,11 @@ UNKNOWN_HEAD = frozenset({"workflow_job"})
 
 
 def kind_of_type(event_type: str) -> str | None:
-    """`com.github.pull_request` -> `pull_request`; None for sources other than GitHub."""
+    """Return the kind in a CloudEvent's type: `com.github.pull_request` -> `pull_request`; None for other sources."""
     prefix = next((prefix for prefix in _TYPES if event_type.startswith(prefix)), None)
     return event_type.removeprefix(prefix) if prefix else None
 
 
 def paths_of(kind: str) -> Paths:
-    """Return where the facts of a kind of event stand."""
+    """Return where the facts of a kind of event are."""
     return PATHS.get(kind, _SENDER)
