@@ -62,7 +62,7 @@ class EventFilter(_Part):
     @classmethod
     def _not_on(cls, value: object) -> object:
         if isinstance(value, Mapping) and (True in value or "on" in value):
-            raise ValueError("expected `event` in the place of `on`, which YAML 1.1 reads as true")
+            raise ValueError("YAML 1.1 reads a bare `on` as true: write `event`")
         return value
 
     def matches(self, signal: Signal, *, unknown: bool = False) -> bool:
