@@ -1,8 +1,8 @@
-"""What urllib3's connections lack for our calls: a deadline for all of a call, and requests in one piece.
+"""A deadline for all of a call, which urllib3 does not have.
 
-A timeout of urllib3 is for each address of a host and for each piece of an answer, and there is none for the lookup of
-the host's name. A silent DNS server, or an API server that sends a byte now and then, would be waited for without end.
-Here each step gets what is left of the time.
+urllib3's timeout applies to each address of a host and to each read of an answer, and the lookup of the host's name has
+none. A silent DNS server, or an API server that sends a byte now and then, would be waited for without end. Here each
+step gets the time that is left.
 
 Source: https://urllib3.readthedocs.io/en/stable/reference/urllib3.connection.html
 """
@@ -37,7 +37,7 @@ class NameLookupTimeoutError(ConnectTimeoutError):
 
 @contextmanager
 def answered_by(until: float) -> Iterator[None]:
-    """Let the requests that this thread makes meanwhile have all of their answers by then.
+    """Set the time by which requests of this thread must have their whole answers.
 
     Args:
         until: on the monotonic clock; reads after it raise TimeoutError.
@@ -50,14 +50,12 @@ def answered_by(until: float) -> Iterator[None]:
 
 
 def prepare(manager: PoolManager) -> None:
-    """Let all connections that this manager will make do what this module is about."""
+    """Make a manager use the connections of this module."""
     classes = manager.pool_classes_by_scheme.items()
     manager.pool_classes_by_scheme = {scheme: _pool_class(pool) for scheme, pool in classes}
 
 
 class _Connection(HTTPConnection):
-    _pieces: list[bytes] | None = None
-
     def _new_conn(self) -> socket.socket:
         """Connect to one of the host's addresses, all within the time of a connection."""
         name, timeout = self._dns_host, self.timeout
@@ -88,25 +86,9 @@ class _Connection(HTTPConnection):
             raise NameLookupTimeoutError(self, f"{name} is not resolved in time") from None
 
     def response_class(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:  # type: ignore[override]  # noqa: ANN401
-        """Called by http.client, for the answer of a proxy that is asked for a tunnel too."""
+        """Return the answer; http.client calls it also for the answer of a proxy to CONNECT."""
         until = getattr(_thread, "until", None)
         return HTTPResponse(sock if until is None else _Timed(sock, until), *args, **more)  # type: ignore[arg-type]
-
-    def request(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as they come
-        """Send head and body together: a head that comes alone wakes the server for nothing."""
-        self._pieces = []
-        try:
-            super().request(*args, **more)
-            whole = b"".join(self._pieces)
-        finally:
-            self._pieces = None
-        self.send(whole)
-
-    def send(self, data: Any) -> None:  # noqa: ANN401 - bytes, or what else http.client takes
-        if self._pieces is None:
-            super().send(data)
-        else:
-            self._pieces.append(data)
 
 
 def _addresses_of(name: str, until: float) -> list[str]:
@@ -151,7 +133,7 @@ def _forget(name: str) -> None:
 
 
 class _Timed:
-    """A socket, of which http.client needs `makefile` alone."""
+    """A socket with the one method that http.client needs."""
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock = sock

@@ -77,7 +77,7 @@ class TestTokenFile:
         file = tmp_path / "token"
         for text, words in (
             ("", "There is no token in tokenFile .*: it is empty"),
-            ("two words", "is not a token: it has blanks or characters other than ASCII"),
+            ("two words", "is not a token: it has spaces or characters other than ASCII"),
             ("t\u00f6ken", "is not a token"),
         ):
             file.write_text(text, encoding="utf-8")
@@ -243,13 +243,13 @@ class TestPlugin:
             ({"command": "./none"}, r"the credential plugin \./none can't be run: No such file or directory$"),
             ({"command": "aws-none", "installHint": "Get it at\nx"}, "No such file or directory. Get it at x$"),
             ({"command": "./fails"}, "failed with exit code 7: no such profile: dev$"),
-            ({"command": "./words"}, "printed no JSON$"),
-            ({"command": "./object"}, "printed no ExecCredential with a status$"),
+            ({"command": "./words"}, "did not print JSON$"),
+            ({"command": "./object"}, "did not print an ExecCredential with a status$"),
             ({"command": "./other"}, "printed another apiVersion than client.authentication.k8s.io/v1$"),
             ({"command": "./nothing"}, "printed neither a token nor a certificate with its key$"),
             ({"command": ""}, "user us, exec: expected a command$"),
             ({"apiVersion": "client.authentication.k8s.io/v1alpha1"}, "apiVersion is .*v1alpha1, expected one of"),
-            ({"interactiveMode": "Always"}, "wants a terminal"),
+            ({"interactiveMode": "Always"}, "requires a terminal"),
         ],
     )
     def test_a_start_with_one_that_is_no_good_says_so(self, plugin: Plugin, told: dict[str, str], words: str) -> None:
