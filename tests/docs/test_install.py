@@ -114,12 +114,6 @@ def test_the_block_of_the_readme_installs_it(started: Reader) -> None:
     assert started.api.admin.request("GET", service).status == 200
 
 
-def test_the_first_gate_installs_as_it_stands(started: Reader) -> None:
-    assert FAILED not in started.run("kubectl apply -k docs/first-gate")
-    (rules,) = started.api.admin.must("GET", RULES)["items"]
-    assert rules["data"]["gates.yaml"] == (DOCS / "first-gate/gates.yaml").read_text()
-
-
 def test_install_upgrade_and_uninstall(started: Reader) -> None:
     api = started.api
     steps, check = part(INSTALL, "Install").split("\n8. ")
