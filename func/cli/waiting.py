@@ -99,7 +99,7 @@ def _data(status: WorkflowStatus) -> dict[str, Any]:
 
 def _sorted(statuses: list[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
     """Return them in the order of the gates, and who has waited longest first."""
-    gates = list(rules.gate_ids())
+    gates = list(rules.gate_ids)
     newest = datetime.max.replace(tzinfo=UTC)
 
     def order(status: WorkflowStatus) -> tuple[int, datetime, str]:

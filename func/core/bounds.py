@@ -1,4 +1,8 @@
-"""The annotation has an end: what is dropped leaves a bound in time, so that forgetting can refuse, never open."""
+"""The annotation's size limit.
+
+A dropped signal leaves a time bound for its pull request, so that a lost revocation can only refuse signals, never open
+a gate.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ _MAX_BOUNDS = 32  # pull requests
 def bounded(state: State, rules: Rules, now: datetime) -> State:
     """Return a state within the bounds: revoked signals go first, then overtaken ones, then the oldest.
 
-    A signal that does not stand needs no bound: what stands against it is still there. What may revoke others does: its
-    pull request's signals up to then are no longer accepted.
+    A signal that something revokes can go without a bound, because what revokes it stays. A signal that may revoke
+    others leaves one: its pull request's signals up to then are no longer accepted.
     """
     while len(state.signals) > MAX_SIGNALS or len(state.text().encode()) > MAX_BYTES:
         state = _without(state, _victim(state, rules, now), rules)
@@ -28,21 +32,23 @@ def bounded(state: State, rules: Rules, now: datetime) -> State:
 def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     verdicts: dict[Identity, Verdict] = {}
     standing: set[Identity] = set()
-    for identifier in rules.gate_ids():
+    for identifier in rules.gate_ids:
         folded = fold(state, rules, identifier, now)
         verdicts.update(folded.verdicts)
         standing |= {signal.identity for each in folded.standings for signal in each.signals}
 
+    claimed = {use.identity for use in state.claims}
+
     def rank(signal: Signal) -> tuple[int, datetime, str]:
         verdict = verdicts.get(signal.identity)
-        if signal.gate and verdict and not _speaks(signal) and verdict.code in ("revoked", "pull-request-gone"):
-            place = 0
-        elif signal.gate and verdict and not _speaks(signal):
-            place = 1
+        if signal.identity in claimed:
+            place = 5  # whoever finishes the claim needs its outputs and its message
         elif signal.verdict == "changes_requested":
-            place = 4  # it stands against all approvals to come
+            place = 4  # it blocks all approvals to come
         elif signal.identity in standing:
             place = 3
+        elif signal.gate and verdict and not _may_be_latest(signal):
+            place = 0 if verdict.code in ("revoked", "pull-request-gone") else 1
         else:
             place = 2
         return place, signal.happened, signal.id
@@ -50,8 +56,8 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     return min(state.signals, key=rank)
 
 
-def _speaks(signal: Signal) -> bool:
-    """Whether it may be somebody's newest review."""
+def _may_be_latest(signal: Signal) -> bool:
+    """Return whether it may be somebody's latest review."""
     return signal.review is not None
 
 
@@ -65,7 +71,7 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         used = tuple(use for use in used if use is not oldest)
     may_revoke = (
         victim.gone is not None
-        or _speaks(victim)
+        or _may_be_latest(victim)
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
     )
     is_used = state.use_of(victim.identity) is not None

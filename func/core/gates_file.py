@@ -10,19 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from func.core.errors import ConfigError
-from func.core.rules import (
-    ANYONE,
-    MAX_QUORUM,
-    CrossFieldError,
-    EventFilter,
-    Rule,
-    Rules,
-    TaskRules,
-    WorkflowLabels,
-    WorkflowRules,
-    nearest,
-    slug,
-)
+from func.core.field_types import CrossFieldError, nearest, slug
+from func.core.rules import ANYONE, MAX_QUORUM, EventFilter, Rule, Rules, TaskRules, WorkflowLabels, WorkflowRules
 from func.core.sources.github_actions import ACTIONS
 
 _SHOWN = 60  # characters of a wrong value that a message repeats

@@ -20,7 +20,7 @@ _VERDICTS: Mapping[str, tuple[str, ...]] = {
     "status": ("state",),
 }
 _COMMENTS = ("issue_comment", "pull_request_review_comment", "commit_comment", "discussion_comment")
-# What can change after the event -> the paths by which `when` asks for it, and the events that tell of the change.
+# What can change after the event -> the paths by which `when` asks for it, and the events that report the change.
 _CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str, ...]]]] = {
     "label": (("pull_request.labels.", "issue.labels."), lambda rule: _kind_events(rule, "unlabeled")),
     "draft": (
@@ -32,7 +32,7 @@ _CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str,
 
 
 class LintWarning(NamedTuple):
-    """Something in gates.yaml that is not what it seems.
+    """Something in gates.yaml that is dangerous, or that can never happen.
 
     Args:
         code: the stable word for it.

@@ -80,9 +80,13 @@ class Forbidden(ApiError):
 class Unauthenticated(Forbidden):
     """There is no credential, or the API does not accept it."""
 
+    code = "api-unauthenticated"
+
 
 class MissingPermission(Forbidden):
     """RBAC does not allow it."""
+
+    code = "api-missing-permission"
 
 
 def is_timeout(error: BaseException) -> bool:

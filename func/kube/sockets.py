@@ -24,17 +24,17 @@ _thread = threading.local()
 
 
 @contextmanager
-def answered_by(deadline: float) -> Iterator[None]:
+def answered_by(until: float) -> Iterator[None]:
     """Let the requests that this thread makes meanwhile have all of their answers by then.
 
     Args:
-        deadline: on the monotonic clock; reads after it raise TimeoutError.
+        until: on the monotonic clock; reads after it raise TimeoutError.
     """
-    _thread.deadline = deadline
+    _thread.until = until
     try:
         yield
     finally:
-        _thread.deadline = None
+        _thread.until = None
 
 
 def prepare(manager: PoolManager) -> None:
@@ -48,8 +48,8 @@ class _Connection(HTTPConnection):
 
     def response_class(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:  # type: ignore[override]  # noqa: ANN401
         """Called by http.client, for the answer of a proxy that is asked for a tunnel too."""
-        deadline = getattr(_thread, "deadline", None)
-        return HTTPResponse(sock if deadline is None else _Timed(sock, deadline), *args, **more)  # type: ignore[arg-type]
+        until = getattr(_thread, "until", None)
+        return HTTPResponse(sock if until is None else _Timed(sock, until), *args, **more)  # type: ignore[arg-type]
 
     def request(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as they come
         """Send head and body together: a head that comes alone wakes the server for nothing."""
@@ -71,25 +71,25 @@ class _Connection(HTTPConnection):
 class _Timed:
     """A socket, of which http.client needs `makefile` alone."""
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+    def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock = sock
-        self._deadline = deadline
+        self._until = until
 
     def makefile(self, mode: str) -> io.BufferedReader:  # noqa: ARG002 - always rb
-        return io.BufferedReader(_TimedReads(self._sock, self._deadline))
+        return io.BufferedReader(_TimedReads(self._sock, self._until))
 
 
 class _TimedReads(io.RawIOBase):
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+    def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock = sock
-        self._deadline = deadline
+        self._until = until
         self._raw = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - as io wants it
-        left = self._deadline - time.monotonic()
+        left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer comes too slowly")
         self._sock.settimeout(left)

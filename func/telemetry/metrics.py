@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from func.kube.deadline import ApiCall
+    from func.kube.call_log import ApiCall
     from func.telemetry.handled_event import HandledEvent
 
 Kind = Literal["counter", "updown", "gauge", "histogram"]

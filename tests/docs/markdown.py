@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,11 @@ def without_blocks(text: str) -> str:
 def links(text: str) -> list[str]:
     """The targets of all links."""
     return _LINK.findall(without_blocks(text))
+
+
+def item(text: str) -> str:
+    """Return an item of a list, in lines of at most 120 characters."""
+    return textwrap.fill(f"- {text}", 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def anchor(title: str) -> str:

@@ -21,7 +21,7 @@ from func.devcluster import EmbeddedCluster
 from func.kube.argo_server import connect as connect_argo
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import Unavailable
 from func.service import app
 from tests.faults import proxy
@@ -190,7 +190,7 @@ OF = (
 @pytest.mark.parametrize(("of", "drip"), OF)
 def test_the_deadline_holds_whatever_drips(fault_cluster: EmbeddedCluster, tmp_path: Path, of: str, drip: str) -> None:
     server = Dripping(*DRIPS[drip])
-    budget = Budget.of(0.7)
+    deadline = Deadline.after(0.7)
     config = fault_cluster.write_kubeconfig(tmp_path / "config")
     there = f'https://api.example", "proxy-url": "{server.url}' if of == "proxy" else server.url
     config.write_text(config.read_text(encoding="utf-8").replace(fault_cluster.url, there), encoding="utf-8")
@@ -198,6 +198,6 @@ def test_the_deadline_holds_whatever_drips(fault_cluster: EmbeddedCluster, tmp_p
     known = read_workflow(waiting_workflow(3))
     started = time.monotonic()
     with pytest.raises(Unavailable, match="takes too long"):
-        argo.hydrate(known, budget) if of == "argo" else workflows.get("a", budget)
+        argo.hydrate(known, deadline) if of == "argo" else workflows.get("a", deadline)
     server.close()
     assert time.monotonic() - started < 5  # all of it would take 30 s
