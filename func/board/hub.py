@@ -13,6 +13,7 @@ from typing import Any
 from func.board.answers import Answer
 from func.board.view import FINISHED, Card
 from func.board.workflow_watch import Answered, Changed, Gone, Heard, Listed, Lost, News
+from func.core.rules import Rules
 from func.core.status import several_workflows, twin_key
 from func.core.values import format_time
 
@@ -47,13 +48,15 @@ class Hub:
 
     Args:
         about: What a page has to know first: namespace, gates.
+        rules: say which of two Workflows of one task has its name.
         clock: UTC.
     """
 
     def __init__(
-        self, about: Mapping[str, Any], clock: Callable[[], datetime] = _now, beat: float = BEAT_SECONDS
+        self, about: Mapping[str, Any], rules: Rules, clock: Callable[[], datetime] = _now, beat: float = BEAT_SECONDS
     ) -> None:
         self._about = about
+        self._rules = rules
         self._clock = clock
         self._beat = beat
         self._cards: dict[str, Card] = {}
@@ -155,7 +158,8 @@ class Hub:
         """Return a card with the problem that only the others show: one of them has the same task."""
         task = _task_of(card)
         others = [self._cards[key].workflow for key in self._twins.get(task, ()) if key != card.id] if task else []
-        problems = [*card.problems, *([several_workflows(others).sentence] if others else [])]
+        found = several_workflows(card.workflow, card.task, others, self._rules)
+        problems = [*card.problems, *(problem.sentence for problem in found)]
         return {**asdict(card), "problems": problems}
 
 

@@ -107,7 +107,7 @@ class BoardServer:
             "gates": list(rules.gates),
             "columns": {"other": OTHER, "underWay": UNDER_WAY, "finished": FINISHED},
         }
-        self._hub = Hub(about)
+        self._hub = Hub(about, rules)
         self._socket = listen("127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
         self._loop = asyncio.new_event_loop()

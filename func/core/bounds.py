@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from func.core.fold import Identity, fold, is_withdrawal
+from func.core.fold import Identity, fold, is_withdrawal, latest_review_of, latest_reviews
 from func.core.reasons import Verdict
 from func.core.rules import Rules
 from func.core.signals import EVERY, LATEST, Signal, State
@@ -16,13 +16,15 @@ from func.core.signals import EVERY, LATEST, Signal, State
 MAX_SIGNALS = 64
 MAX_BYTES = 64 * 1024
 _MAX_BOUNDS = 32  # pull requests
+_REVOKED = ("revoked", "pull-request-gone")
 
 
 def bounded(state: State, rules: Rules, now: datetime) -> State:
     """Return a state within the bounds: revoked signals go first, then overtaken ones, then the oldest.
 
     A signal that something revokes can go without a bound, because what revokes it stays. A signal that may revoke
-    others leaves one: its pull request's signals up to then are no longer accepted.
+    others leaves one: its pull request's signals up to then are no longer accepted. Requested changes that still block
+    approvals go last, and leave a bound without end.
     """
     while len(state.signals) > MAX_SIGNALS or len(state.text().encode()) > MAX_BYTES:
         state = _without(state, _victim(state, rules, now), rules)
@@ -32,6 +34,7 @@ def bounded(state: State, rules: Rules, now: datetime) -> State:
 def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     verdicts: dict[Identity, Verdict] = {}
     standing: set[Identity] = set()
+    earlier = _earlier_reviews(state)
     for identifier in rules.gate_ids:
         folded = fold(state, rules, identifier, now)
         verdicts.update(folded.verdicts)
@@ -43,12 +46,14 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
         verdict = verdicts.get(signal.identity)
         if signal.identity in claimed:
             place = 5  # whoever finishes the claim needs its outputs and its message
+        elif signal.identity in earlier:
+            place = 0 if verdict and verdict.code in _REVOKED else 1
         elif signal.verdict == "changes_requested":
             place = 4  # it blocks all approvals to come
         elif signal.identity in standing:
             place = 3
-        elif signal.gate and verdict and not _may_be_latest(signal):
-            place = 0 if verdict.code in ("revoked", "pull-request-gone") else 1
+        elif signal.gate and verdict and signal.review is None:
+            place = 0 if verdict.code in _REVOKED else 1
         else:
             place = 2
         return place, signal.happened, signal.id
@@ -56,9 +61,11 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     return min(state.signals, key=rank)
 
 
-def _may_be_latest(signal: Signal) -> bool:
-    """Return whether it may be somebody's latest review."""
-    return signal.review is not None
+def _earlier_reviews(state: State) -> set[Identity]:
+    """Return the reviews after which the same person has reviewed the pull request again."""
+    reviews = latest_reviews(state.signals)
+    latest = ((signal, latest_review_of(signal, reviews)) for signal in state.signals)
+    return {signal.identity for signal, review in latest if review and review.identity != signal.identity}
 
 
 def _without(state: State, victim: Signal, rules: Rules) -> State:
@@ -71,13 +78,14 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         used = tuple(use for use in used if use is not oldest)
     may_revoke = (
         victim.gone is not None
-        or _may_be_latest(victim)
+        or victim.review is not None
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
     )
     is_used = state.use_of(victim.identity) is not None
     forgotten = dict(state.forgotten)
     if may_revoke or is_used or victim.gate is None:
-        until = LATEST if victim.verdict == "changes_requested" else victim.happened
+        blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
+        until = LATEST if blocks else victim.happened
         name = victim.pull_request or ""
         forgotten[name] = max(until, forgotten.get(name, until))
     if len(forgotten) > _MAX_BOUNDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from func.core.claims import finish_claim
-from func.core.fold import Folded, fold, latest_review, other_pull_request
+from func.core.fold import Folded, fold, is_withdrawal, other_pull_request
 from func.core.gates import BY_HAND, GateView, view_gate, why_waiting
 from func.core.intents import Intent
 from func.core.moves import Decision, use_signals, used_up_by_hand, with_state
@@ -25,22 +25,20 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
     Raises:
         Rejection: when the Workflow or its annotation cannot be read, or the gate's outputs cannot be filled in.
     """
+    if workflow.finished and not workflow.may_be_retried:
+        return _decide_finished(intent, workflow)
     signal = intent.signal._replace(written=now.replace(microsecond=0))
-    gone_for_good = workflow.finished and not workflow.may_be_retried
-    if is_too_old(signal, workflow) and not gone_for_good:
+    if is_too_old(signal, workflow):
         happened, created = format_time(signal.happened), format_time(workflow.created)
         return Decision(Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created))
-    if gone_for_good:
-        return _decide_finished(intent, workflow)
     old = read_state(workflow)
     use = old.use_of(signal.identity)
     if use and use.claimed:
         return finish_claim(use, rules, workflow, old, now)
-    if use:
-        return _duplicate(use)
     state = old if workflow.finished else used_up_by_hand(old, rules, workflow, now)
-    if use_now := state.use_of(signal.identity):
-        return with_state(_duplicate(use_now), state, rules, workflow, now)
+    use = state.use_of(signal.identity)
+    if use:
+        return _duplicate(use) if state is old else with_state(_duplicate(use), state, rules, workflow, now)
     decision = _move_or_keep(intent, signal, rules, workflow, state, now) if intent.rule else None
     if decision is None or (decision.state is None and (intent.revokes or signal.gone)):
         # An event revokes signals also when it does not move a gate itself.
@@ -66,8 +64,7 @@ def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
     """Decide about a Workflow that has ended: a late redelivery is a `duplicate`, all else comes too late."""
     if intent.rule is None or intent.gate is None:
         return Decision(Verdict.of("nothing-to-revoke", task=intent.task))
-    state = read_state(workflow)
-    use = state.use_of(intent.signal.identity)
+    use = read_state(workflow).use_of(intent.signal.identity)
     if use:
         return _duplicate(use)
     if not is_too_old(intent.signal, workflow):
@@ -88,24 +85,22 @@ def _move_or_keep(
     identifier = gate_id(gate, rule)
     bound = state.bound if rules.workflows.one_pull_request else None
     if bound and signal.pull_request not in (None, bound):
-        return Decision(other_pull_request(state, bound, signal), gate=gate)
+        return Decision(other_pull_request(state, bound, signal))
     if workflow.shutdown and not workflow.finished:
-        return Decision(
-            Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown), gate=gate
-        )
+        return Decision(Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown))
     view = view_gate(workflow, state, gate, identifier, rules)
-    if view.is_over:
-        return _too_late(view, signal, state)
+    if view.is_over and view.verdict:
+        return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
     folded = fold(kept, rules, identifier, now)
     against = folded.verdicts.get(mine.identity)
     if against:  # a revoked signal stays remembered, so that the order of arrival does not matter
-        return Decision(against, kept if against.code in _REMEMBERED else None, gate=gate)
+        return Decision(against, kept if against.code in _REMEMBERED else None)
     if view.verdict and view.verdict.outcome != "parked":
-        return Decision(view.verdict, gate=gate, node=view.node)
+        return Decision(view.verdict, node=view.node)
     if view.verdict and rule.early == "refuse":
-        return Decision(Verdict.of("early", workflow=workflow.ref.name, gate=gate), gate=gate)
+        return Decision(Verdict.of("early", workflow=workflow.ref.name, gate=gate))
     return _move(mine, gate, view, folded, workflow, kept, now)
 
 
@@ -116,22 +111,25 @@ def _move(
     standing = folded.standing_of(mine)
     why = why_waiting(standing, folded, view)
     if why:
-        return Decision(why, state, gate=gate, node=view.node)
+        return Decision(why, state, node=view.node)
     assert view.target is not None  # noqa: S101 - why_waiting looks
     return use_signals(standing.movers(mine), standing.how, gate, view.target, workflow, state, now)
 
 
-def _too_late(view: GateView, signal: Signal, state: State) -> Decision:
-    """Answer for a gate that no longer waits.
+def _too_late(decision: Decision, signal: Signal, rules: Rules, state: State) -> Decision:
+    """Remember an approval for a gate that no longer waits, because the gate may stand again after a retry.
 
-    An approval is remembered all the same where it ends the same person's request for changes.
+    It ends what its person requested before, also where that arrives later.
     """
-    verdict = view.verdict or Verdict.of("already-open", gate=view.gate, how=BY_HAND)
-    decision = Decision(verdict, gate=view.gate, node=view.node)
-    review = latest_review(state, signal)
-    if signal.verdict != "approved" or review is None or review.verdict != "changes_requested":
+    if signal.verdict != "approved" or not _may_request_changes(signal, rules):
         return decision
     return decision._replace(state=state.with_signal(signal._replace(gate=None, outputs={})))
+
+
+def _may_request_changes(signal: Signal, rules: Rules) -> bool:
+    """Return whether changes that this person requests block approvals."""
+    request = signal._replace(verdict="changes_requested")
+    return any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule())
 
 
 def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
@@ -148,14 +146,12 @@ def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, st
         ids = [each[0] for each, verdict in folded.verdicts.items() if verdict.data.get("event") == signal.id]
         if ids:
             revoked.setdefault(gate, []).extend(ids)
-        elif any(signal.pull_request == standing.pull_request for standing in folded.standings):
+        elif signal.verdict != "dismissed" and any(
+            signal.pull_request == standing.pull_request for standing in folded.standings
+        ):
             newer.append(gate)
         elif view_gate(workflow, state, gate, identifier, rules).is_over and not workflow.finished:
             over.append(gate)
-    if signal.verdict == "dismissed" and not revoked:
-        reviews = [each.id for each in state.signals if each.review == signal.review and each.id != signal.id]
-        revoked = {gate: reviews for gate in intent.revokes if reviews}
-        newer = []
     verdict = _revoked(intent, signal, revoked, newer, over)
     return Decision(verdict, known, gate=next(iter(revoked or intent.revokes), None))
 

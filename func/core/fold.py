@@ -86,7 +86,7 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
         now: UTC; a signal expires 7 days after it was written.
     """
     moved = state.last_move(gate)
-    reviews = _latest_reviews(state.signals)
+    reviews = latest_reviews(state.signals)
     bound = state.bound if rules.workflows.one_pull_request else None
     verdicts: dict[Identity, Verdict] = {}
     standing: dict[str | None, list[tuple[Signal, Rule]]] = {}
@@ -148,10 +148,10 @@ def _why_not(signal: Signal, rule: Rule, rules: Rules, state: State, reviews: Re
             continue
         if _is_gone_by(signal, other):
             how, at = _GONE[other.gone], format_time(other.happened)
-            return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at)
+            return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at, event=other.id)
         if revokes(other, signal, rule, rules):
             return Verdict.of("revoked", by=describe(other), event=other.id)
-    latest = _latest_review_of(signal, reviews)
+    latest = latest_review_of(signal, reviews)
     if latest is not None and latest.identity != signal.identity and _is_later(latest, signal):
         return _overtaken(latest)
     if expired(now, signal.written, EXPIRY_DAYS):
@@ -194,7 +194,7 @@ def _withdraws(signal: Signal, withdrawal: EventFilter, rules: Rules) -> bool:
     return withdrawal.matches(signal, unknown=True) and rules.allows(withdrawal.by, signal)
 
 
-def _latest_reviews(signals: Iterable[Signal]) -> Reviews:
+def latest_reviews(signals: Iterable[Signal]) -> Reviews:
     """Return each person's latest review of each pull request.
 
     A comment is not an opinion. A dismissal has the place in time of the review that it dismisses. It is found by the
@@ -226,12 +226,8 @@ def _review_order(signal: Signal) -> tuple[datetime, int]:
     return signal.submitted or signal.happened, signal.review or 0
 
 
-def latest_review(state: State, signal: Signal) -> Signal | None:
+def latest_review_of(signal: Signal, reviews: Reviews) -> Signal | None:
     """Return the latest review of a signal's person on its pull request."""
-    return _latest_review_of(signal, _latest_reviews(state.signals))
-
-
-def _latest_review_of(signal: Signal, reviews: Reviews) -> Signal | None:
     if signal.review is None or not signal.person:
         return None
     return reviews.get((signal.pull_request, signal.person.casefold()))

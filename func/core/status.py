@@ -29,6 +29,7 @@ PROBLEMS: Mapping[str, str] = {
     "label-missing": "Its label {label} is missing, so no event finds it.",
     "wrong-labels": "Its name is that of task {named}, but its label {label} is {value}.",
     "several-workflows": "Another running Workflow has the same task: {workflows}. Events for both are ambiguous.",
+    "shadowed": "Events of its task go to {workflow}, which has the name that the rules give, and none comes here.",
     "suspended": "A person suspended it: gates open, but nothing runs until argo resume.",
     "workflow-stopping": "It is being stopped ({shutdown}), so none of its gates is opened.",
     "gate-without-rule": "No rule moves gate {gate}.{hint}",
@@ -206,7 +207,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
     signals = tuple(_signals(workflow, known, rules, now))
     if not workflow.finished:
         problems += _label_problems(workflow, rules)
-        problems += [several_workflows(twins)] if twins else []
+        problems += several_workflows(workflow.ref.name, task, twins, rules)
         problems += _run_problems(workflow)
         problems += _gate_problems(gates, workflow, rules)
         problems += _signal_problems(signals, workflow, known, rules, now)
@@ -228,7 +229,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
     )
 
 
-def mark_twins(statuses: Iterable[WorkflowStatus]) -> list[WorkflowStatus]:
+def mark_twins(statuses: Iterable[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
     """Return the same with the problem of each running Workflow whose task another one has too."""
     statuses = list(statuses)
     names: dict[tuple[str, str], list[str]] = {}
@@ -239,7 +240,9 @@ def mark_twins(statuses: Iterable[WorkflowStatus]) -> list[WorkflowStatus]:
     for each in statuses:
         key = _twin_key(each)
         others = [name for name in names[key] if name != each.ref.name] if key else []
-        marked.append(each._replace(problems=(*each.problems, several_workflows(others))) if others else each)
+        marked.append(
+            each._replace(problems=(*each.problems, *several_workflows(each.ref.name, each.task, others, rules)))
+        )
     return marked
 
 
@@ -252,9 +255,14 @@ def twin_key(task: str | None, repository: str | None) -> tuple[str, str] | None
     return (task.casefold(), (repository or "").casefold()) if task else None
 
 
-def several_workflows(names: Iterable[str]) -> Problem:
-    """Return the problem of a Workflow whose task others have too."""
-    return Problem("several-workflows", {"workflows": ", ".join(sorted(names))})
+def several_workflows(name: str, task: str | None, others: Sequence[str], rules: Rules) -> list[Problem]:
+    """Return the problem of a Workflow whose task other running ones have too; none where its name decides."""
+    named = rules.workflows.name_of(Task(task, None, "label")) if task else None
+    if not others or name == named:
+        return []
+    if named in others:
+        return [Problem("shadowed", {"workflow": named})]
+    return [Problem("several-workflows", {"workflows": ", ".join(sorted(others))})]
 
 
 def _whose(labels: Mapping[str, str], rules: Rules) -> tuple[str | None, str | None]:

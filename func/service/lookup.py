@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from func.core.outcomes import Task
 from func.core.reasons import Verdict
@@ -39,9 +40,12 @@ def find(task: Task, rules: WorkflowRules, workflows: Workflows, deadline: Deadl
     named, disagreement = _by_name(task, rules, workflows, deadline)
     if named and not named.finished and disagreement is None:
         return Found(named)  # whatever other Workflows call themselves
-    listed = [item.get("metadata") or {} for item in workflows.list_metadata(rules.selector_of(task), deadline)]
-    listed = [item for item in listed if rules.disagreement(item.get("labels") or {}, task) is None]
-    running = sorted(str(item.get("name")) for item in listed if not is_finished(item.get("labels") or {}))
+    listed = [
+        metadata
+        for item in workflows.list_metadata(rules.selector_of(task), deadline)
+        if isinstance(metadata := item.get("metadata"), dict) and rules.disagreement(_labels(metadata), task) is None
+    ]
+    running = sorted(str(item.get("name")) for item in listed if not is_finished(_labels(item)))
     if len(running) > 1:
         verdict = Verdict.of("several-workflows", task=task, workflows=", ".join(running))
         return Found(several=tuple(running), verdict=verdict)
@@ -60,6 +64,11 @@ def find(task: Task, rules: WorkflowRules, workflows: Workflows, deadline: Deadl
     if rules.disagreement(workflow.labels, task):
         return Found(verdict=Verdict.of("no-workflow", task=task))
     return Found(workflow)
+
+
+def _labels(metadata: Mapping[str, Any]) -> Mapping[str, str]:
+    labels = metadata.get("labels")
+    return {name: text for name, text in labels.items() if isinstance(text, str)} if isinstance(labels, dict) else {}
 
 
 def _by_name(

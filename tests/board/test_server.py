@@ -28,6 +28,7 @@ from func.kube.client import Api, Watch, Workflows
 from func.kube.connection import connect
 from func.kube.credentials import Fixed
 from func.kube.errors import Forbidden, Unavailable
+from func.service.settings import read_rules
 from func.telemetry.handled_event import HandledEvent
 from func.telemetry.log import log_event
 from tests.board.conftest import serving
@@ -315,7 +316,7 @@ def test_a_burst_is_few_messages(filled: EmbeddedCluster, page: Page) -> None:
 
 def test_a_page_that_does_not_read_costs_a_card_for_each_task(rules: Rules) -> None:
     async def slowly() -> list[str]:
-        hub = Hub({}, beat=0.01)
+        hub = Hub({}, read_rules(None), beat=0.01)
         events = hub.listen()
         await anext(events)
         for minute in range(50):

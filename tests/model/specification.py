@@ -476,9 +476,8 @@ class Life:
         return "parked" if known in self.waiting(gate, now) else "refused"
 
     def _end_objection(self, event: Event, now: datetime) -> None:
-        """An approval that comes too late for its gate is kept if its person requested changes before."""
-        newest = self._words(event.pull).get(event.person.lower())
-        if newest and (newest.verdict, event.verdict) == ("changes_requested", "approved"):
+        """An approval that comes too late for its gate is kept: it ends what its person has requested or will."""
+        if event.verdict == "approved" and any(event.person.lower() in way.withdraw_by for way in self.ways):
             self.known.setdefault(event.id, Known(event, None, now))
 
     def move(self, gate: str, due: list[Known]) -> None:
