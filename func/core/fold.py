@@ -18,6 +18,7 @@ from func.core.values import format_time
 EXPIRY_DAYS = 7
 Identity: TypeAlias = "tuple[str, str | None]"
 Reviews: TypeAlias = "Mapping[tuple[str | None, str], Signal]"  # (pull request, person) -> the person's latest review
+Revokers: TypeAlias = "list[tuple[Signal, bool]]"
 _OPINIONATED = ("approved", "changes_requested", "dismissed")
 _GONE: Mapping[str | None, str] = {"closed": "was closed unmerged", "left": "left the task"}
 
@@ -90,6 +91,7 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
     bound = state.bound if rules.workflows.one_pull_request else None
     verdicts: dict[Identity, Verdict] = {}
     standing: dict[str | None, list[tuple[Signal, Rule]]] = {}
+    revokers: dict[int, Revokers] = {}  # by the rule's id()
     for signal in state.signals:
         if signal.gate != gate or state.use_of(signal.identity):
             continue
@@ -98,7 +100,9 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
             why = f"no rule lets {signal.name} move {gate}."
             verdicts[signal.identity] = Verdict.of("no-longer-allowed", event=signal.id, why=why)
             continue
-        verdict = _why_not(signal, rule, rules, state, reviews, now)
+        if id(rule) not in revokers:
+            revokers[id(rule)] = _revokers_for(rule, rules, state)
+        verdict = _why_not(signal, rule, rules, state, revokers[id(rule)], reviews, now)
         if verdict is None and moved is not None and signal.happened <= moved:
             verdict = Verdict.of("not-newer", gate=gate, at=format_time(moved))
         if verdict is None and bound and signal.pull_request not in (None, bound):
@@ -135,7 +139,15 @@ def rule_of(signal: Signal, rules: Rules) -> Rule | None:
     return found[1] if found and gate_id(*found) == signal.gate else None
 
 
-def _why_not(signal: Signal, rule: Rule, rules: Rules, state: State, reviews: Reviews, now: datetime) -> Verdict | None:
+def _revokers_for(rule: Rule, rules: Rules, state: State) -> Revokers:
+    """Return the events that may revoke signals of a rule, each with whether the rule names it in `withdraw`."""
+    found = [(signal, is_withdrawal(signal, rule, rules)) for signal in state.signals]
+    return [(signal, withdraws) for signal, withdraws in found if withdraws or signal.gone]
+
+
+def _why_not(
+    signal: Signal, rule: Rule, rules: Rules, state: State, revokers: Revokers, reviews: Reviews, now: datetime
+) -> Verdict | None:
     """Return what stands against one signal, whatever the other signals for its gate are."""
     verdict = rules.refuses(signal, rule)
     if verdict:
@@ -143,13 +155,13 @@ def _why_not(signal: Signal, rule: Rule, rules: Rules, state: State, reviews: Re
     bounds = [state.forgotten[name] for name in (signal.pull_request or "", EVERY) if name in state.forgotten]
     if bounds and signal.happened <= max(bounds):
         return Verdict.of("forgotten", workflow=state.ref.name, until=format_time(max(bounds)))
-    for other in state.signals:
+    for other, withdraws in revokers:
         if other.identity == signal.identity:
             continue
         if _is_gone_by(signal, other):
             how, at = _GONE[other.gone], format_time(other.happened)
             return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at, event=other.id)
-        if revokes(other, signal, rule, rules):
+        if withdraws and _revokes(other, signal):
             return Verdict.of("revoked", by=describe(other), event=other.id)
     latest = latest_review_of(signal, reviews)
     if latest is not None and latest.identity != signal.identity and _is_later(latest, signal):
@@ -167,14 +179,14 @@ def _is_gone_by(signal: Signal, other: Signal) -> bool:
     return signal.happened <= other.happened
 
 
-def revokes(other: Signal, signal: Signal, rule: Rule, rules: Rules) -> bool:
-    """Return whether an event revokes a signal that came by a rule.
+def _revokes(other: Signal, signal: Signal) -> bool:
+    """Return whether an event of `withdraw` revokes a signal.
 
     A dismissal revokes its one review, whenever it happened; a push does not touch reviews of the commit that it
     brought; everything else revokes what its pull request signalled no later than it. Reviews of one second are told
     apart by their numbers; an edited review keeps its second and its number.
     """
-    if other.pull_request != signal.pull_request or not is_withdrawal(other, rule, rules):
+    if other.pull_request != signal.pull_request:
         return False
     if other.verdict == "dismissed":
         return other.review == signal.review

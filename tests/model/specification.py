@@ -339,8 +339,10 @@ class Life:
         return {person: word for person, (_, _, word) in found.items()}
 
     def _is_overtaken(self, event: Event) -> bool:
+        if not event.review:
+            return False
         newest = self._words(event.pull).get(event.person.lower())
-        return bool(event.review and newest and newest.place > event.place)
+        return bool(newest and newest.place > event.place)
 
     def objectors(self, pull: str, way: Way) -> set[str]:
         """Those whose changes_requested stands."""
