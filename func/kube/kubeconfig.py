@@ -12,7 +12,7 @@ import base64
 import binascii
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,41 +21,14 @@ from urllib.parse import urlsplit
 import yaml
 
 from func.core.errors import SettingError
+from func.kube.cluster import Cluster, UseCertificate
 from func.kube.credentials import Credential, Fixed, TokenFile, basic, bearer
 from func.kube.errors import Unauthenticated
 from func.redaction import protect
 
-UseCertificate = Callable[[str, str], None]
 Entry = tuple[Path, Mapping[str, Any]]
 # kubectl changes who it acts for with these; to ignore them would be to act with other permissions.
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """How one API server is reached.
-
-    Args:
-        server: URL, without a slash at the end.
-        name: of it, for messages.
-        context: of the kubeconfig; None in a pod.
-        authority: certificates that vouch for the server, as PEM; None for those of this machine.
-        is_verified: False where its certificate is not looked at.
-        tls_name: the name in its certificate, where it is not that of the URL.
-        proxy: URL.
-        certificate: a client certificate and its key, as PEM.
-        credential: makes who we are; it gets what takes a client certificate that is made later.
-    """
-
-    server: str
-    name: str
-    context: str | None
-    credential: Callable[[UseCertificate], Credential] = field(repr=False)
-    authority: str | None = None
-    is_verified: bool = True
-    tls_name: str | None = None
-    proxy: str | None = field(default=None, repr=False)
-    certificate: tuple[str, str] | None = field(default=None, repr=False)
 
 
 def read_kubeconfig(paths: str, context: str | None, *, is_interactive: bool) -> Cluster:
