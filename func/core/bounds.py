@@ -77,7 +77,10 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         or victim.review is not None
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
     )
-    if may_revoke or victim.gate is None or state.use_of(victim.identity):
+    # Anybody can open pull requests from forks, as many as it takes to make the bounds one for all. Where no signal of
+    # theirs can count, there is nothing that their revocations protect.
+    is_idle = victim.fork and not rules.may_accept_forks
+    if state.use_of(victim.identity) or (not is_idle and (may_revoke or victim.gate is None)):
         blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
         left.append((victim.pull_request, LATEST if blocks else victim.happened))
     if len(used) > MAX_SIGNALS:

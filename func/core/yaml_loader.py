@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-if TYPE_CHECKING:
-    from yaml import SafeLoader
-else:
-    # libyaml's parser, where PyYAML was built with it, reads the rules in a tenth of the time.
-    SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-
-class UniqueKeyLoader(SafeLoader):
+class UniqueKeyLoader(yaml.SafeLoader):
     """A SafeLoader for which a repeated key is an error: the last one would win silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
@@ -25,7 +19,7 @@ class UniqueKeyLoader(SafeLoader):
                 continue  # refused by SafeLoader itself, in its own words
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands there twice", key_node.start_mark
+                    None, None, f"the key {key!r} occurs twice", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)

@@ -10,8 +10,9 @@ from func.core import bounds
 from func.core.bounds import bounded
 from func.core.fold import fold
 from func.core.outcomes import WorkflowRef
+from func.core.rules import Rules
 from func.core.signals import LATEST, Signal, State, Use
-from tests.core.bench import GATE, NOW, built_in
+from tests.core.bench import GATE, NOW, built_in, rules_with
 from tests.payloads import CLEO, HAPPENED, TESS
 
 REF = WorkflowRef("agent-platform", "play-task-3-workflow", "u")
@@ -114,6 +115,26 @@ def test_bounds_of_many_pull_requests_become_one_for_all(monkeypatch: pytest.Mon
     assert len(smaller.forgotten) == 32
     assert smaller.forgotten["*"] == at(8)
     assert smaller.forgotten["#39"] == at(39)
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_kept"),
+    [
+        (built_in(), True),
+        (rules_with("  g: {event: pull_request.opened, by: anyone, forks: true}"), False),
+        (rules_with("  g: {event: issue_comment.created, by: anyone, when: {comment.body: /ok}}"), False),
+    ],
+)
+def test_pull_requests_of_strangers_make_the_bounds_one_for_all_only_where_theirs_can_count(
+    rules: Rules, *, is_kept: bool
+) -> None:
+    state = state_of(review("waits", "#1", 0))
+    for number in range(200):
+        pushed = push(f"p-{number}", f"#{number + 2}", number)._replace(fork=True)
+        state = bounded(state.with_signal(pushed), rules, NOW)
+    assert ("*" not in state.forgotten) == is_kept
+    if is_kept:
+        assert "waits" in {each.id for each in state.signals}
 
 
 def test_an_event_is_not_used_again_though_its_use_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

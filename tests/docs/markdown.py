@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# A block in an item of a list is indented.
+_BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+(?:\([^()]*\))?)\)")
 
 
@@ -31,7 +32,7 @@ def documents() -> list[Path]:
 
 def blocks(text: str) -> list[tuple[str, str]]:
     """(language, content) of each block of code, in order."""
-    return _BLOCK.findall(text)
+    return [(language, textwrap.dedent(content)) for _, language, content in _BLOCK.findall(text)]
 
 
 def without_blocks(text: str) -> str:
