@@ -13,18 +13,18 @@ UseCertificate = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """How one API server is reached.
+    """How to reach one API server.
 
     Args:
         server: URL, without a slash at the end.
-        name: of it, for messages.
+        name: for messages.
         context: of the kubeconfig; None in a pod.
-        authority: certificates that vouch for the server, as PEM; None for those of this machine.
-        is_verified: False where its certificate is not looked at.
-        tls_name: the name in its certificate, where it is not that of the URL.
+        authority: the certificate authorities of the server, as PEM; None for those of this machine.
+        is_verified: whether its certificate is verified.
+        tls_name: the name in its certificate, where it differs from that of the URL.
         proxy: URL.
         certificate: a client certificate and its key, as PEM.
-        credential: makes who we are; it gets what takes a client certificate that is made later.
+        credential: makes the credential, given a function that takes a client certificate that is made later.
     """
 
     server: str
