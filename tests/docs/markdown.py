@@ -27,7 +27,7 @@ class Section:
 
 def documents() -> list[Path]:
     """All documents that people read."""
-    return sorted([*DOCS.rglob("*.md"), ROOT / "README.md", *(ROOT / "knative").glob("*.md"), ROOT / "CHANGELOG.md"])
+    return sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "knative").glob("*.md")])
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
