@@ -46,14 +46,12 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
         verdict = verdicts.get(signal.identity)
         if signal.identity in claimed:
             place = 5  # whoever finishes the claim needs its outputs and its message
-        elif signal.identity in earlier:
+        elif signal.identity in earlier or (signal.gate and verdict and signal.review is None):
             place = 0 if verdict and verdict.code in _REVOKED else 1
         elif signal.verdict == "changes_requested":
             place = 4  # it blocks all approvals to come
         elif signal.identity in standing:
             place = 3
-        elif signal.gate and verdict and signal.review is None:
-            place = 0 if verdict.code in _REVOKED else 1
         else:
             place = 2
         return place, signal.happened, signal.id
