@@ -46,14 +46,12 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
         verdict = verdicts.get(signal.identity)
         if signal.identity in claimed:
             place = 5  # whoever finishes the claim needs its outputs and its message
-        elif signal.identity in earlier:
+        elif signal.identity in earlier or (signal.gate and verdict and signal.review is None):
             place = 0 if verdict and verdict.code in _REVOKED else 1
         elif signal.verdict == "changes_requested":
             place = 4  # it blocks all approvals to come
         elif signal.identity in standing:
             place = 3
-        elif signal.gate and verdict and signal.review is None:
-            place = 0 if verdict.code in _REVOKED else 1
         else:
             place = 2
         return place, signal.happened, signal.id
@@ -71,24 +69,27 @@ def _earlier_reviews(state: State) -> set[Identity]:
 def _without(state: State, victim: Signal, rules: Rules) -> State:
     """Return the state without a signal, with the bound that it leaves."""
     signals = tuple(each for each in state.signals if each is not victim)
-    used = state.used
-    if len(used) > MAX_SIGNALS:
-        bound = state.bound
-        oldest = next((use for use in used if use.pull_request != bound), used[0])
-        used = tuple(use for use in used if use is not oldest)
+    used, left = state.used, []
     may_revoke = (
         victim.gone is not None
         or victim.review is not None
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
     )
-    is_used = state.use_of(victim.identity) is not None
-    forgotten = dict(state.forgotten)
-    if may_revoke or is_used or victim.gate is None:
+    # Anybody can open pull requests from forks, as many as it takes to make the bounds one for all. Where no signal of
+    # theirs can count, there is nothing that their revocations protect.
+    is_idle = victim.fork and not rules.may_accept_forks
+    if state.use_of(victim.identity) or (not is_idle and (may_revoke or victim.gate is None)):
         blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
-        until = LATEST if blocks else victim.happened
-        name = victim.pull_request or ""
+        left.append((victim.pull_request, LATEST if blocks else victim.happened))
+    if len(used) > MAX_SIGNALS:
+        oldest = next((use for use in used if use.pull_request != state.bound), used[0])
+        used = tuple(use for use in used if use is not oldest)
+        left.append((oldest.pull_request, oldest.happened))  # its event is no longer known as used
+    forgotten = dict(state.forgotten)
+    for pull_request, until in left:
+        name = pull_request or ""
         forgotten[name] = max(until, forgotten.get(name, until))
-    if len(forgotten) > _MAX_BOUNDS:
+    while len(forgotten) > _MAX_BOUNDS:
         oldest_name = min((name for name in forgotten if name != EVERY), key=lambda name: (forgotten[name], name))
         until = forgotten.pop(oldest_name)
         forgotten[EVERY] = max(until, forgotten.get(EVERY, until))

@@ -66,9 +66,11 @@ def _parse_event(value: object) -> object:
     if not isinstance(value, str):
         return value
     if kind := github.kind_of_type(value):
-        raise ValueError(f"expected its name without that, {kind}.<action>")
+        raise ValueError(f"expected the event without the prefix of its type: {kind}, or {kind}.<action>")
     kind, _, action = value.partition(".")
     known = ACTIONS.get(kind)
+    if known is not None and action == "*":
+        raise ValueError(f"expected {kind}, which means all of its actions")
     if known is not None and action and action not in known and "*" not in known:
         raise ValueError(f"GitHub has no such event{nearest(value, [f'{kind}.{each}' for each in known] or [kind])}")
     return value
@@ -93,7 +95,7 @@ def _parse_pattern(value: object) -> object:
     except ValueError as error:
         raise ValueError(f"not a regular expression that matches in linear time (RE2): {error}") from None
     if groups != 1:
-        raise ValueError(f"expected a pattern with one group, the task's id, found {groups}")
+        raise ValueError(f"expected a pattern with one group in parentheses, the task's id, found {groups}")
     return value
 
 
@@ -148,7 +150,7 @@ def _shown_person(value: Person) -> object:
 def _parse_wanted(value: object) -> object:
     if isinstance(value, Mapping):
         if value.keys() != {"not"}:
-            raise ValueError("expected {not: ...}")
+            raise ValueError("expected {not: ...}; the path of a nested field has dots, like check_suite.conclusion")
         return {"not": _parse_wanted(value["not"])}
     if isinstance(value, list):
         return [_parse_wanted(each) for each in value]

@@ -43,15 +43,14 @@ def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rule
     rounds = any(rule.rounds for rule in given)
     nodes = workflow.gate_nodes(gate, given[0].inputs)
     moved = {(use.node, use.started): use for use in state.used if use.node}
-    running = [node for node in nodes if node.phase == "Running" and (node.id, node.started) not in moved]
-    if running and workflow.finished:
-        return GateView(gate, None, Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate))
+    waiting = [node for node in nodes if not node.is_finished and (node.id, node.started) not in moved]
+    running = [node for node in waiting if node.phase == "Running" and not workflow.finished]
     if len(running) > 1:
         named = ", ".join(node.id for node in running)
         return GateView(gate, None, Verdict.of("several-nodes", gate=gate, nodes=named), running[0].id)
     if running:
         return GateView(gate, running[0], node=running[0].id)
-    if not nodes or any(not node.is_finished and (node.id, node.started) not in moved for node in nodes):
+    if waiting or not nodes:
         return GateView(gate, None, _not_reached(workflow, gate, nodes))
     claimed = next((moved[node.id, node.started] for node in nodes if not node.is_finished), None)
     if claimed and not rounds:

@@ -124,7 +124,7 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
             continue
         verdicts = fold(state, rules, identifier, now).verdicts
         waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
-        over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
+        over = all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in waiting:
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
             if node:

@@ -62,7 +62,7 @@ class EventFilter(_Part):
     @classmethod
     def _not_on(cls, value: object) -> object:
         if isinstance(value, Mapping) and (True in value or "on" in value):
-            raise ValueError("expected `event` in the place of `on`, which YAML 1.1 reads as true")
+            raise ValueError("YAML 1.1 reads a bare `on` as true: write `event`")
         return value
 
     def matches(self, signal: Signal, *, unknown: bool = False) -> bool:
@@ -257,6 +257,13 @@ class Rules(_Part):
                 for name in withdrawal.names:
                     found.setdefault(name, []).append((gate, rule, withdrawal))
         return found
+
+    @cached_property
+    def may_accept_forks(self) -> bool:
+        """Whether a fork's pull request can signal a gate: a rule sets `forks`, or its events cannot tell a fork."""
+        kinds = {name.partition(".")[0] for name in self.rules_by_event}
+        is_told = all("base-repository" in github.paths_of(kind) for kind in kinds)
+        return not is_told or any(rule.forks for _, rule in self.each_rule())
 
     def each_rule(self) -> Iterator[tuple[str, Rule]]:
         """Return all rules with their gates, in the order of the file."""

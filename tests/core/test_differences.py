@@ -157,3 +157,13 @@ def test_an_early_approval_that_is_refused_does_not_open_the_gate_when_requested
     bench.reach()
     assert bench.release().outcome == "ignored"
     assert not bench.is_open
+
+
+def test_a_signal_for_several_nodes_waits_on_a_failed_workflow_and_is_ambiguous_on_a_running_one() -> None:
+    bench = Bench.at(GATE)
+    nodes = bench.document["status"]["nodes"]
+    node = gate_node(bench.document, GATE)
+    nodes["another"] = node | {"id": "another", "displayName": f"{GATE}(1:docs)"}
+    assert bench.deliver(review(1, OTHER, 1)).outcome == "ambiguous"
+    bench.document["status"]["phase"] = "Failed"
+    assert bench.deliver(review(1, OTHER, 1)).outcome == "parked"

@@ -11,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# A block in an item of a list is indented.
+_BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+(?:\([^()]*\))?)\)")
 
 
@@ -26,12 +27,12 @@ class Section:
 
 def documents() -> list[Path]:
     """All documents that people read."""
-    return sorted([*DOCS.rglob("*.md"), ROOT / "README.md", *(ROOT / "knative").glob("*.md"), ROOT / "CHANGELOG.md"])
+    return sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "knative").glob("*.md")])
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
     """(language, content) of each block of code, in order."""
-    return _BLOCK.findall(text)
+    return [(language, textwrap.dedent(content)) for _, language, content in _BLOCK.findall(text)]
 
 
 def without_blocks(text: str) -> str:
@@ -45,8 +46,10 @@ def links(text: str) -> list[str]:
 
 
 def item(text: str) -> str:
-    """Return an item of a list, in lines of at most 120 characters."""
-    return textwrap.fill(f"- {text}", 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    """Return an item of a list, in lines of about 120 characters that break no code."""
+    kept = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), text)
+    lines = textwrap.fill(f"- {kept}", 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\0", " ")
 
 
 def anchor(title: str) -> str:
