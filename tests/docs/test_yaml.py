@@ -13,6 +13,7 @@ from tests.cluster.api_server import RealApiServer
 from tests.docs.markdown import DOCS, ROOT, blocks, documents
 from tests.experiments.snippets import printed
 from tests.experiments.stage import find_tools
+from tests.manifests.building import build
 
 OWN_KINDS = {"Sensor", "EventSource", "EventBus"}
 Manifest = dict[str, Any]
@@ -114,3 +115,8 @@ def test_the_play_template_fits_the_rules_built_in() -> None:
     name, _, value = rules["workflows"]["selector"].partition("=")
     assert labels[name] == value
     assert set(labels) == {name, *rules["workflows"]["labels"].values()}
+
+
+def test_the_overlay_with_one_gate_builds_where_it_is() -> None:
+    (rules,) = [one for one in build(DOCS / "first-gate") if one["metadata"]["name"].startswith("taskgate-gates")]
+    assert list(yaml.safe_load(rules["data"]["gates.yaml"])["gates"]) == ["wait-pr-approved"]
