@@ -77,6 +77,7 @@ def test_the_readme_renders_and_its_links_lead_to_this_version(metadata: Message
     assert html is not None
     links = re.findall(r'<a href="([^"]+)"', html)
     assert f"{REPOSITORY}/blob/v{__version__}/docs/README.md" in links
+    assert f'src="{REPOSITORY}/blob/v{__version__}/docs/images/board.png?raw=true"' in html
     for link in links:
         assert link.startswith(("https://", "http://", "#")), link
         path = link.removeprefix(f"{REPOSITORY}/blob/v{__version__}/")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from func.board.answers import Answer
 from func.board.view import FINISHED, Card
-from func.board.workflow_watch import Changed, Gone, Heard, Listed, Lost, News
+from func.board.workflow_watch import Answered, Changed, Gone, Heard, Listed, Lost, News
+from func.core.rules import Rules
 from func.core.status import several_workflows, twin_key
 from func.core.values import format_time
 
 MAX_LISTENERS = 32
+_MAX_ANSWERS = 50
 _RETRY, _FULL_RETRY = 2_000, 10_000  # milliseconds until a page that lost us asks again
 _GATHER_SECONDS = 0.05  # a burst of changes is one message
 BEAT_SECONDS = 10.0  # a page that hears nothing for longer knows that the board is gone
@@ -27,9 +31,11 @@ class _Listener:
     Args:
         pending: What it has not been told yet, by id; None for a card that is gone. So a slow page costs a card at most
             for each Workflow, however much happens.
+        answers: Likewise; only the newest.
     """
 
     pending: dict[str, Card | None] = field(default_factory=dict)
+    answers: deque[Answer] = field(default_factory=lambda: deque(maxlen=_MAX_ANSWERS))
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -42,16 +48,19 @@ class Hub:
 
     Args:
         about: What a page has to know first: namespace, gates.
+        rules: say which of two Workflows of one task has its name.
         clock: UTC.
     """
 
     def __init__(
-        self, about: Mapping[str, Any], clock: Callable[[], datetime] = _now, beat: float = BEAT_SECONDS
+        self, about: Mapping[str, Any], rules: Rules, clock: Callable[[], datetime] = _now, beat: float = BEAT_SECONDS
     ) -> None:
         self._about = about
+        self._rules = rules
         self._clock = clock
         self._beat = beat
         self._cards: dict[str, Card] = {}
+        self._answers: deque[Answer] = deque(maxlen=_MAX_ANSWERS)
         self._twins: dict[tuple[str, str], set[str]] = {}  # a task -> ids of its running Workflows
         self._lost: str | None = None
         self._heard: datetime | None = None
@@ -70,6 +79,11 @@ class Hub:
                     self._change({card.id: card})
             case Gone(key):
                 self._change({key: None})
+            case Answered(answer):
+                for answers in (self._answers, *(each.answers for each in self._listeners)):
+                    answers.append(answer)
+                self._wake()
+                return
         lost = news.why if isinstance(news, Lost) else None
         if not isinstance(news, Lost):
             self._heard = self._clock()
@@ -113,7 +127,8 @@ class Hub:
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            yield f"retry: {_RETRY}\n" + _event("all", {"about": self._about, **self._told(dict(self._cards))})
+            told = {"about": self._about, **self._told(dict(self._cards), self._answers)}
+            yield f"retry: {_RETRY}\n" + _event("all", told)
             while not self._closed:
                 try:
                     await asyncio.wait_for(listener.wake.wait(), self._beat)
@@ -121,26 +136,30 @@ class Hub:
                 except TimeoutError:
                     pass
                 listener.wake.clear()
-                pending, listener.pending = listener.pending, {}
+                text = _event("some", self._told(listener.pending, listener.answers))
+                listener.pending.clear()
+                listener.answers.clear()
                 if not self._closed:
-                    yield _event("some", self._told(pending))
+                    yield text
         finally:
             self._listeners.discard(listener)
 
-    def _told(self, cards: Mapping[str, Card | None]) -> dict[str, Any]:
+    def _told(self, cards: Mapping[str, Card | None], answers: Iterable[Answer]) -> dict[str, Any]:
         return {
             "now": format_time(self._clock()),
             "lost": self._lost,
             "heard": format_time(self._heard) if self._heard else None,
             "cards": [self._shown(card) for card in cards.values() if card],
             "gone": [key for key, card in cards.items() if card is None],
+            "answers": [asdict(answer) for answer in answers],
         }
 
     def _shown(self, card: Card) -> dict[str, Any]:
         """Return a card with the problem that only the others show: one of them has the same task."""
         task = _task_of(card)
         others = [self._cards[key].workflow for key in self._twins.get(task, ()) if key != card.id] if task else []
-        problems = [*card.problems, *([several_workflows(others).sentence] if others else [])]
+        found = several_workflows(card.workflow, card.task, others, self._rules)
+        problems = [*card.problems, *(problem.sentence for problem in found)]
         return {**asdict(card), "problems": problems}
 
 

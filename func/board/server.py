@@ -15,9 +15,10 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from func.board.answers import read_answer
 from func.board.hub import Hub
 from func.board.view import FINISHED, OTHER, UNDER_WAY, Names
-from func.board.workflow_watch import Fleet, News, pause_after
+from func.board.workflow_watch import Answered, Fleet, News, pause_after
 from func.core.rules import Rules
 from func.kube.client import Workflows
 from func.service.sockets import is_loopback_host, listen
@@ -106,7 +107,7 @@ class BoardServer:
             "gates": list(rules.gates),
             "columns": {"other": OTHER, "underWay": UNDER_WAY, "finished": FINISHED},
         }
-        self._hub = Hub(about)
+        self._hub = Hub(about, rules)
         self._socket = listen("127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
         self._loop = asyncio.new_event_loop()
@@ -145,6 +146,12 @@ class BoardServer:
     def wait(self) -> None:
         """Returns when it ends by itself."""
         self._ended.wait()  # not join: a signal in it makes Python 3.11 take the thread for ended
+
+    def read_log_line(self, line: str) -> None:
+        """Show the event that a line of the function's log is about, if nothing else shows it. From any thread."""
+        answer = read_answer(line)
+        if answer:
+            self._tell(Answered(answer))
 
     def _tell(self, news: News) -> None:
         self._call(self._hub.take, news)

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
+from urllib.parse import quote
 
 from func.core.gates import BY_HAND
 from func.core.rules import Rules
 from func.core.signals import Signal
-from func.core.status import Move, SignalStatus, WorkflowStatus, read_object
+from func.core.status import MovedNode, SignalStatus, WorkflowStatus, read_object
 from func.core.values import format_time, parse_time
 from func.core.workflows import parameters
 
@@ -19,7 +20,7 @@ from func.core.workflows import parameters
 OTHER, UNDER_WAY, FINISHED = "(other)", "(under way)", "(finished)"
 _PULL_REQUEST = re.compile(r"([A-Za-z0-9_-]{1,100}/[A-Za-z0-9._-]{1,100})#([0-9]{1,18})")
 _MAX_HAPPENED = 20  # of one Workflow
-_MAX_TEXT = 500  # characters of a text from outside
+MAX_TEXT = 500  # characters of a text from outside
 
 What: TypeAlias = Literal["opened", "failed", "waits", "rejected", "closed", "left", "merged", "finished"]
 _ENDED: Mapping[str, What] = {"Succeeded": "opened"}
@@ -32,10 +33,12 @@ class Names:
     Args:
         agent: the label, or else the argument, of a Workflow that says who works on its task.
         github: where its pull requests are, an https URL without a slash at its end.
+        argo: where Argo's UI is, a URL likewise; None for no links to it.
     """
 
     agent: str = "implementation-agent"
     github: str = "https://github.com"
+    argo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,7 @@ class Card:
         gates: all gates where it waits.
         since: when it came into its column.
         phase: Argo's word, e.g. `Succeeded`.
+        argo: its page in Argo's UI, where that is known.
         problems: what is wrong with it, in sentences.
         happened: newest first.
     """
@@ -121,6 +125,7 @@ class Card:
     since: str | None
     phase: str
     pull: Pull | None
+    argo: str | None
     signals: tuple[Shown, ...]
     problems: tuple[str, ...]
     happened: tuple[Happened, ...]
@@ -141,7 +146,7 @@ def card_of(raw: Mapping[str, Any], rules: Rules, names: Names, now: datetime) -
     status = read_object(raw, rules, now)
     signals = tuple(_shown(each, names) for each in status.signals if each.state != "used")
     # At the same second, the later gate of the pipeline comes later, and the end of the Workflow last.
-    places = {gate: number for number, gate in enumerate(rules.gate_ids())}
+    places = {gate: number for number, gate in enumerate(rules.gate_ids)}
     happened = sorted(
         _happened(status, _object(raw.get("status")), names),
         key=lambda one: (one.at, places.get(one.gate or "", len(places))),
@@ -158,8 +163,9 @@ def card_of(raw: Mapping[str, Any], rules: Rules, names: Names, now: datetime) -
         since=_since(status, _object(raw.get("status"))),
         phase=_text(status.phase) or "",
         pull=_pull(status.bound, names) or next((each.pull for each in signals if each.pull), None),
+        argo=_argo(status, names),
         signals=signals,
-        problems=tuple(problem.sentence[:_MAX_TEXT] for problem in status.problems),
+        problems=tuple(problem.sentence[:MAX_TEXT] for problem in status.problems),
         happened=tuple(happened[:_MAX_HAPPENED]),
     )
 
@@ -170,7 +176,7 @@ def _column(status: WorkflowStatus, rules: Rules) -> str:
     if not status.waiting:
         return UNDER_WAY
     gate = status.waiting[0]
-    return rules.gate_ids()[gate.name][0] if gate.rules else OTHER
+    return rules.gate_ids[gate.name][0] if gate.rules else OTHER
 
 
 def _since(status: WorkflowStatus, raw: Mapping[str, Any]) -> str | None:
@@ -182,8 +188,14 @@ def _since(status: WorkflowStatus, raw: Mapping[str, Any]) -> str | None:
     if status.waiting:
         since = status.waiting[0].since
         return format_time(since) if since else None
-    last = max((move.at for move in status.moves if move.phase == "Succeeded"), default=status.created)
+    last = max((move.at for move in status.moved if move.phase == "Succeeded"), default=status.created)
     return format_time(last)
+
+
+def _argo(status: WorkflowStatus, names: Names) -> str | None:
+    if names.argo is None:
+        return None
+    return f"{names.argo}/workflows/{quote(status.ref.namespace, safe='')}/{quote(status.ref.name, safe='')}"
 
 
 def _agent(labels: Mapping[str, Any], spec: Mapping[str, Any], names: Names) -> str | None:
@@ -211,7 +223,7 @@ def _happened(status: WorkflowStatus, raw: Mapping[str, Any], names: Names) -> I
     signals = status.state.signals if status.state else ()
     by_identity = {signal.identity: signal for signal in signals}
     moved = set()
-    for move in status.moves:
+    for move in status.moved:
         if move.use:
             moved.add(move.use.identity)
         yield _moved(move, by_identity.get(move.use.identity) if move.use else None, names)
@@ -226,7 +238,7 @@ def _happened(status: WorkflowStatus, raw: Mapping[str, Any], names: Names) -> I
         yield Happened(end, "finished", None, why=_text(status.phase))
 
 
-def _moved(move: Move, signal: Signal | None, names: Names) -> Happened:
+def _moved(move: MovedNode, signal: Signal | None, names: Names) -> Happened:
     at, what = format_time(move.at), _ENDED.get(move.phase, "failed")
     if signal:
         return Happened(at, what, move.gate, **_caused_by(signal, names))
@@ -274,7 +286,7 @@ def _time(value: object) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    return value[:_MAX_TEXT] if isinstance(value, str) and value else None
+    return value[:MAX_TEXT] if isinstance(value, str) and value else None
 
 
 def _object(value: object) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+from func.board.answers import Answer
 from func.board.view import Card, Names, card_id, card_of
 from func.core.reasons import Rejection
 from func.core.rules import Rules
@@ -43,6 +44,13 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The function's log has an event that moved nothing."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """From now on nothing is heard of the cluster."""
 
@@ -54,7 +62,7 @@ class Heard:
     """The cluster answers, and what was told is how it is now."""
 
 
-News: TypeAlias = Listed | Changed | Gone | Lost | Heard
+News: TypeAlias = Listed | Changed | Gone | Answered | Lost | Heard
 
 
 def pause_after(failures: int) -> float:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -12,7 +15,8 @@ from func.cli.output import Problem
 from func.cli.signals import ended_in_order
 
 _PORT = 8070
-_GITHUB = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
+_ADDRESS = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
+_LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
 
 
 @click.command()
@@ -28,11 +32,20 @@ _GITHUB = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*")
     show_default=True,
     help="Label, or argument, of a Workflow that says who works on it.",
 )
-def board(port: int, config: Path | None, github: str, agent: str) -> None:
-    """Watch the fleet in a browser: tasks by the gate at which they wait, and what happened last.
+@click.option("--argo-ui", metavar="URL", help="Where Argo's UI is; each task then links to its Workflow there.")
+@click.option(
+    "--log",
+    metavar="FILE|-",
+    type=click.File(encoding="utf-8", errors="replace"),
+    help="The function's log; shows the events that it refused or found ambiguous.",
+)
+def board(port: int, config: Path | None, github: str, agent: str, argo_ui: str | None, log: TextIO | None) -> None:
+    """Show the fleet in a browser: where each task waits.
 
     Reads the Workflows that the rules select from the cluster of KUBECONFIG, then watches them. Serves a page to this
-    machine alone, which follows by itself. Writes nothing. Needs the rights list and watch on workflows.argoproj.io.
+    machine only, which updates itself. Writes nothing. Requires the rights list and watch on workflows.argoproj.io.
+
+    A refused event changes no Workflow, so only the function's log has it: --log shows those too.
 
     \b
     Exit codes:
@@ -44,6 +57,8 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
     Examples:
       taskgate board
       taskgate board --port 9000 --config gates.yaml --github https://github.example.com
+      taskgate board --argo-ui https://argo.example.com
+      kubectl -n taskgate logs -f -l serving.knative.dev/service=taskgate -c taskgate | taskgate board --log -
       ssh -L 8070:127.0.0.1:8070 ops@bastion taskgate board   # and open it here
     """
     from func.board.server import BoardServer
@@ -53,18 +68,20 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
     from func.kube.client import Workflows
     from func.kube.errors import NotFound
 
-    github = github.rstrip("/")
-    if not _GITHUB.fullmatch(github):
-        raise Problem(f"--github is {github}: expected an address like https://github.example.com")
+    names = Names(agent, _address("--github", github, "https://github.example.com"))
+    if argo_ui is not None:
+        names = Names(agent, names.github, _address("--argo-ui", argo_ui, "https://argo.example.com"))
     settings = settings_for_people(config)
     namespace = settings.rules.workflows.namespace
     workflows = Workflows(connect_for_people(settings), namespace)
     try:
-        server = BoardServer(workflows, settings.rules, Names(agent, github), port)
+        server = BoardServer(workflows, settings.rules, names, port)
     except OSError as error:
         raise Problem(f"--port is {port}: cannot listen there ({error.strerror}); 0 takes a free one") from None
     try:
         with ended_in_order(), server:
+            if log:
+                threading.Thread(target=_read_lines, args=(log, server.read_log_line), daemon=True).start()
             click.echo(f"Board of {namespace}: {server.url}  (Ctrl-C ends it)")
             server.wait()
     except NotFound as error:
@@ -74,3 +91,20 @@ def board(port: int, config: Path | None, github: str, agent: str) -> None:
     except KeyboardInterrupt:
         return
     raise Problem("the board ended by itself")
+
+
+def _address(option: str, given: str, example: str) -> str:
+    """Return a URL without the slash at its end.
+
+    Raises:
+        Problem: when a link to it could be something else than a web page.
+    """
+    address = given.rstrip("/")
+    if not _ADDRESS.fullmatch(address) and not _LOCAL.fullmatch(address):
+        raise Problem(f"{option} is {given}: expected an address like {example}")
+    return address
+
+
+def _read_lines(log: TextIO, read: Callable[[str], None]) -> None:
+    for line in log:
+        read(line)

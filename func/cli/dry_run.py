@@ -14,7 +14,7 @@ from func.core.rules import Rules
 from func.core.signals import Signal, State, read_state
 from func.core.workflows import Workflow, read_workflow
 from func.kube.client import Workflows
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service.pipeline import Pipeline, answer_of
 
 SECONDS = 20.0  # for one event; a person waits longer than a Sensor
@@ -31,11 +31,11 @@ class NoCluster(Workflows):
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace  # and no API
 
-    def get(self, name: str, budget: Budget) -> NoReturn:  # noqa: ARG002 - as the real one
+    def get(self, name: str, deadline: Deadline) -> NoReturn:  # noqa: ARG002 - as the real one
         """Raise NeedsWorkflow."""
         raise NeedsWorkflow(name)
 
-    def list_metadata(self, selector: str, budget: Budget) -> NoReturn:  # noqa: ARG002 - as the real one
+    def list_metadata(self, selector: str, deadline: Deadline) -> NoReturn:  # noqa: ARG002 - as the real one
         """Raise NeedsWorkflow."""
         raise NeedsWorkflow(selector)
 
@@ -124,7 +124,7 @@ def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
         if incoming.ref.type not in RELEASE_TYPES:
             event = read_event(incoming.ref, incoming.time, incoming.data, pipeline.rules, pipeline.clock())
             run = run._replace(event=event, name=event.signal.name, plan=plan_event(event, pipeline.rules))
-        answer = pipeline.handle(incoming, Budget.of(SECONDS))
+        answer = pipeline.handle(incoming, Deadline.after(SECONDS))
     except Rejection as rejection:
         return run._replace(answer=answer_of(rejection))
     except NeedsWorkflow:
@@ -142,7 +142,7 @@ def _read(answer: Answer, pipeline: Pipeline) -> tuple[Workflow | None, State | 
     workflow = None
     if answer.workflow:
         try:
-            workflow = read_workflow(pipeline.workflows.get(answer.workflow.name, Budget.of(SECONDS)))
+            workflow = read_workflow(pipeline.workflows.get(answer.workflow.name, Deadline.after(SECONDS)))
             return workflow, read_state(workflow)
         except Rejection:
             pass  # the answer says what is wrong with it

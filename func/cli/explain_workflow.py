@@ -22,7 +22,7 @@ from func.core.status import GateStatus, SignalStatus, WorkflowStatus, read_stat
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED, is_finished, read_workflow
 from func.kube.client import Workflows
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import ApiError, NotFound
 from func.service.pipeline import Pipeline
 
@@ -79,7 +79,7 @@ def complete_workflow(ctx: click.Context, _param: click.Parameter, incomplete: s
         settings = access.settings_for_people(ctx.params.get("config"))
         rules = settings.rules.workflows
         workflows = Workflows(access.connect_for_people(settings), rules.namespace)
-        found = workflows.list_metadata(f"{rules.selector},{UNFINISHED}", Budget.of(_COMPLETION_SECONDS))
+        found = workflows.list_metadata(f"{rules.selector},{UNFINISHED}", Deadline.after(_COMPLETION_SECONDS))
     except (CommandProblem, Rejection):
         return []
     names = (str((item.get("metadata") or {}).get("name")) for item in found)
@@ -92,15 +92,15 @@ def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
     Raises:
         Rejection: when the cluster or the object does not let it be read.
     """
-    budget = Budget.of(_SECONDS)
-    workflow = read_workflow(pipeline.workflows.get(name, budget))
+    deadline = Deadline.after(_SECONDS)
+    workflow = read_workflow(pipeline.workflows.get(name, deadline))
     if workflow.stored == "offloaded" and pipeline.argo:
-        workflow = pipeline.argo.hydrate(workflow, budget)
+        workflow = pipeline.argo.hydrate(workflow, deadline)
     selector = _selector(workflow.labels, pipeline.rules)
     twins = []
     if selector and not workflow.finished:
         try:
-            found = [item.get("metadata") or {} for item in pipeline.workflows.list_metadata(selector, budget)]
+            found = [item.get("metadata") or {} for item in pipeline.workflows.list_metadata(selector, deadline)]
         except ApiError:  # the Workflow itself was read, which is worth more
             found = []
         running = [each for each in found if not is_finished(each.get("labels") or {})]

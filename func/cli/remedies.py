@@ -109,6 +109,7 @@ _REMEDIES: Mapping[str, Callable[[Problem, WorkflowStatus, Rules], Remedy]] = {
     "label-missing": _no_label,
     "wrong-labels": _text("Rename the Workflow, or correct its label: events of its task find it by the label."),
     "several-workflows": _twins,
+    "shadowed": _twins,
     "suspended": lambda _p, status, _r: Remedy(
         "Ask who suspended it. This resumes the Workflow and opens every gate at which it waits.",
         f"argo resume {where(status)}",

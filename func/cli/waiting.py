@@ -55,7 +55,8 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
     workflows = Workflows(connect_for_people(settings), rules.workflows.namespace)
     try:
         listed = workflows.list_all(f"{rules.workflows.selector},{UNFINISHED}")
-        found = mark_twins(each for raw in listed if not (each := read_object(raw, rules, now)).finished)
+        running = (each for raw in listed if not (each := read_object(raw, rules, now)).finished)
+        found = mark_twins(running, rules)
     except NotFound as error:
         raise Problem(f"this cluster has no Workflows: {error}") from None
     except Rejection as error:
@@ -99,7 +100,7 @@ def _data(status: WorkflowStatus) -> dict[str, Any]:
 
 def _sorted(statuses: list[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
     """Return them in the order of the gates, and who has waited longest first."""
-    gates = list(rules.gate_ids())
+    gates = list(rules.gate_ids)
     newest = datetime.max.replace(tzinfo=UTC)
 
     def order(status: WorkflowStatus) -> tuple[int, datetime, str]:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable
 from datetime import timedelta
 
-from func.core.rules import ANYONE, EventFilter, Person, Rule, Rules
+from func.core.field_types import Person
+from func.core.rules import ANYONE, EventFilter, Rule, Rules
 
 
 def event_in_words(given: EventFilter) -> str:

@@ -1,10 +1,14 @@
-"""The annotation has an end: what is dropped leaves a bound in time, so that forgetting can refuse, never open."""
+"""The annotation's size limit.
+
+A dropped signal leaves a time bound for its pull request, so that a lost revocation can only refuse signals, never open
+a gate.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from func.core.fold import Identity, fold, is_withdrawal
+from func.core.fold import Identity, fold, is_withdrawal, latest_review_of, latest_reviews
 from func.core.reasons import Verdict
 from func.core.rules import Rules
 from func.core.signals import EVERY, LATEST, Signal, State
@@ -12,13 +16,15 @@ from func.core.signals import EVERY, LATEST, Signal, State
 MAX_SIGNALS = 64
 MAX_BYTES = 64 * 1024
 _MAX_BOUNDS = 32  # pull requests
+_REVOKED = ("revoked", "pull-request-gone")
 
 
 def bounded(state: State, rules: Rules, now: datetime) -> State:
     """Return a state within the bounds: revoked signals go first, then overtaken ones, then the oldest.
 
-    A signal that does not stand needs no bound: what stands against it is still there. What may revoke others does: its
-    pull request's signals up to then are no longer accepted.
+    A signal that something revokes can go without a bound, because what revokes it stays. A signal that may revoke
+    others leaves one: its pull request's signals up to then are no longer accepted. Requested changes that still block
+    approvals go last, and leave a bound without end.
     """
     while len(state.signals) > MAX_SIGNALS or len(state.text().encode()) > MAX_BYTES:
         state = _without(state, _victim(state, rules, now), rules)
@@ -28,21 +34,26 @@ def bounded(state: State, rules: Rules, now: datetime) -> State:
 def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     verdicts: dict[Identity, Verdict] = {}
     standing: set[Identity] = set()
-    for identifier in rules.gate_ids():
+    earlier = _earlier_reviews(state)
+    for identifier in rules.gate_ids:
         folded = fold(state, rules, identifier, now)
         verdicts.update(folded.verdicts)
         standing |= {signal.identity for each in folded.standings for signal in each.signals}
 
+    claimed = {use.identity for use in state.claims}
+
     def rank(signal: Signal) -> tuple[int, datetime, str]:
         verdict = verdicts.get(signal.identity)
-        if signal.gate and verdict and not _speaks(signal) and verdict.code in ("revoked", "pull-request-gone"):
-            place = 0
-        elif signal.gate and verdict and not _speaks(signal):
-            place = 1
+        if signal.identity in claimed:
+            place = 5  # whoever finishes the claim needs its outputs and its message
+        elif signal.identity in earlier:
+            place = 0 if verdict and verdict.code in _REVOKED else 1
         elif signal.verdict == "changes_requested":
-            place = 4  # it stands against all approvals to come
+            place = 4  # it blocks all approvals to come
         elif signal.identity in standing:
             place = 3
+        elif signal.gate and verdict and signal.review is None:
+            place = 0 if verdict.code in _REVOKED else 1
         else:
             place = 2
         return place, signal.happened, signal.id
@@ -50,31 +61,34 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
     return min(state.signals, key=rank)
 
 
-def _speaks(signal: Signal) -> bool:
-    """Whether it may be somebody's newest review."""
-    return signal.review is not None
+def _earlier_reviews(state: State) -> set[Identity]:
+    """Return the reviews after which the same person has reviewed the pull request again."""
+    reviews = latest_reviews(state.signals)
+    latest = ((signal, latest_review_of(signal, reviews)) for signal in state.signals)
+    return {signal.identity for signal, review in latest if review and review.identity != signal.identity}
 
 
 def _without(state: State, victim: Signal, rules: Rules) -> State:
     """Return the state without a signal, with the bound that it leaves."""
     signals = tuple(each for each in state.signals if each is not victim)
-    used = state.used
-    if len(used) > MAX_SIGNALS:
-        bound = state.bound
-        oldest = next((use for use in used if use.pull_request != bound), used[0])
-        used = tuple(use for use in used if use is not oldest)
+    used, left = state.used, []
     may_revoke = (
         victim.gone is not None
-        or _speaks(victim)
+        or victim.review is not None
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
     )
-    is_used = state.use_of(victim.identity) is not None
+    if may_revoke or victim.gate is None or state.use_of(victim.identity):
+        blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
+        left.append((victim.pull_request, LATEST if blocks else victim.happened))
+    if len(used) > MAX_SIGNALS:
+        oldest = next((use for use in used if use.pull_request != state.bound), used[0])
+        used = tuple(use for use in used if use is not oldest)
+        left.append((oldest.pull_request, oldest.happened))  # its event is no longer known as used
     forgotten = dict(state.forgotten)
-    if may_revoke or is_used or victim.gate is None:
-        until = LATEST if victim.verdict == "changes_requested" else victim.happened
-        name = victim.pull_request or ""
+    for pull_request, until in left:
+        name = pull_request or ""
         forgotten[name] = max(until, forgotten.get(name, until))
-    if len(forgotten) > _MAX_BOUNDS:
+    while len(forgotten) > _MAX_BOUNDS:
         oldest_name = min((name for name in forgotten if name != EVERY), key=lambda name: (forgotten[name], name))
         until = forgotten.pop(oldest_name)
         forgotten[EVERY] = max(until, forgotten.get(EVERY, until))

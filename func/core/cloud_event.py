@@ -24,8 +24,8 @@ from func.core.strict_json import estimate_memory, parse_json
 from func.core.values import parse_time
 
 OWN_TYPES = "dev.taskgate."
-# A Workflow with waiting keys has changed: from Argo Events' resource EventSource, or Knative's ApiServerSource, which
-# sends a reference to it or all of it.
+# A Workflow with waiting signals has changed. Argo Events' resource EventSource sends the first; Knative's
+# ApiServerSource sends the others, with a reference to the Workflow or the whole object.
 RELEASE_TYPES = frozenset(
     {
         "io.argoproj.workflow.updated",
@@ -40,7 +40,8 @@ _SUBJECT = re.compile(
 )
 SOURCE = "/taskgate"
 _STRUCTURED = "application/cloudevents+json"
-_UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")  # what CloudEvents does not let into a text
+# Control characters and surrogates, which CloudEvents forbids in attributes.
+_UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 _CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 _MAX_ATTRIBUTE = 255  # characters; an id goes into the Workflow's annotation
@@ -62,11 +63,11 @@ class Incoming:
 
 
 Reserve = Callable[[int], None]
-"""Called with the bytes of memory that a value takes, before it is built; raises where that is too much."""
+"""Reserves bytes of memory for a value, before the value is built; raises when they are not available."""
 
 
 def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray, reserve: Reserve = lambda _: None) -> Incoming:
-    """A request -> CloudEvent, binary or structured.
+    """Return the CloudEvent of a request, binary or structured.
 
     Args:
         headers: with names in lower case.
@@ -92,21 +93,22 @@ def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray, reserve
     attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
     if not attributes:
         raise Rejection(
-            "malformed", detail="This is no CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers."
+            "malformed",
+            detail="This is not a CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers.",
         )
     return _check(attributes, _parse("The body", body, reserve) if body else None)
 
 
 def _unsupported(content_type: str) -> Rejection:
     reason = (
-        f"The content type {content_type[:80]!r} is not taken: "
+        f"The content type {content_type[:80]!r} is not supported: "
         f"send application/json or {_STRUCTURED} in UTF-8, one event each."
     )
     return Rejection("unsupported-media-type", detail=reason)
 
 
 def _structured_data(attributes: Mapping[str, Any], reserve: Reserve) -> object:
-    """The data of a structured CloudEvent.
+    """Return the data of a structured CloudEvent.
 
     Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md#31-handling-of-data
     """
@@ -132,7 +134,7 @@ def _parse(what: str, text: bytes | bytearray, reserve: Reserve) -> object:
 
 def _object(value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Rejection("malformed", detail=f"{what} is no JSON object.")
+        raise Rejection("malformed", detail=f"{what} is not a JSON object.")
     return value
 
 
@@ -157,18 +159,18 @@ def _check(attributes: Mapping[str, Any], data: object) -> Incoming:
     )
     subject = attributes.get("subject")
     if subject is not None and not isinstance(subject, str):
-        raise Rejection("malformed", detail="The attribute subject is no text.", about=ref)
+        raise Rejection("malformed", detail="The attribute subject is not a string.", about=ref)
     try:
         time = parse_time(attributes["time"]) if attributes.get("time") is not None else None
     except ValueError as error:
         raise Rejection("malformed", detail=f"The attribute time is wrong: {error}.", about=ref) from None
     if data is not None and not isinstance(data, dict):
-        raise Rejection("malformed", detail="The CloudEvent's data is no JSON object.", about=ref)
+        raise Rejection("malformed", detail="The CloudEvent's data is not a JSON object.", about=ref)
     return Incoming(ref, time, subject, data or {})
 
 
 def write_reply(answer: Answer) -> tuple[dict[str, str], bytes]:
-    """An answer -> headers and body; where it is a success, of a CloudEvent in binary mode."""
+    """Return headers and body of an answer; a success becomes a CloudEvent in binary mode."""
     if not 200 <= answer.status < 300:
         return {"content-type": "application/json"}, json.dumps(answer.data()).encode()
     attributes = {
@@ -183,9 +185,10 @@ def write_reply(answer: Answer) -> tuple[dict[str, str], bytes]:
 
 
 def released_workflow(incoming: Incoming) -> tuple[str, str]:
-    """Which Workflow has changed, in an event of RELEASE_TYPES: namespace and name.
+    """Return namespace and name of the Workflow that has changed, from an event of RELEASE_TYPES.
 
-    Raises: Rejection, `invalid`.
+    Raises:
+        Rejection: `malformed`.
     """
     data = incoming.data.get("metadata") or incoming.data  # all of the Workflow, or a reference to it
     namespace, name = (value_at(data, each) if isinstance(data, dict) else None for each in ("namespace", "name"))

@@ -1,7 +1,7 @@
-"""`when`: conditions on the data of an event, as data; there is no expression language.
+"""`when`: conditions on the data of an event, written as data.
 
-What a path finds is kept in a small form that a waiting signal can carry: each scalar as it is, an object or a list as
-`{}`, and a long text as `{"matched": [globs]}`, which says what the rules of that day found in it.
+A waiting signal carries what a path finds in a small form: each scalar as it is, an object or a list as `{}`, and a
+long string as `{"matched": [globs]}`, the globs that matched when the event came.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PRESENT = "*"
 
 
 def values_at(data: object, path: str) -> list[object]:
-    """Return what stands at a path, e.g. `pull_request.number`, `labels.0.name` or `labels.*.name`.
+    """Return the values at a path, e.g. `pull_request.number`, `labels.0.name` or `labels.*.name`.
 
     Args:
         path: names with dots, an index into a list, or `*` for any element of a list or an object.
@@ -48,10 +48,12 @@ def _step(value: object, part: str) -> Iterable[object]:
 
 
 def remember(data: object, path: str, wanted: Iterable[Wanted]) -> Found:
-    """Return what stands at a path, in the form that a signal carries.
+    """Return the values at a path, in the form that a signal carries.
 
     Args:
-        wanted: what the rules ask of this path; a text that is too long to be kept is compared with these now.
+        data: of the event.
+        path: as in `values_at`.
+        wanted: what the rules ask of this path; a string that is too long to be kept is compared with these now.
     """
     globs = [glob for each in wanted for glob in _globs(each)]
     return [_small(value, globs) for value in values_at(data, path)]
@@ -80,8 +82,8 @@ def holds(wanted: Wanted, found: Found) -> bool:
     """Return whether a condition holds.
 
     Args:
-        wanted: a text (a glob over the whole value), a number, true, false, null (absent or null), a list (any of
-            these), or `{not: ...}`. The glob `*` asks for any value that is not null.
+        wanted: a string (a glob over the whole value), a number, true, false, null (absent or null), a list (any of
+            these), or `{not: ...}`. The glob `*` matches any value that is not null.
         found: from `remember`.
     """
     if isinstance(wanted, list):

@@ -1,4 +1,4 @@
-"""CloudEvent -> Event: what happened, as facts, with the places that may name a task."""
+"""CloudEvent -> Event: what happened, as facts, and where it may name a task."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Event(NamedTuple):
 
 
 def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], rules: Rules, now: datetime) -> Event:
-    """Return what happened.
+    """Return the facts of a CloudEvent.
 
     Args:
         ref: the CloudEvent's id, type and source.
@@ -96,9 +96,11 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], ru
         data={path: remember(data, path, wanted) for path, wanted in rules.conditions_of(signal).items()},
     )
     branch, title = facts.get("branch"), facts.get("title")
+    if branch and (kind is None or kind in github.WHOLE_REFS):
+        branch = branch.removeprefix("refs/heads/")
     places = {
         "label": labels,
-        "branch": branches or ((branch.removeprefix("refs/heads/"),) if branch else ()),
+        "branch": branches or ((branch,) if branch else ()),
         "title": (title,) if title else (),
     }
     return Event(
@@ -113,7 +115,7 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], ru
 
 
 def _when_review_or_change(facts: Mapping[str, Any], action: str | None) -> datetime | None:
-    """A review happened when it was submitted, a dismissal when the pull request was updated."""
+    """Return when a review was submitted; for all else, also a dismissal, when the pull request was updated."""
     submitted: datetime | None = None if action == "dismissed" else facts.get("submitted")
     return submitted or facts.get("happened")
 
@@ -128,7 +130,7 @@ def _pull_request(facts: Mapping[str, Any]) -> str | None:
 
 
 def _is_fork(kind: str | None, facts: Mapping[str, Any]) -> bool:
-    """Whether the branch is in another repository, or may be: there anybody can choose its name."""
+    """Return whether the branch is, or may be, in another repository, where anybody can choose its name."""
     if kind in github.UNKNOWN_HEAD:
         return True
     repository = (facts.get("repository") or "").casefold()

@@ -1,7 +1,7 @@
-"""What the signals of a gate come to: a pure fold over the whole set, which does not look at the order of arrival.
+"""What the signals of a gate come to: a pure fold over the whole set, whatever the order of arrival.
 
-Three sentences hold: what a signal is revoked by depends on facts of the events alone; of each person the newest
-review speaks; the newest word, open or fail, counts.
+Three rules hold. Whether one signal revokes another depends on facts of the two events alone. Of each person only the
+latest review counts. Of signals that open and signals that fail a gate, the newest counts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from func.core.values import format_time
 
 EXPIRY_DAYS = 7
 Identity: TypeAlias = "tuple[str, str | None]"
-_SPEAKING = ("approved", "changes_requested", "dismissed")
-_GONE = {"closed": "was closed unmerged", "left": "left the task"}
+Reviews: TypeAlias = "Mapping[tuple[str | None, str], Signal]"  # (pull request, person) -> the person's latest review
+Revokers: TypeAlias = "list[tuple[Signal, bool]]"
+_OPINIONATED = ("approved", "changes_requested", "dismissed")
+_GONE: Mapping[str | None, str] = {"closed": "was closed unmerged", "left": "left the task"}
 
 
 class Standing(NamedTuple):
@@ -67,9 +69,9 @@ class Folded(NamedTuple):
     standings: tuple[Standing, ...]
     verdicts: Mapping[Identity, Verdict]
 
-    def standing_of(self, signal: Signal) -> Standing | None:
-        """Return the standing that a signal is part of."""
-        return next((each for each in self.standings if signal in each.signals), None)
+    def standing_of(self, signal: Signal) -> Standing:
+        """Return the standing that a signal without a verdict is part of."""
+        return next(each for each in self.standings if signal in each.signals)
 
     @property
     def has_waiting(self) -> bool:
@@ -77,18 +79,19 @@ class Folded(NamedTuple):
         return bool(self.standings) or any(each.code == "changes-requested" for each in self.verdicts.values())
 
 
-def fold(state: State, rules: Rules, gate: str, now: datetime, *, moved: datetime | None = None) -> Folded:
+def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
     """Return what stands for a gate under the rules of today.
 
     Args:
         gate: with its inputs, from `gate_id`.
         now: UTC; a signal expires 7 days after it was written.
-        moved: when the last signal that moved the gate happened; only newer ones count.
     """
-    words = _newest_words(state.signals)
+    moved = state.last_move(gate)
+    reviews = latest_reviews(state.signals)
     bound = state.bound if rules.workflows.one_pull_request else None
     verdicts: dict[Identity, Verdict] = {}
     standing: dict[str | None, list[tuple[Signal, Rule]]] = {}
+    revokers: dict[int, Revokers] = {}  # by the rule's id()
     for signal in state.signals:
         if signal.gate != gate or state.use_of(signal.identity):
             continue
@@ -97,18 +100,24 @@ def fold(state: State, rules: Rules, gate: str, now: datetime, *, moved: datetim
             why = f"no rule lets {signal.name} move {gate}."
             verdicts[signal.identity] = Verdict.of("no-longer-allowed", event=signal.id, why=why)
             continue
-        verdict = _why_not(signal, rule, rules, state, words, now)
+        if id(rule) not in revokers:
+            revokers[id(rule)] = _revokers_for(rule, rules, state)
+        verdict = _why_not(signal, rule, rules, state, revokers[id(rule)], reviews, now)
         if verdict is None and moved is not None and signal.happened <= moved:
             verdict = Verdict.of("not-newer", gate=gate, at=format_time(moved))
         if verdict is None and bound and signal.pull_request not in (None, bound):
             verdict = other_pull_request(state, bound, signal)
         if verdict is None:
-            verdict = _blocked(signal, rule, rules, words)
+            verdict = _blocked(signal, rule, rules, reviews)
         if verdict:
             verdicts[signal.identity] = verdict
         else:
             standing.setdefault(signal.pull_request, []).append((signal, rule))
-    standings = [_newest_word(each, verdicts) for each in standing.values()]
+    standings = []
+    for found in standing.values():
+        each, overtaken = _newest_kind(found)
+        standings.append(each)
+        verdicts.update(overtaken)
     standings.sort(key=lambda each: (not each.movers(), each.signals[0].order))
     return Folded(tuple(standings), verdicts)
 
@@ -130,8 +139,14 @@ def rule_of(signal: Signal, rules: Rules) -> Rule | None:
     return found[1] if found and gate_id(*found) == signal.gate else None
 
 
+def _revokers_for(rule: Rule, rules: Rules, state: State) -> Revokers:
+    """Return the events that may revoke signals of a rule, each with whether the rule names it in `withdraw`."""
+    found = [(signal, is_withdrawal(signal, rule, rules)) for signal in state.signals]
+    return [(signal, withdraws) for signal, withdraws in found if withdraws or signal.gone]
+
+
 def _why_not(
-    signal: Signal, rule: Rule, rules: Rules, state: State, words: Mapping[tuple[str, str], Signal], now: datetime
+    signal: Signal, rule: Rule, rules: Rules, state: State, revokers: Revokers, reviews: Reviews, now: datetime
 ) -> Verdict | None:
     """Return what stands against one signal, whatever the other signals for its gate are."""
     verdict = rules.refuses(signal, rule)
@@ -140,17 +155,17 @@ def _why_not(
     bounds = [state.forgotten[name] for name in (signal.pull_request or "", EVERY) if name in state.forgotten]
     if bounds and signal.happened <= max(bounds):
         return Verdict.of("forgotten", workflow=state.ref.name, until=format_time(max(bounds)))
-    for other in state.signals:
+    for other, withdraws in revokers:
         if other.identity == signal.identity:
             continue
         if _is_gone_by(signal, other):
-            how, at = _GONE[other.gone or ""], format_time(other.happened)
-            return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at)
-        if revokes(other, signal, rule, rules):
+            how, at = _GONE[other.gone], format_time(other.happened)
+            return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at, event=other.id)
+        if withdraws and _revokes(other, signal):
             return Verdict.of("revoked", by=describe(other), event=other.id)
-    word = _word_of(signal, words)
-    if word is not None and word.identity != signal.identity and _speaks_after(word, signal):
-        return _overtaken(word)
+    latest = latest_review_of(signal, reviews)
+    if latest is not None and latest.identity != signal.identity and _is_later(latest, signal):
+        return _overtaken(latest)
     if expired(now, signal.written, EXPIRY_DAYS):
         return Verdict.of("expired", days=EXPIRY_DAYS)
     return None
@@ -164,20 +179,21 @@ def _is_gone_by(signal: Signal, other: Signal) -> bool:
     return signal.happened <= other.happened
 
 
-def revokes(other: Signal, signal: Signal, rule: Rule, rules: Rules) -> bool:
-    """Return whether an event revokes a signal that came by a rule.
+def _revokes(other: Signal, signal: Signal) -> bool:
+    """Return whether an event of `withdraw` revokes a signal.
 
     A dismissal revokes its one review, whenever it happened; a push does not touch reviews of the commit that it
-    brought; everything else revokes what its pull request signalled no later than it.
+    brought; everything else revokes what its pull request signalled no later than it. Reviews of one second are told
+    apart by their numbers; an edited review keeps its second and its number.
     """
-    if other.pull_request != signal.pull_request or not is_withdrawal(other, rule, rules):
+    if other.pull_request != signal.pull_request:
         return False
     if other.verdict == "dismissed":
         return other.review == signal.review
     if other.name == "pull_request.synchronize" and signal.review is not None and signal.head == other.head:
         return False
     if other.happened == signal.happened and other.review is not None and signal.review is not None:
-        return other.review > signal.review
+        return other.review >= signal.review
     return signal.happened <= other.happened
 
 
@@ -190,29 +206,30 @@ def _withdraws(signal: Signal, withdrawal: EventFilter, rules: Rules) -> bool:
     return withdrawal.matches(signal, unknown=True) and rules.allows(withdrawal.by, signal)
 
 
-def _newest_words(signals: Iterable[Signal]) -> dict[tuple[str, str], Signal]:
-    """Return each person's newest review of a pull request: (pull request, person) -> its newest event.
+def latest_reviews(signals: Iterable[Signal]) -> Reviews:
+    """Return each person's latest review of each pull request.
 
-    A comment does not speak. A dismissal stands where the review stood that it dismisses, and is found by the review's
-    number, because it names nobody when the account was deleted.
+    A comment is not an opinion. A dismissal has the place in time of the review that it dismisses. It is found by the
+    review's number, because it names nobody when the account was deleted.
     """
-    reviews = [each for each in signals if each.review is not None and each.verdict in _SPEAKING and each.pull_request]
+    reviews = [each for each in signals if each.review is not None and each.verdict in _OPINIONATED]
     people = {(each.pull_request, each.review): each.person for each in reviews if each.verdict != "dismissed"}
-    words: dict[tuple[str, str], Signal] = {}
+    latest: dict[tuple[str | None, str], Signal] = {}
     for signal in reviews:
         person = people.get((signal.pull_request, signal.review)) or signal.person
-        if not person or not signal.pull_request:
+        if not person:
             continue
         key = (signal.pull_request, person.casefold())
-        old = words.get(key)
-        if old is None or _speaks_after(signal, old):
-            words[key] = signal
-    return words
+        old = latest.get(key)
+        if old is None or _is_later(signal, old):
+            latest[key] = signal
+    return latest
 
 
-def _speaks_after(signal: Signal, old: Signal) -> bool:
+def _is_later(signal: Signal, old: Signal) -> bool:
+    """Return whether an event is later than another one among the reviews of one person."""
     if signal.review == old.review and "dismissed" in (signal.verdict, old.verdict):
-        return signal.verdict == "dismissed"  # the last word of its review
+        return signal.verdict == "dismissed"  # a dismissed review does not come back
     return _review_order(signal) > _review_order(old)
 
 
@@ -221,50 +238,50 @@ def _review_order(signal: Signal) -> tuple[datetime, int]:
     return signal.submitted or signal.happened, signal.review or 0
 
 
-def newest_word(state: State, signal: Signal) -> Signal | None:
-    """Return the newest review of a signal's person on its pull request."""
-    return _word_of(signal, _newest_words(state.signals))
-
-
-def _word_of(signal: Signal, words: Mapping[tuple[str, str], Signal]) -> Signal | None:
-    if signal.review is None or not signal.pull_request or not signal.person:
+def latest_review_of(signal: Signal, reviews: Reviews) -> Signal | None:
+    """Return the latest review of a signal's person on its pull request."""
+    if signal.review is None or not signal.person:
         return None
-    return words.get((signal.pull_request, signal.person.casefold()))
+    return reviews.get((signal.pull_request, signal.person.casefold()))
 
 
-def _blocked(signal: Signal, rule: Rule, rules: Rules, words: Mapping[tuple[str, str], Signal]) -> Verdict | None:
-    """Return the requested changes that stand against an approval: newest reviews of people who may withdraw it."""
+def _blocked(signal: Signal, rule: Rule, rules: Rules, reviews: Reviews) -> Verdict | None:
+    """Return who requested changes and so blocks an approval: the latest reviews of people who may withdraw it."""
     if signal.verdict != "approved":
         return None
     people = [
-        word.person
-        for (of, _), word in words.items()
-        if of == signal.pull_request and word.verdict == "changes_requested" and is_withdrawal(word, rule, rules)
+        review.person
+        for (of, _), review in reviews.items()
+        if of == signal.pull_request and review.verdict == "changes_requested" and is_withdrawal(review, rule, rules)
     ]
     return Verdict.of("changes-requested", people=" and ".join(sorted(filter(None, people)))) if people else None
 
 
-def _newest_word(found: list[tuple[Signal, Rule]], verdicts: dict[Identity, Verdict]) -> Standing:
-    """Return what the signals of one pull request come to: the newest word, open or fail, overtakes the other kind."""
-    opens = [signal for signal, rule in found if rule.then == "open"]
-    fails = [signal for signal, rule in found if rule.then == "fail"]
-    if opens and fails:
-        newest_open, newest_fail = (max(each, key=lambda signal: signal.order) for each in (opens, fails))
-        is_open = _is_newer(newest_open, newest_fail)
-        newest = newest_open if is_open else newest_fail
-        standing_opens = [signal for signal in opens if is_open and _is_newer(signal, newest_fail)]
-        standing_fails = [signal for signal in fails if not is_open and not _is_newer(newest_open, signal)]
-        for signal in opens + fails:
-            if signal not in standing_opens + standing_fails:
-                verdicts[signal.identity] = _overtaken(newest_fail if is_open and signal in opens else newest)
-        opens, fails = standing_opens, standing_fails
-    how, standing = ("open", opens) if opens else ("fail", fails)
-    needed = max(rule.quorum for signal, rule in found if rule.then == how)
-    return Standing(standing[0].pull_request, how, tuple(standing), needed)
+def _newest_kind(found: list[tuple[Signal, Rule]]) -> tuple[Standing, dict[Identity, Verdict]]:
+    """Return what the signals of one pull request come to, and the verdicts of those that are overtaken.
+
+    The newest signal, opening or failing, overtakes those of the other kind.
+    """
+    standing: list[tuple[Signal, Rule]] = []
+    verdicts: dict[Identity, Verdict] = {}
+    for signal, rule in found:
+        newer = [other for other, its in found if its.then != rule.then and _overtakes(other, signal, its.then)]
+        if newer:
+            verdicts[signal.identity] = _overtaken(newer[-1])
+        else:
+            standing.append((signal, rule))
+    first, rule = standing[0]  # all of one kind: one that stands overtakes all of the other kind
+    needed = max(rule.quorum for _, rule in standing)
+    return Standing(first.pull_request, rule.then, tuple(signal for signal, _ in standing), needed), verdicts
+
+
+def _overtakes(signal: Signal, other: Signal, then: str) -> bool:
+    """Return whether a signal overtakes one of the other kind; where nothing tells their order, failing wins."""
+    return _is_newer(signal, other) if then == "open" else not _is_newer(other, signal)
 
 
 def _is_newer(signal: Signal, other: Signal) -> bool:
-    """Return whether a signal is newer than one of the other kind; reviews of one second have their numbers."""
+    """Return whether a signal is surely newer than another one; reviews of one second have their numbers."""
     if signal.happened == other.happened:
         return signal.review is not None and other.review is not None and signal.review > other.review
     return signal.happened > other.happened

@@ -1,11 +1,11 @@
-"""Where a Workflow stands at a gate, seen together with what moved it before."""
+"""Whether a Workflow waits at a gate, in view of what moved the gate before."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
 
-from func.core.fold import fold
+from func.core.fold import Folded, Standing, fold
 from func.core.reasons import Verdict
 from func.core.rules import Rules
 from func.core.signals import State
@@ -21,7 +21,7 @@ class GateView(NamedTuple):
     Args:
         target: the one node that waits and that no signal moved.
         verdict: why there is none.
-        node: the id of the node that the verdict is about.
+        node: the id of the target, or of the node that the verdict is about.
         is_over: the gate no longer waits and will not come again.
     """
 
@@ -33,25 +33,24 @@ class GateView(NamedTuple):
 
 
 def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rules: Rules) -> GateView:
-    """Return where a Workflow stands at a gate.
+    """Return whether a Workflow waits at a gate, and why not.
 
     Args:
         gate: its name in the rules.
         identifier: the name with inputs, from `gate_id`.
     """
-    given = rules.gate_ids()[identifier][1]
+    given = rules.gate_ids[identifier][1]
     rounds = any(rule.rounds for rule in given)
     nodes = workflow.gate_nodes(gate, given[0].inputs)
     moved = {(use.node, use.started): use for use in state.used if use.node}
-    running = [node for node in nodes if node.phase == "Running" and (node.id, node.started) not in moved]
+    waiting = [node for node in nodes if not node.is_finished and (node.id, node.started) not in moved]
+    running = [node for node in waiting if node.phase == "Running"]
     if len(running) > 1:
         named = ", ".join(node.id for node in running)
         return GateView(gate, None, Verdict.of("several-nodes", gate=gate, nodes=named), running[0].id)
-    if running:
-        if workflow.finished:
-            return GateView(gate, None, Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate))
-        return GateView(gate, running[0])
-    if not nodes or any(not node.is_finished and (node.id, node.started) not in moved for node in nodes):
+    if running and not workflow.finished:
+        return GateView(gate, running[0], node=running[0].id)
+    if waiting or not nodes:
         return GateView(gate, None, _not_reached(workflow, gate, nodes))
     claimed = next((moved[node.id, node.started] for node in nodes if not node.is_finished), None)
     if claimed and not rounds:
@@ -78,20 +77,31 @@ def _not_reached(workflow: Workflow, gate: str, nodes: list[Node]) -> Verdict:
     return Verdict.of("not-reached", workflow=workflow.ref.name, gate=gate, hint=hint)
 
 
-def last_move(state: State, identifier: str) -> datetime | None:
-    """Return when the newest signal that moved a gate happened; only newer ones move it again."""
-    return max((use.happened for use in state.used if use.gate == identifier and use.node), default=None)
+def why_waiting(standing: Standing, folded: Folded, view: GateView) -> Verdict | None:
+    """Return why the signals of a pull request cannot move their gate yet; None when they can.
+
+    Args:
+        standing: one of those of `folded`.
+    """
+    if view.verdict:
+        return view.verdict
+    if not standing.movers():
+        return Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=view.gate)
+    if standing is not folded.standings[0]:
+        first = folded.standings[0].pull_request or "no pull request"
+        return Verdict.of("older-first", pull_request=first, gate=view.gate)
+    return None
 
 
 def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -> bool:
-    """Return whether a signal waits on a Workflow, or a claim: then its changes are watched."""
+    """Return whether a signal or a claim waits on a Workflow, so that its changes must be watched."""
     if state.claims:
         return True
     gates = {signal.gate for signal in state.signals if signal.gate and not state.use_of(signal.identity)}
-    for identifier, (gate, _) in rules.gate_ids().items():
+    for identifier, (gate, _) in rules.gate_ids.items():
         if identifier not in gates:
             continue
-        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+        folded = fold(state, rules, identifier, now)
         if folded.has_waiting and not view_gate(workflow, state, gate, identifier, rules).is_over:
             return True
     return False

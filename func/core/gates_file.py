@@ -10,19 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from func.core.errors import ConfigError
-from func.core.rules import (
-    ANYONE,
-    MAX_QUORUM,
-    CrossFieldError,
-    EventFilter,
-    Rule,
-    Rules,
-    TaskRules,
-    WorkflowLabels,
-    WorkflowRules,
-    nearest,
-    slug,
-)
+from func.core.field_types import CrossFieldError, nearest, slug
+from func.core.rules import ANYONE, MAX_QUORUM, EventFilter, Rule, Rules, TaskRules, WorkflowLabels, WorkflowRules
 from func.core.sources.github_actions import ACTIONS
 
 _SHOWN = 60  # characters of a wrong value that a message repeats
@@ -57,7 +46,7 @@ def parse_rules(text: str, where: str) -> Rules:
     try:
         data: Any = yaml.load(text, UniqueKeyLoader)  # noqa: S506 - a safe loader that refuses repeated keys
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{where}: not YAML: {_yaml_problem(error)}") from None
     except RecursionError:
         raise ConfigError(f"{where}: not YAML: nested too deeply") from None
     if data is None:
@@ -70,6 +59,15 @@ def parse_rules(text: str, where: str) -> Rules:
     except CrossFieldError as error:
         raise ConfigError(f"{where}: {error}") from None
     return rules
+
+
+def _yaml_problem(error: Exception) -> str:
+    """Return what the YAML parser found, without its excerpt of the text."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    context = getattr(error, "context", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: " + ": ".join(filter(None, (context, problem)))
 
 
 def check_rules(rules: Rules) -> None:
@@ -107,7 +105,7 @@ def _check_filter(rules: Rules, place: str, given: EventFilter, rule: Rule) -> N
     groups = [*rules.people, ANYONE]
     for group in given.by:
         if group not in groups:
-            raise CrossFieldError(f"{place}.by is {group!r}{nearest(group, groups)}")
+            raise CrossFieldError(f"{place}.by is {group!r}: it is not a group of `people`{nearest(group, groups)}")
     asked = {
         "label": given.label is not None,
         "review": given.review is not None,
@@ -139,7 +137,7 @@ def _check_reach(rules: Rules, place: str, withdrawal: EventFilter, rule: Rule) 
         facts = rules.facts_of(name)
         if rule.task is None and not facts & _TASK_FACTS:
             raise CrossFieldError(
-                f"{place}.event is {name!r}: it names no task, so it revokes nothing{_near_kind(name)}"
+                f"{place}.event is {name!r}: it names no task, so it revokes nothing{_near_event(name, rules)}"
             )
         if has_pull_request and "number" not in facts:
             own = " or ".join(rule.event)
@@ -148,20 +146,24 @@ def _check_reach(rules: Rules, place: str, withdrawal: EventFilter, rule: Rule) 
             )
 
 
-def _near_kind(name: str) -> str:
-    """Return a hint for something that looks like a misspelt event of GitHub."""
-    kind = name.partition(".")[0]
-    return nearest(kind, ACTIONS) if kind not in ACTIONS and name.count(".") < 2 else ""
+def _near_event(name: str, rules: Rules) -> str:
+    """Return a hint for something that looks like a misspelt event of GitHub, or of one of the `sources`."""
+    kind, _, action = name.partition(".")
+    if kind in ACTIONS:
+        return ""
+    if name.count(".") < 2:
+        near = nearest(kind, ACTIONS)
+        return near.replace("?", f".{action}?") if action else near
+    return nearest(name, rules.sources) if rules.sources else ""
 
 
 def _check_task(rules: Rules, place: str, rule: Rule) -> None:
     for name in rule.event:
         facts = rules.facts_of(name)
         if rule.task is None and not facts & _TASK_FACTS:
-            hint = _near_kind(name)
-            raise CrossFieldError(
-                f"{place}.event is {name!r}: expected also `task`, the path of the task in its data{hint}"
-            )
+            hint = _near_event(name, rules)
+            also = f"{hint} Otherwise add" if hint else ", expected also"
+            raise CrossFieldError(f"{place}.event is {name!r}: it names no task{also} `task`, its path in the data")
         if rules.workflows.labels.repository and rule.repository is None and "repository" not in facts:
             raise CrossFieldError(
                 f"{place}.repository is missing: expected the path of the repository in the data of {name}, "
@@ -169,6 +171,15 @@ def _check_task(rules: Rules, place: str, rule: Rule) -> None:
             )
 
 
+# name that is missing -> what was expected there
+_MISSING: Mapping[str, str] = {
+    "by": ": expected a group of `people`, a list of groups, or anyone",
+    "event": ": expected an event like pull_request.opened",
+    "gates": ": expected the names of suspend nodes, each with a rule",
+    "workflows": ": expected namespace, selector and labels",
+}
+_A_RULE = "a rule like {event: pull_request.opened, by: anyone}"
+_A_WITHDRAWAL = "an event like {event: pull_request.synchronize}"
 # pydantic's kinds of error -> what was expected
 _EXPECTED: Mapping[str, str] = {
     "bool_type": "true or false",
@@ -188,10 +199,12 @@ _EXPECTED: Mapping[str, str] = {
 
 def _describe(error: ValidationError, data: object) -> str:
     """Return the first thing that is wrong, as `place is value: expected ...`, with the place as the user wrote it."""
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A misspelt name is unknown, and the right one is missing: the first of these says more.
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     where = ".".join(_place(first["loc"], data)) or "the file"
     if first["type"] == "missing":
-        return f"{where} is missing"
+        return f"{where} is missing" + _MISSING.get(str(first["loc"][-1]), "")
     if first["type"] == "extra_forbidden":
         return f"{where} is not known here{nearest(str(first['loc'][-1]), _known_names(first['loc']))}"
     cause = first.get("ctx", {}).get("error")
@@ -200,11 +213,16 @@ def _describe(error: ValidationError, data: object) -> str:
     given = first["input"]
     value = json.dumps(given) if given is None or isinstance(given, bool) else repr(given)  # null, not None
     shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+    if first["type"] == "model_type" and first["loc"][:1] == ("gates",):
+        return f"{where} is {shown}: expected {_A_WITHDRAWAL if 'withdraw' in first['loc'] else _A_RULE}"
     if first["type"] in _EXPECTED:
         return f"{where} is {shown}: expected {_EXPECTED[first['type']]}"
     message = first["msg"].removeprefix("Value error, ").replace("Input should be ", "expected ")
     if first["type"] == "literal_error" and isinstance(given, str):
-        message += nearest(given, re.findall(r"'([^']*)'", message)) if "did you mean" not in message else ""
+        near = nearest(given, re.findall(r"'([^']*)'", message))
+        message += near if "did you mean" in near else ""
+    if isinstance(given, Mapping) and not message.startswith("expected"):
+        return f"{where}: {message}"  # the message names the part that is wrong
     return f"{where} is {shown}: {message}"
 
 

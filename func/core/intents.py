@@ -15,7 +15,7 @@ from func.core.signals import Signal
 from func.core.tasks import Named, naming, person_of, tasks_for, tasks_left
 
 MAX_OUTPUT = 4096  # characters of an output's value
-_WORDS = ("approved", "changes_requested", "dismissed")
+_OPINIONATED = ("approved", "changes_requested", "dismissed")
 _REVIEWS = ("pull_request_review.submitted", "pull_request_review.dismissed")
 
 
@@ -27,7 +27,7 @@ class Intent(NamedTuple):
         gate: the name of that gate.
         rule: by which it may.
         revokes: gates whose signals it may revoke.
-        refused: why it moves no gate itself, where a rule names it: the answer when there is nothing to revoke.
+        refused: why a rule for it refuses it; the answer when there is nothing to revoke.
     """
 
     task: Task
@@ -57,7 +57,7 @@ class Plan(NamedTuple):
 def plan_event(event: Event, rules: Rules) -> Plan:
     """Make the checks that need no Workflow: rule, task, repository, fork, state, person and fresh.
 
-    What an event moves and what it revokes is checked each by itself: it revokes whatever else becomes of it.
+    An event that is refused for its gate can still revoke signals, so the two are checked separately.
     """
     before, after = naming(event, rules)
     event = event._replace(signal=event.signal._replace(named=before, names=after))
@@ -124,7 +124,7 @@ def _mover(
 def _revokers(
     event: Event, rules: Rules, named: Named, *, is_accepted: bool
 ) -> dict[Task, tuple[list[str], str | None]]:
-    """Return the tasks at which the event revokes signals: for which gates, and how the pull request is gone."""
+    """Return the tasks whose signals the event revokes: for which gates, and how the pull request is gone."""
     found: dict[tuple[str, str], tuple[Task, list[str], str | None]] = {}
     for task, gate, gone in _revocations(event, rules, named, is_accepted=is_accepted):
         key = (task.id.casefold(), (task.repository or "").casefold())
@@ -144,9 +144,9 @@ def _revocations(
     for gate, rule, withdrawal in rules.withdrawals_of(signal):
         if rules.allows(withdrawal.by, signal):
             yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
-    if signal.verdict in _WORDS and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
-        # The newest review of each person speaks, whether a rule asks for its withdrawal or not. An approval that the
-        # rules refuse, e.g. of an old commit, does not: what the person requested before still stands.
+    if signal.verdict in _OPINIONATED and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
+        # A person's latest review counts, whether a rule names it in `withdraw` or not. An approval that the rules
+        # refuse, e.g. of an old commit, does not count: the changes that the person requested before still block.
         for gate, rule in rules.each_rule():
             is_review = _REVIEWS[0] in rule.names and rule.review not in (None, signal.verdict)
             if is_review and rules.allows(rule.by, signal):
@@ -180,5 +180,5 @@ def _fill(template: str, event: Event, signal: Signal) -> str | None:
         if not isinstance(value, str | int | float):
             return None
         text += str(value)
-    # One character more than an output may have: enough to be refused, and not too much to be remembered.
+    # One character more than an output may have, so that a longer one is refused later.
     return text[: MAX_OUTPUT + 1]

@@ -20,7 +20,7 @@ _REQUIREMENT = re.compile(
 
 
 def is_label_value(text: str) -> bool:
-    """Can a Kubernetes label have this value? (At most 63 characters, alphanumeric at both ends.)"""
+    """Return whether a Kubernetes label can have this value: at most 63 characters, alphanumeric at both ends."""
     return _VALUE.fullmatch(text) is not None
 
 
@@ -44,9 +44,10 @@ class Selector:
 
     @classmethod
     def parse(cls, text: str) -> Selector:
-        """`a=b,c!=d,e in (f,g),h,!i` -> Selector; the empty text selects everything.
+        """Return the selector of a text like `a=b,c!=d,e in (f,g),h,!i`; the empty text selects everything.
 
-        Raises: ValueError when `text` is no selector.
+        Raises:
+            ValueError: when it is not a label selector.
         """
         requirements = []
         position = 0
@@ -59,7 +60,7 @@ class Selector:
         return cls(tuple(requirements))
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Do these labels fulfil every requirement?"""
+        """Return whether labels meet every requirement."""
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from func.core.field_types import Person, nearest
 from func.core.patterns import first_group, fits_glob
 from func.core.rules import GITHUB, EventFilter, Rule, Rules
 from func.core.sources import github
@@ -20,7 +22,7 @@ _VERDICTS: Mapping[str, tuple[str, ...]] = {
     "status": ("state",),
 }
 _COMMENTS = ("issue_comment", "pull_request_review_comment", "commit_comment", "discussion_comment")
-# What can change after the event -> the paths by which `when` asks for it, and the events that tell of the change.
+# What can change after the event -> the paths by which `when` asks for it, and the events that report the change.
 _CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str, ...]]]] = {
     "label": (("pull_request.labels.", "issue.labels."), lambda rule: _kind_events(rule, "unlabeled")),
     "draft": (
@@ -29,10 +31,12 @@ _CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str,
     ),
     "base": (("pull_request.base.ref",), lambda _: ("pull_request.edited",)),
 }
+# https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication
+_LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\[bot\])?")
 
 
 class LintWarning(NamedTuple):
-    """Something in gates.yaml that is not what it seems.
+    """Something in gates.yaml that is dangerous, or that can never happen.
 
     Args:
         code: the stable word for it.
@@ -53,6 +57,7 @@ def lint(rules: Rules) -> list[LintWarning]:
     for gate, given in rules.gates.items():
         for index, rule in enumerate(given):
             place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")
+            found += _ids(place, rule, rules)
             found += _verdicts(place, rule)
             found += _comments(place, rule)
             found += _changes(place, rule, rules)
@@ -69,6 +74,7 @@ def _people(rules: Rules) -> Iterator[LintWarning]:
     for group, people in rules.people.items():
         if group not in used:
             continue
+        yield from _strange_names(group, people, used[group], rules)
         without = [person.login for person in people if person.id is None]
         if without and used[group] & {GITHUB}:
             yield LintWarning(
@@ -87,6 +93,58 @@ def _people(rules: Rules) -> Iterator[LintWarning]:
                 f"{', '.join(bare)} counts in {_listed(used[group])}, where the same name can be another person. "
                 f"Write the source before the name, for example {sorted(used[group])[0]}:{bare[0]}.",
             )
+
+
+def _strange_names(group: str, people: Iterable[Person], sources: set[str], rules: Rules) -> Iterator[LintWarning]:
+    """Warn of names that nobody can have."""
+    for person in people:
+        prefix, separator, rest = person.login.partition(":")
+        login = rest if separator else prefix
+        of_github = prefix == GITHUB if separator else sources == {GITHUB}
+        if separator and prefix not in rules.prefixes:
+            near = nearest(prefix, rules.prefixes)
+            if "did you mean" in near:
+                yield LintWarning(
+                    "person-of-unknown-source",
+                    "warning",
+                    f"people.{group}",
+                    f"{person.login}: no rule is for events of {prefix}{near}",
+                )
+        elif of_github and not _LOGIN.fullmatch(login):
+            yield LintWarning(
+                "not-a-login",
+                "warning",
+                f"people.{group}",
+                f"{person.login} is not a login that GitHub gives. Write the login of a person or app, like octocat or "
+                "renovate[bot]. GitHub's events do not say in which teams a person is.",
+            )
+
+
+def _ids(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
+    """Warn of people with an id where the event gives none: they never count."""
+    for name in rule.event:
+        if rule.person is None and "person-id" in rules.facts_of(name):
+            continue
+        for group in rule.by:
+            lost = [
+                person.login
+                for person in rules.people.get(group, ())
+                if person.id is not None and _counts_in(person, name, rules)
+            ]
+            if lost:
+                yield LintWarning(
+                    "id-without-source",
+                    "warning",
+                    place,
+                    f"{', '.join(lost)} of {group} never counts, because {name} gives no account id here. Map "
+                    f"`person-id` in `sources`, or add the person without id, for example {_source(name)}:{lost[0]}.",
+                )
+
+
+def _counts_in(person: Person, name: str, rules: Rules) -> bool:
+    prefix, separator, _ = person.login.partition(":")
+    words = {GITHUB} if _source(name) == GITHUB else set(name.split("."))
+    return not separator or prefix not in rules.prefixes or prefix in words
 
 
 def _source(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What an event comes to: outcomes, and the answer that goes to the sender, the log and the metrics."""
+"""Outcomes, and the answer to an event: for the sender, the log and the metrics."""
 
 from __future__ import annotations
 
@@ -81,12 +81,12 @@ class EventRef(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Which task an event names, and how we know.
+    """The task that an event names.
 
     Args:
         id: as in the Workflow's label.
         repository: `owner/name`, or None for sources that name none.
-        found_by: `label`, `branch`, `title`, `data`, or `signal` for a signal that waited.
+        found_by: what named it: `label`, `branch`, `title`, `data`, or `signal` for a signal that waited.
     """
 
     id: str
@@ -106,14 +106,14 @@ class WorkflowRef(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What one event came to.
+    """The answer to one event.
 
     Args:
         code: the stable word for the reason; `reasons.CODES` has them all.
         reason: one sentence for a person.
         node: the suspend node's id.
         would: in observe mode, the outcome that was not carried out.
-        http_status: where it is another one than the outcome's.
+        http_status: where it differs from the outcome's.
         retry_after: seconds after which trying again may help.
         written: whether the Workflow was changed for this event.
     """

@@ -73,17 +73,17 @@ def patch_for(workflow: Workflow, state: State, move: Move | None, *, parked: bo
 
     Args:
         move: left to Argo Server where the nodes are offloaded.
-        parked: whether a signal waits, which the label says.
+        parked: whether a signal waits; the label shows it.
     """
     changes = [*_remember(workflow, state, parked), *(_move(workflow, move) if move else [])]
     return [_test("/metadata/uid", workflow.ref.uid), *changes] if changes else []
 
 
 def encode(operations: list[Operation]) -> bytes:
-    """Return a JSON Patch, written as the API server itself writes JSON.
+    r"""Return a JSON Patch, written as the API server itself writes JSON.
 
-    Its `test` compares texts as they are written: "\\u00e9" is not "é", and "<" is not what Go writes as "\\u003c".
-    These characters stand in strings only, so they can be replaced in the whole.
+    Its `test` compares strings as they are written: "\u00e9" is not "é", and "<" is not "\u003c", as Go writes it.
+    These characters occur only inside strings, so they can be replaced in the whole text.
 
     Source: lazyNode.equal in https://github.com/evanphx/json-patch/blob/v4.13.0/patch.go and HTMLEscape in Go's
     encoding/json

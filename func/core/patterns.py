@@ -1,4 +1,4 @@
-"""Texts from outside against patterns: regular expressions in linear time, and globs."""
+"""Regular expressions and globs that match strings from outside in bounded time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MAX_VALUE = 255  # characters of a value that a pattern looks at; GitHub's branc
 
 # Expressions that the standard library matches in linear or quadratic time, which 255 characters bound: nothing that
 # repeats contains a repetition, and at most two parts repeat without a limit. All others are left to RE2, whose
-# import takes 16 ms of a cold start. No look-around and no back-reference fits: RE2 does not have them either.
+# import takes 16 ms of a cold start. Look-around and back-references do not fit: RE2 does not have them either.
 _SIMPLE = re.compile(
     r"(?:(?:[\w /@#:=%,;~<>&!'\"-]|\\[-dwWDsS./+*?()\[\]{}^$|\\#]|\[\^?[\w .:/@#-]+\]|\.)[+*?]?|\((?:\?:)?|\)\??|\|)*",
     re.ASCII,
@@ -18,9 +18,10 @@ _UNLIMITED = re.compile(r"(?<!\\)[+*]")
 
 
 class Match(Protocol):
-    """What a match gives."""
+    """A match of `re` or of RE2."""
 
-    def group(self, index: int, /) -> str | Any: ...  # noqa: ANN401
+    def group(self, index: int, /) -> str | Any:  # noqa: ANN401
+        """Return what a group matched."""
 
 
 @runtime_checkable
@@ -28,12 +29,15 @@ class Pattern(Protocol):
     """A compiled regular expression of `re` or of RE2."""
 
     @property
-    def groups(self) -> int: ...
+    def groups(self) -> int:
+        """The number of groups."""
 
     @property
-    def pattern(self) -> str | Any: ...  # noqa: ANN401
+    def pattern(self) -> str | Any:  # noqa: ANN401
+        """The text that was compiled."""
 
-    def fullmatch(self, value: str, /) -> Match | None: ...
+    def fullmatch(self, value: str, /) -> Match | None:
+        """Match the whole value."""
 
 
 def compile_pattern(text: str, *, ignore_case: bool = False) -> Pattern:

@@ -1,7 +1,7 @@
-"""The codes: why an event came to its outcome, and the one place where a code becomes a sentence.
+"""The codes: why an event has its outcome, and the one place that makes a sentence of a code.
 
-Code looks at codes, never at sentences. Adding one: a line in `CODES`, and `raise Rejection(code, ...)` or
-`Verdict.of(code, ...)` where it is found; docs/codes.md is made from this table.
+Code compares codes, never sentences. To add one: a line in `CODES`, and `raise Rejection(code, ...)` or
+`Verdict.of(code, ...)` where it is found; `python -m tests.docs.codes` writes docs/codes.md.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Reason(NamedTuple):
     Args:
         check: the check that it belongs to.
         sentence: for a person; names in braces are filled in.
-        http_status: where it is another one than the outcome's.
+        http_status: where it differs from the outcome's.
     """
 
     outcome: Outcome
@@ -59,6 +59,7 @@ CODES: Mapping[str, Reason] = {
     "malformed": Reason("invalid", "cloudevent", "{detail}"),
     "unsupported-media-type": Reason("invalid", "cloudevent", "{detail}", 415),
     "body-too-large": Reason("invalid", "cloudevent", "{detail}", 413),
+    "json-too-large": Reason("invalid", "cloudevent", "The JSON needs more than {limit} MiB of memory to be read."),
     "wrong-field": Reason("invalid", "cloudevent", "The event's {field} is {value}: {expected}."),
     "missing-field": Reason("invalid", "cloudevent", "The event's {field} is missing: this is not an event of GitHub."),
     "busy": Reason("unavailable", "cloudevent", "{detail}"),
@@ -151,6 +152,8 @@ CODES: Mapping[str, Reason] = {
     ),
     "lost-race": Reason("unavailable", "workflow", "The Workflow could not be written in {tries} tries: {why}"),
     "api-unavailable": Reason("unavailable", "workflow", "{detail}"),
+    "api-unauthenticated": Reason("forbidden", "workflow", "{detail}"),
+    "api-missing-permission": Reason("forbidden", "workflow", "{detail}"),
     "api-forbidden": Reason("forbidden", "workflow", "{detail}"),
     # age
     "too-old": Reason(
@@ -246,7 +249,7 @@ _MAX_REASON = 1000  # characters
 
 
 class Verdict(NamedTuple):
-    """Why an event came to its outcome: a code with its data.
+    """Why an event has its outcome: a code with its data.
 
     Args:
         data: what the sentence names, by the names in its braces.
@@ -272,7 +275,7 @@ class Verdict(NamedTuple):
 
     @property
     def http_status(self) -> int | None:
-        """Where it is another one than the outcome's."""
+        """The HTTP status, where it differs from the outcome's."""
         return CODES[self.code].http_status
 
     @property
@@ -288,8 +291,9 @@ class Rejection(Exception):
 
     Args:
         code: one of CODES.
-        event: the CloudEvent, where it is known only here.
-        workflow: likewise.
+        about: the CloudEvent or the Workflow, where the caller does not know it.
+        gate: likewise.
+        node: likewise.
         retry_after: seconds after which trying again may help.
         data: what the sentence names.
     """

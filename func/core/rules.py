@@ -5,69 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from string import Formatter
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from func.core.conditions import Wanted, holds
+from func.core.field_types import (
+    Conditions,
+    CrossFieldError,
+    DataPath,
+    EventName,
+    GroupMember,
+    LabelKey,
+    Namespace,
+    OneOrMore,
+    PatternText,
+    Repository,
+    SourcePaths,
+    Template,
+    slug,
+)
 from func.core.label_selectors import Selector, is_label_value
 from func.core.outcomes import Task
 from func.core.patterns import Pattern, compile_pattern, fits_glob
 from func.core.reasons import Verdict
 from func.core.signals import Signal
 from func.core.sources import github
-from func.core.sources.facts import FACTS, Paths
+from func.core.sources.facts import Paths
 from func.core.sources.github_actions import ACTIONS
-from func.core.values import is_repository
 
 ANYONE = "anyone"
 GITHUB = "github"
 
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_PATH = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-_CONDITION_PATH = re.compile(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*")
 MAX_QUORUM = 20
-
-
-class CrossFieldError(ValueError):
-    """Several fields do not fit together; the message names them itself."""
-
-
-class PathPattern(NamedTuple):
-    """Where something stands in an event's data.
-
-    Args:
-        pattern: its one group is the value; None for the whole text.
-    """
-
-    path: str
-    pattern: Pattern | None = None
-
-
-class Person(NamedTuple):
-    """Somebody of a group.
-
-    Args:
-        login: without case.
-        id: the account's number, which must fit too where it is given, since free logins can be taken over.
-    """
-
-    login: str
-    id: int | None = None
 
 
 class _Part(BaseModel):
@@ -75,175 +46,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
-def _as_list(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-def _checked(pattern: re.Pattern[str], expected: str) -> BeforeValidator:
-    def check(value: object) -> object:
-        if isinstance(value, str) and not pattern.fullmatch(value):
-            raise ValueError(f"expected {expected}")
-        return value
-
-    return BeforeValidator(check)
-
-
-def _parse_event(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    if kind := github.kind_of_type(value):
-        raise ValueError(f"expected its name without that, {kind}.<action>")
-    kind, _, action = value.partition(".")
-    known = ACTIONS.get(kind)
-    if known is not None and action and action not in known and "*" not in known:
-        raise ValueError(f"GitHub has no such event{nearest(value, [f'{kind}.{each}' for each in known] or [kind])}")
-    return value
-
-
-def nearest(value: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
-    names = sorted(known)
-    near = get_close_matches(value, names, 1, 0.5)
-    if near:
-        return f", did you mean {near[0]}?"
-    return f", expected one of {', '.join(names)}" if len(names) <= 30 else ""
-
-
-def _parse_pattern(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        groups = compile_pattern(value).groups
-    except ValueError as error:
-        raise ValueError(f"not a regular expression that matches in linear time (RE2): {error}") from None
-    if groups != 1:
-        raise ValueError(f"expected a pattern with one group, the task's id, found {groups}")
-    return value
-
-
-def _parse_path(value: object) -> object:
-    """A path, or {path, pattern}."""
-    if isinstance(value, PathPattern):
-        return value
-    pattern = None
-    if isinstance(value, Mapping) and value.keys() == {"path", "pattern"}:
-        given: Mapping[str, object] = value
-        value, pattern = given["path"], _parse_pattern(given["pattern"])
-    if not isinstance(value, str) or not _PATH.fullmatch(value) or not isinstance(pattern, str | None):
-        raise ValueError("expected a path in the event's data like pull_request.number, or {path: ..., pattern: ...}")
-    return PathPattern(value, compile_pattern(pattern) if pattern else None)
-
-
-def _shown_path(value: PathPattern) -> object:
-    return {"path": value.path, "pattern": value.pattern.pattern} if value.pattern else value.path
-
-
-def _parse_template(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        parts = list(Formatter().parse(value))
-    except ValueError as error:
-        raise ValueError(f"not a template: {error}") from None
-    for literal, name, spec, conversion in parts:
-        if "{" in literal or "}" in literal:
-            raise ValueError("expected no doubled braces: Argo would expand them")
-        if name is not None and (spec or conversion or not _PATH.fullmatch(name)):
-            raise ValueError(f"{{{name}}} is not a path in the event's data like {{pull_request.number}}")
-    return value
-
-
-def _parse_person(value: object) -> object:
-    if isinstance(value, Person):
-        return value
-    if isinstance(value, str):
-        return Person(value)
-    if isinstance(value, Mapping) and value.keys() == {"login", "id"}:
-        login, number = value["login"], value["id"]
-        if isinstance(login, str) and type(number) is int:
-            return Person(login, number)
-    raise ValueError("expected a login or {login: ..., id: ...} with the number of the account")
-
-
-def _shown_person(value: Person) -> object:
-    return value.login if value.id is None else value._asdict()
-
-
-def _parse_wanted(value: object) -> object:
-    if isinstance(value, Mapping):
-        if value.keys() != {"not"}:
-            raise ValueError("expected {not: ...}")
-        return {"not": _parse_wanted(value["not"])}
-    if isinstance(value, list):
-        return [_parse_wanted(each) for each in value]
-    if isinstance(value, str):
-        return value.strip()
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    raise ValueError("expected a string, a number, true, false, null, a list of these or {not: ...}")
-
-
-def _parse_when(value: object) -> object:
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError("expected conditions like {check_suite.conclusion: success}")
-    for path in value:
-        if not isinstance(path, str) or not _CONDITION_PATH.fullmatch(path):
-            raise ValueError(f"{path!r} is not a path in the event's data like check_suite.conclusion or labels.*.name")
-    return {path: _parse_wanted(wanted) for path, wanted in value.items()}
-
-
-def _parse_source(value: object) -> object:
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError(f"expected an object of paths, by {', '.join(FACTS)}")
-    for fact, path in value.items():
-        if fact not in FACTS:
-            raise ValueError(f"{fact!r} is not a fact of an event{nearest(str(fact), FACTS)}")
-        if not isinstance(path, str) or not _CONDITION_PATH.fullmatch(path):
-            raise ValueError(f"{fact} is {path!r}: expected a path in the event's data like object_attributes.iid")
-        if "*" in path and fact != "label":
-            raise ValueError(f"{fact} is {path!r}: only a label's path may have a *")
-    return dict(value)
-
-
-def _parse_repository(value: object) -> object:
-    if not isinstance(value, str) or not is_repository(value):
-        raise ValueError("expected owner/name")
-    if not is_label_value(slug(value)):
-        raise ValueError(
-            f"no label can hold {slug(value)}, so no Workflow can be found for it: a label's value has at most 63 "
-            "characters, alphanumeric at both ends"
-        )
-    return value
-
-
-EventName = Annotated[StrictStr, BeforeValidator(_parse_event)]
-PatternText = Annotated[StrictStr, BeforeValidator(_parse_pattern)]
-Template = Annotated[StrictStr, BeforeValidator(_parse_template)]
-DataPath = Annotated[PathPattern, PlainValidator(_parse_path), PlainSerializer(_shown_path)]
-Somebody = Annotated[Person, PlainValidator(_parse_person), PlainSerializer(_shown_person)]
-LabelKey = Annotated[StrictStr, _checked(_LABEL_KEY, "the name of a Kubernetes label")]
-Namespace = Annotated[StrictStr, _checked(_NAMESPACE, "a Kubernetes namespace")]
-Groups = Annotated[tuple[StrictStr, ...], BeforeValidator(_as_list)]
-
-
 class EventFilter(_Part):
     """Which events are meant, and by whom."""
 
-    event: Annotated[tuple[EventName, ...], BeforeValidator(_as_list)] = Field(min_length=1)
+    event: Annotated[tuple[EventName, ...], OneOrMore] = Field(min_length=1)
     label: StrictStr | None = None
     review: Literal["approved", "changes_requested", "commented", "dismissed"] | None = None
     merged: StrictBool | None = None
     draft: StrictBool | None = None
     base: StrictStr | None = None
-    when: Annotated[Mapping[str, Any], BeforeValidator(_parse_when)] = {}
-    by: Groups = (ANYONE,)
+    when: Conditions = {}
+    by: Annotated[tuple[StrictStr, ...], OneOrMore] = (ANYONE,)
 
     @model_validator(mode="before")
     @classmethod
     def _not_on(cls, value: object) -> object:
         if isinstance(value, Mapping) and (True in value or "on" in value):
-            raise ValueError("expected `event` in the place of `on`, which YAML 1.1 reads as true")
+            raise ValueError("YAML 1.1 reads a bare `on` as true: write `event`")
         return value
 
     def matches(self, signal: Signal, *, unknown: bool = False) -> bool:
@@ -300,7 +119,7 @@ class Rule(EventFilter):
         outputs: values for supplied output parameters, beside and before the general ones.
     """
 
-    by: Groups = Field(min_length=1)
+    by: Annotated[tuple[StrictStr, ...], OneOrMore] = Field(min_length=1)
     then: Literal["open", "fail"] = "open"
     quorum: StrictInt = Field(default=1, ge=1, le=MAX_QUORUM)
     not_author: StrictBool = Field(default=False, alias="not-author")
@@ -312,7 +131,7 @@ class Rule(EventFilter):
     task: DataPath | None = None
     repository: DataPath | None = None
     person: DataPath | None = None
-    withdraw: Annotated[tuple[EventFilter, ...], BeforeValidator(_as_list)] = ()
+    withdraw: Annotated[tuple[EventFilter, ...], OneOrMore] = ()
     outputs: Mapping[StrictStr, Template] = {}
 
 
@@ -320,11 +139,6 @@ def gate_id(gate: str, rule: Rule) -> str:
     """Return the name of a gate with the inputs that tell it apart, e.g. `wait-event(event=merged)`."""
     pairs = ",".join(f"{name}={value}" for name, value in sorted(rule.inputs.items()))
     return f"{gate}({pairs})" if pairs else gate
-
-
-def slug(repository: str) -> str:
-    """Return `owner/name` as a label's value: `owner-name`."""
-    return repository.replace("/", "-")
 
 
 class WorkflowLabels(_Part):
@@ -418,15 +232,11 @@ class Rules(_Part):
     """All of gates.yaml."""
 
     workflows: WorkflowRules
-    repositories: tuple[Annotated[StrictStr, BeforeValidator(_parse_repository)], ...] | None = None
+    repositories: tuple[Repository, ...] | None = None
     task: TaskRules = TaskRules()
-    people: Mapping[
-        StrictStr, tuple[Annotated[Person, PlainValidator(_parse_person), PlainSerializer(_shown_person)], ...]
-    ] = {}
-    sources: Mapping[StrictStr, Annotated[Mapping[str, str], BeforeValidator(_parse_source)]] = {}
-    gates: Mapping[StrictStr, Annotated[tuple[Rule, ...], BeforeValidator(_as_list), Field(min_length=1)]] = Field(
-        min_length=1
-    )
+    people: Mapping[StrictStr, tuple[GroupMember, ...]] = {}
+    sources: Mapping[StrictStr, SourcePaths] = {}
+    gates: Mapping[StrictStr, Annotated[tuple[Rule, ...], OneOrMore, Field(min_length=1)]] = Field(min_length=1)
     outputs: Mapping[StrictStr, Template] = {}
 
     @cached_property
@@ -448,24 +258,15 @@ class Rules(_Part):
                     found.setdefault(name, []).append((gate, rule, withdrawal))
         return found
 
-    @cached_property
-    def positions(self) -> dict[str, int]:
-        """Gate -> its place in the pipeline."""
-        return {gate: place for place, gate in enumerate(self.gates)}
-
     def each_rule(self) -> Iterator[tuple[str, Rule]]:
         """Return all rules with their gates, in the order of the file."""
         for gate, rules in self.gates.items():
             for rule in rules:
                 yield gate, rule
 
-    def gate_ids(self) -> dict[str, tuple[str, list[Rule]]]:
-        """Return gate with inputs -> its name and its rules."""
-        return self.rules_by_gate_id
-
     @cached_property
-    def rules_by_gate_id(self) -> dict[str, tuple[str, list[Rule]]]:
-        """Gate with inputs -> its name and its rules."""
+    def gate_ids(self) -> dict[str, tuple[str, list[Rule]]]:
+        """Gate with inputs, from `gate_id` -> its name and its rules."""
         found: dict[str, tuple[str, list[Rule]]] = {}
         for gate, rule in self.each_rule():
             found.setdefault(gate_id(gate, rule), (gate, []))[1].append(rule)
@@ -487,24 +288,23 @@ class Rules(_Part):
 
     def conditions_of(self, signal: Signal) -> dict[str, list[Wanted]]:
         """Return what rules ask of the data of this event: path -> wanted."""
-        names = names_of(signal)
-        filters: list[EventFilter] = [rule for name in names for _, rule in self.rules_by_event.get(name, ())]
-        filters += [each[2] for name in names for each in self.withdrawals_by_event.get(name, ())]
         found: dict[str, list[Wanted]] = {}
-        for each in filters:
+        for each in self._filters_of(signal):
             for path, wanted in each.when.items():
                 found.setdefault(path, []).append(wanted)
         return found
 
     def labels_for(self, signal: Signal) -> tuple[str, ...]:
         """Return those labels of the pull request that a rule for this event asks for."""
-        names = names_of(signal)
-        filters: list[EventFilter] = [rule for name in names for _, rule in self.rules_by_event.get(name, ())]
-        filters += [each[2] for name in names for each in self.withdrawals_by_event.get(name, ())]
-        globs = {each.label for each in filters if each.label is not None}
+        globs = {each.label for each in self._filters_of(signal) if each.label is not None}
         return tuple(
             sorted(each for each in signal.labels if any(fits_glob(glob, each, ignore_case=True) for glob in globs))
         )
+
+    def _filters_of(self, signal: Signal) -> Iterator[EventFilter]:
+        for name in names_of(signal):
+            yield from (rule for _, rule in self.rules_by_event.get(name, ()))
+            yield from (withdrawal for _, _, withdrawal in self.withdrawals_by_event.get(name, ()))
 
     def source_paths(self, event_type: str) -> Paths:
         """Return where the facts of a CloudEvent's type stand, for sources other than GitHub."""
@@ -525,9 +325,9 @@ class Rules(_Part):
 
     def allows(self, by: Iterable[str], signal: Signal) -> bool:
         """Return whether this person is in one of the groups."""
-        return any(group == ANYONE or self._has(group, signal) for group in by)
+        return any(group == ANYONE or self._is_member(group, signal) for group in by)
 
-    def _has(self, group: str, signal: Signal) -> bool:
+    def _is_member(self, group: str, signal: Signal) -> bool:
         if signal.person is None:
             return False
         source = {GITHUB} if signal.source is None else set(signal.name.split("."))

@@ -1,6 +1,6 @@
-"""What a Workflow remembers: a set of signals and which of them moved a gate, as one annotation.
+"""The state of a Workflow in its annotation: a set of signals, and which of them moved a gate.
 
-What the signals come to is computed by `fold`, never stored.
+`fold` computes what the signals come to; that is never stored.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from func.core.reasons import Rejection
-from func.core.values import format_time, parse_time
+from func.core.values import format_time, parse_time, read_boolean, read_integer, read_string
 
 if TYPE_CHECKING:
     from func.core.outcomes import WorkflowRef
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 STATE_ANNOTATION = "taskgate.dev/state"
 EVERY = "*"  # the pull request of a bound that counts for all
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+MOVED = {"open": "opened", "fail": "failed"}  # how a node is moved -> the word for it afterwards
 
 
 class Signal(NamedTuple):
-    """The facts of one event, as far as rules need them: now, and again when it has waited.
+    """The facts of one event that rules need, now and after it has waited.
 
     Args:
         id: of the event; for GitHub the delivery's.
@@ -83,12 +85,12 @@ class Signal(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, str | None]:
-        """What tells this event from all others."""
+        """What distinguishes this event from all others."""
         return self.id, self.source
 
     @property
     def order(self) -> tuple[datetime, int, str, str]:
-        """Its place in time; reviews of one second are told apart by their numbers."""
+        """Its place in time; the numbers of reviews order those of one second."""
         return self.happened, self.review or 0, self.id, self.source or ""
 
 
@@ -102,7 +104,7 @@ class Use(NamedTuple):
         started: when the node started, so that the same node started again is told apart.
         at: when it was moved.
         how: `open` or `fail`.
-        by_hand: it was not moved by this signal, which was used up.
+        by_hand: somebody moved the node manually, which used the signal up.
         claimed: Argo Server has not confirmed it yet.
         pull_request: of the signal.
         happened: of the signal.
@@ -122,7 +124,7 @@ class Use(NamedTuple):
 
     @property
     def identity(self) -> tuple[str, str | None]:
-        """Of its signal."""
+        """The identity of its signal."""
         return self.id, self.source
 
 
@@ -151,9 +153,9 @@ class State(NamedTuple):
         return next((use for use in self.used if use.identity == identity), None)
 
     def with_signal(self, signal: Signal) -> State:
-        """Return a copy that remembers a signal; the same event again changes nothing."""
+        """Return a copy that remembers a signal; the same event for the same gate changes nothing."""
         old = self.find(signal.identity)
-        if old and not (old.copied or (old.gate is None and signal.gate)):
+        if old and not old.copied and signal.gate in (None, old.gate):
             return self
         others = [each for each in self.signals if each is not old]
         return self._replace(signals=tuple(sorted([*others, signal], key=lambda each: each.order)))
@@ -164,6 +166,10 @@ class State(NamedTuple):
         signals = tuple(each._replace(outputs={}) if each.identity in new else each for each in self.signals)
         kept = [use for use in self.used if use.identity not in new]
         return self._replace(signals=signals, used=(*kept, *new.values()))
+
+    def last_move(self, gate: str) -> datetime | None:
+        """Return when the newest signal that moved a gate happened; only newer ones move it again."""
+        return max((use.happened for use in self.used if use.gate == gate and use.node), default=None)
 
     @property
     def claims(self) -> tuple[Use, ...]:
@@ -212,12 +218,12 @@ def _shown(record: Signal | Use, defaults: Mapping[str, Any]) -> dict[str, objec
 
 
 def read_state(workflow: Workflow) -> State:
-    """Return what a Workflow remembers; nothing where there is no annotation.
+    """Return the state of a Workflow; an empty one where there is no annotation.
 
-    Of what a copy (`argo resubmit`) carried along, only what was used and what revokes counts.
+    `argo resubmit` copies annotations. Of a copied state only uses and revocations count.
 
     Raises:
-        Rejection: `annotation-unreadable`, when it is not ours.
+        Rejection: `annotation-unreadable`, when it is not what Taskgate writes.
     """
     text = workflow.state
     if text is None:
@@ -240,7 +246,7 @@ def read_state(workflow: Workflow) -> State:
 
 
 def forget_command(ref: WorkflowRef) -> str:
-    """Return the command that makes a Workflow forget all that Taskgate remembers."""
+    """Return the command that removes the state of a Workflow."""
     return f"kubectl annotate workflow -n {ref.namespace} {ref.name} {STATE_ANNOTATION}-"
 
 
@@ -250,51 +256,33 @@ def _of_a_copy(state: State) -> State:
     return State(state.ref, signals, used, state.forgotten)
 
 
-def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("expected a string")  # noqa: TRY004 - the content is wrong
-    return value
-
-
-def _number(value: object) -> object:
-    if type(value) is not int:
-        raise ValueError("expected a whole number")
-    return value
-
-
-def _flag(value: object) -> object:
-    if not isinstance(value, bool):
-        raise ValueError("expected true or false")  # noqa: TRY004
-    return value
-
-
-def _texts(value: object) -> object:
+def _strings(value: object) -> object:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise ValueError("expected a list of strings")
     return tuple(value)
 
 
-def _outputs(value: object) -> object:
+def _string_map(value: object) -> object:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise ValueError("expected an object of strings")
     return value
 
 
-def _data(value: object) -> object:
+def _list_map(value: object) -> object:
     if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
         raise ValueError("expected an object of lists")
     return value
 
 
 _READERS: Mapping[str, Callable[[object], object]] = {
-    **dict.fromkeys(Signal._fields, _text),
-    **dict.fromkeys(Use._fields, _text),
+    **dict.fromkeys(Signal._fields, read_string),
+    **dict.fromkeys(Use._fields, read_string),
     **dict.fromkeys(("happened", "submitted", "written", "at"), parse_time),
-    **dict.fromkeys(("person_id", "author_id", "review"), _number),
-    **dict.fromkeys(("merged", "draft", "fork", "fresh", "copied", "by_hand", "claimed"), _flag),
-    **dict.fromkeys(("labels", "named", "names"), _texts),
-    "outputs": _outputs,
-    "data": _data,
+    **dict.fromkeys(("person_id", "author_id", "review"), read_integer),
+    **dict.fromkeys(("merged", "draft", "fork", "fresh", "copied", "by_hand", "claimed"), read_boolean),
+    **dict.fromkeys(("labels", "named", "names"), _strings),
+    "outputs": _string_map,
+    "data": _list_map,
 }
 
 
@@ -337,9 +325,5 @@ def _records(given: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Ite
 
 
 def expired(now: datetime, written: datetime | None, days: int) -> bool:
-    """Return whether something written then has waited for too long."""
+    """Return whether something that was written then has expired."""
     return written is not None and (now - written).total_seconds() > days * 86400
-
-
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Where a Workflow stands and why: the one reader of it, for `waiting`, `explain --workflow` and the board."""
+"""Where a Workflow waits and why, for people: `waiting`, `explain --workflow` and the board read it here."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from func.core.decisions import decide_release
 from func.core.fold import EXPIRY_DAYS, Identity, fold
-from func.core.gates import BY_HAND, last_move, view_gate
+from func.core.gates import BY_HAND, view_gate, why_waiting
 from func.core.outcomes import Task, WorkflowRef
 from func.core.reasons import Rejection, Verdict
+from func.core.releases import decide_release
 from func.core.rules import Rule, Rules
-from func.core.signals import Signal, State, Use, read_state
+from func.core.signals import MOVED, Signal, State, Use, read_state
 from func.core.values import format_time, parse_time
 from func.core.workflows import PARKED_LABEL, Node, Workflow, read_workflow
 
@@ -29,6 +29,7 @@ PROBLEMS: Mapping[str, str] = {
     "label-missing": "Its label {label} is missing, so no event finds it.",
     "wrong-labels": "Its name is that of task {named}, but its label {label} is {value}.",
     "several-workflows": "Another running Workflow has the same task: {workflows}. Events for both are ambiguous.",
+    "shadowed": "Events of its task go to {workflow}, which has the name that the rules give, and none comes here.",
     "suspended": "A person suspended it: gates open, but nothing runs until argo resume.",
     "workflow-stopping": "It is being stopped ({shutdown}), so none of its gates is opened.",
     "gate-without-rule": "No rule moves gate {gate}.{hint}",
@@ -57,7 +58,7 @@ class Problem(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """For a person."""
+        """What is wrong, for a person."""
         return PROBLEMS[self.code].format_map(self.data)
 
     @property
@@ -67,7 +68,7 @@ class Problem(NamedTuple):
 
 
 class SignalStatus(NamedTuple):
-    """What a signal for a gate came to.
+    """What became of a signal for a gate.
 
     Args:
         gate: with its inputs.
@@ -109,13 +110,13 @@ class GateStatus(NamedTuple):
     rules: tuple[Rule, ...] = ()
 
 
-class Move(NamedTuple):
+class MovedNode(NamedTuple):
     """A suspend node that no longer waits.
 
     Args:
         gate: the node's displayName.
         phase: `Succeeded`, `Failed` or what else it ended as.
-        message: what the node says about it.
+        message: of the node.
         use: the signal that moved it; None where somebody else did.
     """
 
@@ -128,7 +129,7 @@ class Move(NamedTuple):
 
 
 class WorkflowStatus(NamedTuple):
-    """Where one Workflow stands.
+    """Where one Workflow waits, and what was remembered on it.
 
     Args:
         task: value of its label, as is `repository`.
@@ -136,7 +137,7 @@ class WorkflowStatus(NamedTuple):
         phase: Argo's word, e.g. `Running`.
         gates: those of the rules in their order, then others that wait.
         signals: those for a gate, in the order of time.
-        moves: nodes that no longer wait.
+        moved: nodes that no longer wait.
         bound: the pull request that it belongs to.
         state: all that is remembered; None where it cannot be read.
         busy: displayNames of the pods that run.
@@ -151,7 +152,7 @@ class WorkflowStatus(NamedTuple):
     finished: bool = False
     gates: tuple[GateStatus, ...] = ()
     signals: tuple[SignalStatus, ...] = ()
-    moves: tuple[Move, ...] = ()
+    moved: tuple[MovedNode, ...] = ()
     bound: str | None = None
     problems: tuple[Problem, ...] = ()
     state: State | None = None
@@ -173,7 +174,7 @@ class WorkflowStatus(NamedTuple):
 
 
 def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> WorkflowStatus:
-    """Return where an object of the Kubernetes API stands; one that cannot be read has that problem."""
+    """Return the status of an object of the Kubernetes API; one that cannot be read has that problem."""
     try:
         return read_status(read_workflow(raw), rules, now)
     except Rejection as rejection:
@@ -188,7 +189,7 @@ def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> Workflow
 
 
 def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence[str] = ()) -> WorkflowStatus:
-    """Return where a Workflow stands and why.
+    """Return the status of a Workflow.
 
     Args:
         now: UTC.
@@ -206,7 +207,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
     signals = tuple(_signals(workflow, known, rules, now))
     if not workflow.finished:
         problems += _label_problems(workflow, rules)
-        problems += [several_workflows(twins)] if twins else []
+        problems += several_workflows(workflow.ref.name, task, twins, rules)
         problems += _run_problems(workflow)
         problems += _gate_problems(gates, workflow, rules)
         problems += _signal_problems(signals, workflow, known, rules, now)
@@ -220,7 +221,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
         finished=workflow.finished,
         gates=gates,
         signals=signals,
-        moves=tuple(_moves(workflow, known)),
+        moved=tuple(_moved(workflow, known)),
         bound=known.bound if rules.workflows.one_pull_request else None,
         problems=tuple({(each.code, each.sentence): each for each in problems}.values()),
         state=state,
@@ -228,7 +229,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
     )
 
 
-def mark_twins(statuses: Iterable[WorkflowStatus]) -> list[WorkflowStatus]:
+def mark_twins(statuses: Iterable[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
     """Return the same with the problem of each running Workflow whose task another one has too."""
     statuses = list(statuses)
     names: dict[tuple[str, str], list[str]] = {}
@@ -239,7 +240,9 @@ def mark_twins(statuses: Iterable[WorkflowStatus]) -> list[WorkflowStatus]:
     for each in statuses:
         key = _twin_key(each)
         others = [name for name in names[key] if name != each.ref.name] if key else []
-        marked.append(each._replace(problems=(*each.problems, several_workflows(others))) if others else each)
+        marked.append(
+            each._replace(problems=(*each.problems, *several_workflows(each.ref.name, each.task, others, rules)))
+        )
     return marked
 
 
@@ -252,9 +255,14 @@ def twin_key(task: str | None, repository: str | None) -> tuple[str, str] | None
     return (task.casefold(), (repository or "").casefold()) if task else None
 
 
-def several_workflows(names: Iterable[str]) -> Problem:
-    """Return the problem of a Workflow whose task others have too."""
-    return Problem("several-workflows", {"workflows": ", ".join(sorted(names))})
+def several_workflows(name: str, task: str | None, others: Sequence[str], rules: Rules) -> list[Problem]:
+    """Return the problem of a Workflow whose task other running ones have too; none where its name decides."""
+    named = rules.workflows.name_of(Task(task, None, "label")) if task else None
+    if not others or name == named:
+        return []
+    if named in others:
+        return [Problem("shadowed", {"workflow": named})]
+    return [Problem("several-workflows", {"workflows": ", ".join(sorted(others))})]
 
 
 def _whose(labels: Mapping[str, str], rules: Rules) -> tuple[str | None, str | None]:
@@ -264,7 +272,7 @@ def _whose(labels: Mapping[str, str], rules: Rules) -> tuple[str | None, str | N
 
 def _gates(workflow: Workflow, rules: Rules) -> Iterator[GateStatus]:
     seen: set[str] = set()
-    for identifier, (gate, given) in rules.gate_ids().items():
+    for identifier, (gate, given) in rules.gate_ids.items():
         nodes = workflow.gate_nodes(gate, given[0].inputs)
         seen |= {node.id for node in nodes}
         yield _gate(identifier, nodes, tuple(given))
@@ -318,7 +326,7 @@ def _of_use(use: Use) -> tuple[str, str]:
     elif use.by_hand:
         verdict = Verdict.of("used-up", gate=use.gate, how=BY_HAND)
     else:
-        verb = "opened" if use.how == "open" else "failed"
+        verb = MOVED[use.how]
         at = f" at {format_time(use.at)}" if use.at else ""
         return verb, f"It {verb} {use.gate}{at}."
     return verdict.code, verdict.sentence
@@ -330,26 +338,21 @@ def _verdicts(
     """Return why each signal that was not used does not move its gate today, and those that can."""
     found: dict[Identity, Verdict] = {}
     ready: set[Identity] = set()
-    for identifier, (gate, _) in rules.gate_ids().items():
-        folded = fold(state, rules, identifier, now, moved=last_move(state, identifier))
+    for identifier, (gate, _) in rules.gate_ids.items():
+        folded = fold(state, rules, identifier, now)
         found.update(folded.verdicts)
-        view = view_gate(workflow, state, gate, identifier, rules) if folded.standings else None
-        for place, standing in enumerate(folded.standings):
-            if view and view.verdict:
-                verdict = view.verdict
-            elif not standing.movers():
-                verdict = Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=gate)
-            elif place:
-                first = folded.standings[0].pull_request or "no pull request"
-                verdict = Verdict.of("older-first", pull_request=first, gate=gate)
+        view = view_gate(workflow, state, gate, identifier, rules)
+        for standing in folded.standings:
+            identities = {signal.identity for signal in standing.signals}
+            why = why_waiting(standing, folded, view)
+            if why:
+                found.update(dict.fromkeys(identities, why))
             else:
-                ready |= {signal.identity for signal in standing.signals}
-                continue
-            found.update(dict.fromkeys((signal.identity for signal in standing.signals), verdict))
+                ready |= identities
     return found, ready
 
 
-def _moves(workflow: Workflow, state: State) -> Iterator[Move]:
+def _moved(workflow: Workflow, state: State) -> Iterator[MovedNode]:
     uses = {(use.node, use.started): use for use in state.used if use.node and not use.claimed and not use.by_hand}
     for node_id, raw in workflow.nodes.items():
         node = workflow.node(str(node_id))
@@ -358,7 +361,7 @@ def _moves(workflow: Workflow, state: State) -> Iterator[Move]:
             message = raw.get("message")
             text = message if isinstance(message, str) and message else None
             use = uses.get((node.id, node.started))
-            yield Move(str(raw.get("displayName")), node.id, at, node.phase, text, use)
+            yield MovedNode(str(raw.get("displayName")), node.id, at, node.phase, text, use)
 
 
 def _busy(workflow: Workflow) -> Iterator[str]:

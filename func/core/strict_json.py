@@ -1,4 +1,4 @@
-"""JSON from outside: UTF-8, each key once, finite numbers; and what it takes in memory, known before it is built."""
+"""JSON from outside: UTF-8, each key once, finite numbers; and an estimate of its memory before it is parsed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _PAIR_ENDS = (b'":', b'" ', b'"\t', b'"\n', b'"\r')
 def parse_json(text: bytes | bytearray) -> object:
     """Return the value of a JSON text.
 
-    Raises: ValueError, a sentence without its full stop.
+    Raises:
+        ValueError: the end of a sentence, such as "is not JSON in UTF-8".
     """
     try:
         value = _DECODER.decode(text.decode("utf-8"))
@@ -83,7 +84,7 @@ def _is_text(value: object) -> bool:
 
 
 class _DuplicateKeyError(ValueError):
-    """The message is the key."""
+    """An object has a key twice; the message is the key."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

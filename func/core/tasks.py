@@ -1,4 +1,4 @@
-"""Which task an event is about, and how we know."""
+"""Which task an event is about, and what names it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from func.core.conditions import value_at
 from func.core.events import Event, Places
+from func.core.field_types import PathPattern
 from func.core.label_selectors import is_label_value
 from func.core.outcomes import Task
 from func.core.patterns import MAX_VALUE, first_group
 from func.core.reasons import Rejection, Verdict
-from func.core.rules import PathPattern, Rule, Rules
+from func.core.rules import Rule, Rules
 from func.core.values import is_repository
 
 MAX_TASKS = 5  # that one event is looked for at
@@ -20,8 +21,8 @@ class Named(NamedTuple):
     """The tasks that an event names.
 
     Args:
-        tasks: one, where all is well.
-        verdict: why it is not one.
+        tasks: one, unless `verdict` says why not.
+        verdict: why it is not exactly one.
     """
 
     tasks: tuple[Task, ...]
@@ -32,7 +33,7 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
     """Return the tasks that an event names for a rule.
 
     Args:
-        rule: may have paths of its own for the task and the repository; None for where the source has them.
+        rule: may have its own paths for the task and the repository; None for those of the source.
     """
     try:
         repository = _repository(event, rule)
@@ -124,5 +125,5 @@ def _value(event: Event, where: PathPattern) -> str | None:
 
 
 def person_of(event: Event, rule: Rule) -> str | None:
-    """Return the person for a rule that has a path of its own for it."""
+    """Return the person of an event, from the rule's own path where it has one."""
     return _value(event, rule.person) if rule.person else event.signal.person

@@ -1,20 +1,19 @@
-"""Values that are read from outside: times and the names of repositories."""
+"""Values from outside: each function returns the value, or raises ValueError with what was expected."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
 
+MAX_NAME = 255  # characters of what is remembered on a Workflow
 _REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _LEAP_SECOND = re.compile(r"(.*T\d\d:\d\d:)60(.*)", re.ASCII)
 
 
 def parse_time(value: object) -> datetime:
-    """RFC 3339 text -> a UTC time in whole seconds, the resolution of GitHub and of Kubernetes.
+    """Return a time of RFC 3339 in UTC and whole seconds, the resolution of GitHub and of Kubernetes.
 
     A leap second is the first second of the next day, as in POSIX.
-
-    Raises: ValueError when `value` is no such text.
     """
     if isinstance(value, datetime):
         return value
@@ -37,6 +36,41 @@ def format_time(time: datetime) -> str:
     return f"{time.isoformat(timespec='seconds').removesuffix('+00:00')}Z"
 
 
+def read_string(value: object) -> str:
+    """Return a string of any length."""
+    if not isinstance(value, str):
+        raise ValueError("expected a string")  # noqa: TRY004 - what is wrong is the content
+    return value
+
+
+def read_name(value: object) -> str:
+    """Return a string that is short enough to be remembered."""
+    if not isinstance(value, str) or len(value) > MAX_NAME:
+        raise ValueError(f"expected a string of at most {MAX_NAME} characters")
+    return value
+
+
+def read_integer(value: object) -> int:
+    """Return a whole number that is not negative, such as GitHub's ids."""
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError("expected a whole number")
+    return value
+
+
+def read_boolean(value: object) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("expected true or false")  # noqa: TRY004
+    return value
+
+
+def read_repository(value: object) -> str:
+    """Return the full name of a repository, `owner/name`."""
+    if not isinstance(value, str) or not is_repository(value):
+        raise ValueError("expected owner/name")
+    return value
+
+
 def is_repository(text: str) -> bool:
-    """Return whether a text is `owner/name`."""
+    """Return whether a string is `owner/name`."""
     return _REPOSITORY.fullmatch(text) is not None

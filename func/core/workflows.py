@@ -1,4 +1,4 @@
-"""A Workflow as the Kubernetes API gives it -> the few things that a decision needs.
+"""A Workflow of the Kubernetes API -> the few things that a decision needs.
 
 Source: pkg/apis/workflow/v1alpha1/workflow_types.go and workflow/packer/packer.go of argo-workflows
 """
@@ -45,7 +45,7 @@ class Supplied(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A node that stands for a gate.
+    """A suspend node, or one that was skipped in its place.
 
     Args:
         id: its key in the map of nodes.
@@ -63,7 +63,7 @@ class Node(NamedTuple):
 
     @property
     def is_finished(self) -> bool:
-        """Whether it no longer waits, whatever it came to."""
+        """Whether it no longer waits."""
         return self.phase not in ("", "Pending", "Running")
 
     @property
@@ -106,12 +106,12 @@ class Workflow(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether it has come to its end."""
+        """Whether it has ended."""
         return is_finished(self.labels, self.phase)
 
     @property
     def may_be_retried(self) -> bool:
-        """Whether `argo retry` can make a finished one go on."""
+        """Whether `argo retry` can continue it after its end."""
         return self.phase in _MAY_BE_RETRIED
 
     @property
@@ -133,7 +133,7 @@ class Workflow(NamedTuple):
         return Node(node_id, _string(raw.get("phase")) or "", raw)
 
     def gate_nodes(self, gate: str, inputs: Mapping[str, str]) -> list[Node]:
-        """Return the suspend nodes that stand for a gate, and those that were skipped in its place.
+        """Return the suspend nodes of a gate, and those that were skipped in its place.
 
         Of the attempts of a retried node only the newest counts.
 
@@ -190,13 +190,13 @@ def _inputs(node: Mapping[str, Any]) -> dict[str, str]:
 
 
 def parameters(holder: object) -> list[Mapping[str, Any]]:
-    """Return the parameters of `inputs` or `outputs`; none where there are none or they are odd."""
+    """Return the parameters of `inputs` or `outputs`; none where there are none or they have another shape."""
     given = holder.get("parameters") if isinstance(holder, Mapping) else None
     return [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
 
 
 def is_finished(labels: Mapping[str, str], phase: object = None) -> bool:
-    """Return whether a Workflow has come to its end, from its labels, and its phase where that is known."""
+    """Return whether a Workflow has ended, from its labels, and its phase where that is known."""
     return labels.get(_COMPLETED_LABEL) == "true" or (isinstance(phase, str) and phase in _FINISHED)
 
 
@@ -215,13 +215,13 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
     )
     spec, status = raw.get("spec"), raw.get("status") or {}
     if not isinstance(status, Mapping):
-        raise _odd(ref, "status is not an object")
+        raise _unreadable(ref, "status is not an object")
     if not isinstance(status.get("phase") or "", str):
-        raise _odd(ref, "status.phase is not a string")
+        raise _unreadable(ref, "status.phase is not a string")
     try:
         created = parse_time(metadata.get("creationTimestamp"))
     except ValueError:
-        raise _odd(ref, "metadata.creationTimestamp is not a time") from None
+        raise _unreadable(ref, "metadata.creationTimestamp is not a time") from None
     labels = _texts(ref, "labels", metadata.get("labels")) or {}
     return Workflow(
         ref=ref,
@@ -230,13 +230,13 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
         created=created,
         phase=status.get("phase") or "",
         shutdown=_string(spec.get("shutdown") if isinstance(spec, Mapping) else None) or "",
-        stored=_stored(status),
+        stored=_stored(ref, status),
         nodes=_nodes(ref, status),
         raw=raw,
     )
 
 
-def _odd(ref: WorkflowRef, what: str) -> Rejection:
+def _unreadable(ref: WorkflowRef, what: str) -> Rejection:
     return Rejection("workflow-unreadable", about=ref, workflow=ref.name, why=what)
 
 
@@ -244,14 +244,19 @@ def _texts(ref: WorkflowRef, name: str, value: object) -> Mapping[str, str] | No
     if value is None:
         return None
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
-        raise _odd(ref, f"metadata.{name} is not a map of strings")
+        raise _unreadable(ref, f"metadata.{name} is not a map of strings")
     return value
 
 
-def _stored(status: Mapping[str, Any]) -> Literal["plain", "compressed", "offloaded"]:
+def _stored(ref: WorkflowRef, status: Mapping[str, Any]) -> Literal["plain", "compressed", "offloaded"]:
     if status.get("compressedNodes"):
         return "compressed"
-    return "offloaded" if status.get("offloadNodeStatusVersion") and not status.get("nodes") else "plain"
+    version = status.get("offloadNodeStatusVersion")
+    if not version or status.get("nodes"):
+        return "plain"
+    if not isinstance(version, str):
+        raise _unreadable(ref, "status.offloadNodeStatusVersion is not a string")
+    return "offloaded"
 
 
 def _nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -259,11 +264,11 @@ def _nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         nodes = decompress(compressed) if compressed else status.get("nodes")
     except ValueError as error:
-        raise _odd(ref, f"status.compressedNodes {error}") from None
+        raise _unreadable(ref, f"status.compressedNodes {error}") from None
     if nodes is None:
         return {}
     if not isinstance(nodes, Mapping):
-        raise _odd(ref, "status.nodes is not an object")
+        raise _unreadable(ref, "status.nodes is not an object")
     return nodes
 
 

@@ -19,7 +19,7 @@ class UniqueKeyLoader(yaml.SafeLoader):
                 continue  # refused by SafeLoader itself, in its own words
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands there twice", key_node.start_mark
+                    None, None, f"the key {key!r} occurs twice", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)

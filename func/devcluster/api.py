@@ -195,6 +195,8 @@ class Api:
         # A page in a browser can make its own host name resolve to 127.0.0.1. It can't change the Host header.
         if not is_loopback_host(headers.get("host", "")):
             raise errors.forbidden("this API serves only loopback names: use 127.0.0.1 or localhost as Host")
+        if "origin" in headers:  # a page of another site can send here without changing a name
+            raise errors.forbidden("this API serves no web pages: it refuses requests with an Origin")
         # A client without a token may do everything. A wrong token is refused, as by the real server.
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip() not in self._tokens:

@@ -8,12 +8,12 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,9 @@ from func.devcluster.sample_workflows import NAMESPACE, fleet, gates_of
 from func.devcluster.standings import TITLES, Comparison
 from func.kube.client import Workflows
 from func.kube.connection import connect
+
+if TYPE_CHECKING:
+    from func.board.server import BoardServer
 
 _FUNCTION_PORT, _CLUSTER_PORT, _BOARD_PORT = 8080, 8090, 8070  # with --stay, so that commands can be copied
 _MOVES_ON_SECONDS = 15.0  # the controller looks at a Workflow long before
@@ -95,16 +98,19 @@ def demo(
     try:
         with ended_in_order(), ExitStack() as started:
             folder = _folder(started, folder)
+            log_readers: list[Callable[[str], None]] = [_to_stderr] if stay else []
             place = _start(
                 started,
                 tasks=tasks,
                 port=ports[0] if port is None else port,
                 cluster_port=ports[1] if cluster_port is None else cluster_port,
                 folder=folder,
-                log=_to_stderr if stay else _nowhere,
+                log=lambda line: [read(line) for read in log_readers],
             )
             if stay:
-                _stay(place, folder, _board(started, place, board_port))
+                board = _board(started, place, board_port)
+                log_readers.append(board.read_log_line)
+                _stay(place, folder, board.url)
             elif not _show(place, output):
                 ctx.exit(1)
     except KeyboardInterrupt:
@@ -165,12 +171,8 @@ def _to_stderr(line: str) -> None:
     click.echo(clean(line), err=True)
 
 
-def _nowhere(_line: str) -> None:
-    """Drop a line of the log: the table has the result."""
-
-
-def _board(started: ExitStack, place: _Place, port: int) -> str:
-    """Start a board of the cluster; its URL."""
+def _board(started: ExitStack, place: _Place, port: int) -> BoardServer:
+    """Start a board of the cluster."""
     from func.board.server import BoardServer
     from func.board.view import Names
     from func.service.settings import read_settings
@@ -181,7 +183,7 @@ def _board(started: ExitStack, place: _Place, port: int) -> str:
     except OSError as error:
         hint = "choose another one with --board-port, or 0 for a free one"
         raise Problem(f"port {port} for the board cannot be used ({error.strerror}): {hint}") from None
-    return started.enter_context(board).url
+    return started.enter_context(board)
 
 
 def _show(place: _Place, output: str) -> bool:

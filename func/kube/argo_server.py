@@ -15,7 +15,7 @@ from func.core.patches import Move
 from func.core.workflows import Workflow
 from func.kube.client import sentence
 from func.kube.credentials import Credential, Fixed, TokenFile
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import Forbidden, LostRace, NoAnswer, Unauthenticated, Unavailable, cause_of, is_timeout
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ class ArgoServer:
     credential: Credential = field(default=Fixed(""))
     call_timeout: float = 2.0
 
-    def hydrate(self, workflow: Workflow, budget: Budget) -> Workflow:
+    def hydrate(self, workflow: Workflow, deadline: Deadline) -> Workflow:
         """The Workflow with its nodes.
 
         Raises: Forbidden, Unavailable; LostRace when it is not the same Workflow any more.
         """
-        answer = self._call("GET", workflow, "?fields=metadata.uid,status.nodes", None, budget)
+        answer = self._call("GET", workflow, "?fields=metadata.uid,status.nodes", None, deadline)
         metadata, status = answer.get("metadata"), answer.get("status")
         if not isinstance(metadata, dict) or metadata.get("uid") != workflow.ref.uid:
             raise LostRace(f"Argo Server knows another Workflow {workflow.ref.name}.")
@@ -55,7 +55,7 @@ class ArgoServer:
             raise Unavailable(f"Argo Server gives no nodes of Workflow {workflow.ref.name}.")
         return workflow._replace(nodes=nodes)
 
-    def move(self, workflow: Workflow, move: Move, budget: Budget) -> None:
+    def move(self, workflow: Workflow, move: Move, deadline: Deadline) -> None:
         """Open exactly the claimed node, or let it fail.
 
         Raises: LostRace when it waits no longer; Forbidden, Unavailable.
@@ -68,23 +68,23 @@ class ArgoServer:
             "message": move.message,
             "outputParameters": json.dumps(_all_values(move)),
         }
-        self._call("PUT", workflow, "/set", request, budget)
+        self._call("PUT", workflow, "/set", request, deadline)
 
     def _call(
-        self, method: str, workflow: Workflow, rest: str, body: dict[str, str] | None, budget: Budget
+        self, method: str, workflow: Workflow, rest: str, body: dict[str, str] | None, deadline: Deadline
     ) -> dict[str, Any]:
         import urllib3
 
         from func.kube.sockets import answered_by
 
-        timeout = budget.take(self.call_timeout)
-        deadline = time.monotonic() + timeout
+        timeout = deadline.timeout(self.call_timeout)
+        until = time.monotonic() + timeout
         # Namespace and name were given by the Kubernetes API, so they need no escaping.
         path = _WORKFLOW.format(namespace=workflow.ref.namespace, name=workflow.ref.name)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         started, result, size = time.perf_counter(), "no-answer", 0
         try:
-            with answered_by(deadline):
+            with answered_by(until):
                 response = self.pool.urlopen(
                     method,
                     f"{self.url}{path}{rest}",
@@ -99,7 +99,7 @@ class ArgoServer:
             result = "timeout" if is_timeout(error) else "no-answer"
             raise NoAnswer(f"Argo Server does not answer: {cause_of(error)} ({self.url}).") from None
         finally:
-            budget.note("argo", method, f"{_WORKFLOW}{rest.partition('?')[0]}", started, result, size)
+            deadline.log.note("argo", method, f"{_WORKFLOW}{rest.partition('?')[0]}", started, result, size)
         return self._checked(response.status, response.data)
 
     def _checked(self, status: int, content: bytes) -> dict[str, Any]:

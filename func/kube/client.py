@@ -1,6 +1,6 @@
 """The one module that talks to Kubernetes.
 
-Each call has a timeout within the budget of its event; reads are tried again, writes are not: what came of a
+Each call has a timeout that ends by the deadline of its event; reads are tried again, writes are not: what came of a
 write that got no answer is found out by reading.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from func.core.patches import Operation, encode
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import (
     Expired,
     Forbidden,
@@ -48,6 +48,7 @@ _RBAC = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"'
     r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)'
 )
+_ANONYMOUS = "system:anonymous"
 _CONNECT_SECONDS = 1.5  # a server that is there takes milliseconds; a name can have several addresses
 _LARGE = 1 << 16  # bytes of a Workflow from which on a write can take longer than an event may
 _LOOK_SECONDS = 1.0
@@ -90,7 +91,7 @@ class Api:
         names: Mapping[str, str],
         query: list[tuple[str, str]],
         headers: dict[str, str],
-        budget: Budget,
+        deadline: Deadline,
         body: bytes | None = None,
         seconds: float | None = None,
         *,
@@ -104,21 +105,21 @@ class Api:
             through: sends it, instead of this thread.
 
         Raises:
-            Unavailable: the budget is used up, or there is no credential right now.
+            Unavailable: no time is left, or there is no credential right now.
             Unauthenticated: there is no credential.
             NoAnswer: the server does not answer in time.
         """
         from urllib3.exceptions import HTTPError
 
-        deadline = time.monotonic() + budget.take(seconds or self.call_timeout)
+        until = time.monotonic() + deadline.timeout(seconds or self.call_timeout)
         url = self._url(path, names, query)
         started, result, size = time.perf_counter(), "no-answer", 0
         try:
             for may_be_renewed in (True, False):
-                credential = self.credential.headers(deadline - time.monotonic())
+                credential = self.credential.headers(until - time.monotonic())
                 sent = {"User-Agent": "taskgate", **credential, **headers}
                 send = partial(self._send, method, url, sent, body)
-                reply = through(send, deadline) if through else send(deadline)
+                reply = through(send, until) if through else send(until)
                 # Whom the server does not know, for them it did nothing: the same may be sent again.
                 if reply[0] != 401 or not may_be_renewed or not self.credential.reject(credential):
                     break
@@ -127,7 +128,7 @@ class Api:
             result = "timeout" if is_timeout(error) else "no-answer"
             raise NoAnswer(f"The Kubernetes API does not answer: {cause_of(error)} ({self.where}).") from None
         finally:
-            budget.note("kubernetes", method, path, started, result, size)
+            deadline.log.note("kubernetes", method, path, started, result, size)
         return reply
 
     def watch(self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], silence: float) -> Watch:
@@ -168,9 +169,11 @@ class Api:
             after = headers.get("Retry-After", "")
             seconds = int(after) if after.isdecimal() else None
             raise Unavailable(f"The Kubernetes API says {status}: {here}", seconds)
-        if status == 401:
+        missing = _RBAC.search(words) if status == 403 else None
+        # Without a credential a request is that of `system:anonymous`, to whom nobody should grant a permission.
+        if status == 401 or (missing and missing["user"] == _ANONYMOUS):
             raise Unauthenticated(self._words_for_unauthorized(here))
-        if status == 403 and (missing := _RBAC.search(words)):
+        if missing:
             raise MissingPermission(self._words_for_missing(missing))
         raise Forbidden(f"The Kubernetes API refuses it: {here}")
 
@@ -204,15 +207,15 @@ class Api:
         url = self.base + path.format_map({name: quote(value, safe="") for name, value in names.items()})
         return f"{url}?{urlencode(query, quote_via=quote)}" if query else url
 
-    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None, deadline: float) -> Reply:
-        """One request, whose answer has come whole by the deadline."""
+    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None, until: float) -> Reply:
+        """One request, whose whole answer must have come by `until`, on the monotonic clock."""
         import urllib3
 
         from func.kube.sockets import answered_by
 
-        left = max(0.001, deadline - time.monotonic())
+        left = max(0.001, until - time.monotonic())
         timeout = urllib3.Timeout(total=left, connect=min(left, _CONNECT_SECONDS))
-        with answered_by(deadline):
+        with answered_by(until):
             response = self._request(method, url, headers, body, timeout)
         return response.status, response.data, response.headers
 
@@ -293,7 +296,7 @@ class TokenReviews:
 
     api: Api
 
-    def username(self, token: str, audience: str, budget: Budget) -> str | None:
+    def username(self, token: str, audience: str, deadline: Deadline) -> str | None:
         """The user whom this token belongs to; None when it is not valid for this audience.
 
         Raises: Forbidden, Unavailable.
@@ -304,7 +307,7 @@ class TokenReviews:
             "spec": {"token": token, "audiences": [audience]},
         }
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        reply = self.api.call("POST", _TOKEN_REVIEWS, {}, [], headers, budget, json.dumps(review).encode())
+        reply = self.api.call("POST", _TOKEN_REVIEWS, {}, [], headers, deadline, json.dumps(review).encode())
         status = _parse(self.api, reply).get("status")
         if not isinstance(status, dict) or status.get("authenticated") is not True:
             return None
@@ -323,21 +326,21 @@ class Workflows:
     namespace: str
     lasting: LastingWrites = field(default_factory=LastingWrites)
 
-    def get(self, name: str, budget: Budget) -> dict[str, Any]:
+    def get(self, name: str, deadline: Deadline) -> dict[str, Any]:
         """The whole Workflow.
 
         Raises: NotFound, Forbidden, Unavailable.
         """
-        self._has_awaited_earlier_write(name, budget)
-        return self._read(f"{_WORKFLOWS}/{{name}}", {"name": name}, [], "application/json", budget)
+        self._has_awaited_earlier_write(name, deadline)
+        return self._read(f"{_WORKFLOWS}/{{name}}", {"name": name}, [], "application/json", deadline)
 
-    def list_metadata(self, selector: str, budget: Budget) -> list[dict[str, Any]]:
+    def list_metadata(self, selector: str, deadline: Deadline) -> list[dict[str, Any]]:
         """The metadata of all Workflows with these labels.
 
         Raises: Forbidden, Unavailable.
         """
         try:
-            answer = self._read(_WORKFLOWS, {}, [("labelSelector", selector)], _METADATA_LIST, budget)
+            answer = self._read(_WORKFLOWS, {}, [("labelSelector", selector)], _METADATA_LIST, deadline)
         except NotFound as error:  # a list of none is no 404
             raise Forbidden(
                 f"The Kubernetes API knows no Workflows, is Argo Workflows installed? It says: {error}"
@@ -364,7 +367,7 @@ class Workflows:
         more = ""
         while True:
             query = [("labelSelector", selector), ("limit", str(page)), *([("continue", more)] if more else [])]
-            answer = self._read(_WORKFLOWS, {}, query, "application/json", Budget.of(seconds))
+            answer = self._read(_WORKFLOWS, {}, query, "application/json", Deadline.after(seconds))
             items, metadata = answer.get("items"), answer.get("metadata")
             metadata = metadata if isinstance(metadata, dict) else {}
             found = [item for item in (items if isinstance(items, list) else []) if isinstance(item, dict)]
@@ -387,23 +390,23 @@ class Workflows:
         ]
         return self.api.watch(_WORKFLOWS, {"namespace": self.namespace}, query, _SILENCE_SECONDS)
 
-    def patch(self, name: str, operations: list[Operation], budget: Budget) -> None:
+    def patch(self, name: str, operations: list[Operation], deadline: Deadline) -> None:
         """Write a JSON Patch; only metadata comes back, as a Workflow can be large.
 
         Raises: NotFound, LostRace, Unsure, Forbidden, Unavailable.
         """
         headers = {"Content-Type": "application/json-patch+json", "Accept": _METADATA}
         names = {"namespace": self.namespace, "name": name}
-        if self._has_awaited_earlier_write(name, budget):
+        if self._has_awaited_earlier_write(name, deadline):
             raise LostRace(f"An earlier write to Workflow {name} has just ended.")
         path, content = f"{_WORKFLOWS}/{{name}}", encode(operations)
         # A large one takes a busy server long: it gets all the time that is left. Else some is kept for a look.
-        is_large = any(call.size >= _LARGE for call in budget.made)
+        is_large = any(call.size >= _LARGE for call in deadline.log.calls)
         through = partial(self.lasting.send, name) if is_large else None
-        seconds = budget.left() if is_large else max(self.api.call_timeout, budget.left() - _LOOK_SECONDS)
+        seconds = deadline.left() if is_large else max(self.api.call_timeout, deadline.left() - _LOOK_SECONDS)
         try:
             status, body, answer_headers = self.api.call(
-                "PATCH", path, names, [], headers, budget, content, seconds, through=through
+                "PATCH", path, names, [], headers, deadline, content, seconds, through=through
             )
         except NoAnswer as error:
             raise Unsure(error.reason) from None
@@ -415,34 +418,34 @@ class Workflows:
         except NoAnswer as error:  # a success that the API did not tell
             raise Unsure(error.reason) from None
 
-    def _has_awaited_earlier_write(self, name: str, budget: Budget) -> bool:
+    def _has_awaited_earlier_write(self, name: str, deadline: Deadline) -> bool:
         """Return whether there was one of another event that went on; it has ended now."""
-        ended = self.lasting.wait(name, budget.deadline)
+        ended = self.lasting.wait(name, deadline.at)
         if ended is False:
             raise Unavailable(f"An earlier write to Workflow {name} is still in progress; try again.", 1)
         return bool(ended)
 
     def _read(
-        self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], accept: str, budget: Budget
+        self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], accept: str, deadline: Deadline
     ) -> dict[str, Any]:
-        """GET, tried again with jitter while the budget lasts."""
+        """GET, tried again with jitter while time is left."""
         seconds = self.api.call_timeout
         for attempt in range(3):
             try:
                 where = {"namespace": self.namespace, **names}
-                reply = self.api.call("GET", path, where, query, {"Accept": accept}, budget, None, seconds)
+                reply = self.api.call("GET", path, where, query, {"Accept": accept}, deadline, None, seconds)
                 return _parse(self.api, reply)
             except NotRenewed:
                 raise
             except Unavailable as error:
                 after = error.retry_after
                 wait = after or random.uniform(0.05, 0.15) * 2**attempt  # noqa: S311 - no secret
-                if attempt == 2 or wait > budget.left():
+                if attempt == 2 or wait > deadline.left():
                     raise
                 self.api.pause(wait)
             # The first one may have hung on a connection that is dead. The next gets all that is left, but for the
             # moment in which a write can be sent: a server that takes long would take as long at each try.
-            seconds = max(seconds, budget.left() - _SEND_SECONDS)
+            seconds = max(seconds, deadline.left() - _SEND_SECONDS)
         raise AssertionError("unreachable")  # pragma: no cover
 
 

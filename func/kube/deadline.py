@@ -1,72 +1,44 @@
-"""The time that one event may take, and the log of the API calls that it made."""
+"""The time by which an event must be answered."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
 
+from func.kube.call_log import CallLog
 from func.kube.errors import Unavailable
-
-Server = Literal["kubernetes", "argo"]
-
-
-class ApiCall(NamedTuple):
-    """One call, for those who watch.
-
-    Args:
-        route: the path with names in braces, never a name.
-        started: on `time.perf_counter`, in seconds.
-        result: the HTTP status; or `timeout`, or `no-answer`.
-        size: bytes of the answer.
-    """
-
-    api: Server
-    method: str
-    route: str
-    started: float
-    seconds: float
-    result: str
-    size: int = 0
 
 
 @dataclass(slots=True)
-class Budget:
-    """The time that one event may take, and the calls that it took.
+class Deadline:
+    """When an event must be answered, and the log of the calls that were made for it by then.
 
     Args:
-        deadline: on the monotonic clock, in seconds.
-        made: the calls that have come to their end.
+        at: on the monotonic clock, in seconds.
     """
 
-    deadline: float
-    calls: int = 0
-    made: list[ApiCall] = field(default_factory=list)
+    at: float
+    log: CallLog = field(default_factory=CallLog)
 
     @classmethod
-    def of(cls, seconds: float) -> Budget:
-        """A budget that starts now."""
+    def after(cls, seconds: float) -> Deadline:
+        """Return the deadline that is this many seconds away."""
         return cls(time.monotonic() + seconds)
 
     def left(self) -> float:
-        """Seconds."""
-        return self.deadline - time.monotonic()
+        """Return the seconds that are left; less than 0 when it has passed."""
+        return self.at - time.monotonic()
 
-    def take(self, seconds: float) -> float:
-        """One call more, which may take that long at most.
+    def timeout(self, most: float) -> float:
+        """Return the seconds that a call may take now.
 
-        Returns: seconds.
-        Raises: Unavailable, when none are left.
+        Args:
+            most: seconds, however much time is left.
+
+        Raises:
+            Unavailable: when no time is left.
         """
-        timeout = min(seconds, self.left())
+        timeout = min(most, self.left())
         if timeout <= 0:
             raise Unavailable("The time for this event is used up.")
-        self.calls += 1
         return timeout
-
-    def note(self, api: Server, method: str, route: str, started: float, result: str, size: int = 0) -> None:
-        """A call has come to its end.
-
-        Args: as in ApiCall.
-        """
-        self.made.append(ApiCall(api, method, route, started, time.perf_counter() - started, result, size))

@@ -23,9 +23,12 @@ from func.redaction import redact
 # What http.client, urllib3 and the operating system raise, in words of ours.
 _CAUSES = {
     "NameResolutionError": "the name of the host is not known",
+    "NameLookupTimeoutError": "the name of the host is not resolved in time",
     "RemoteDisconnected": "it closed the connection",
     "ConnectionResetError": "it closed the connection",
     "BrokenPipeError": "it closed the connection",
+    "SSLEOFError": "it closed the connection",
+    "SSLZeroReturnError": "it closed the connection",
     "IncompleteRead": "it sent half an answer",
     "InvalidChunkLength": "it sent half an answer",
     "BadStatusLine": "it does not speak HTTP",
@@ -80,9 +83,13 @@ class Forbidden(ApiError):
 class Unauthenticated(Forbidden):
     """There is no credential, or the API does not accept it."""
 
+    code = "api-unauthenticated"
+
 
 class MissingPermission(Forbidden):
     """RBAC does not allow it."""
+
+    code = "api-missing-permission"
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -94,22 +101,22 @@ def is_timeout(error: BaseException) -> bool:
 def cause_of(error: BaseException) -> str:
     """Return the cause of a network error, never the library's own words: those can hold headers and addresses."""
     chain = _chain(error)
+    through = "the proxy does not answer: " if type(chain[0]).__name__ == "ProxyError" else ""
     if is_timeout(error):
-        return "it takes too long"
+        return through + _CAUSES.get(type(chain[-1]).__name__, "it takes too long")
     refused = [str(each) for each in chain if str(each).startswith("Tunnel connection failed: ")]
     if refused:
         return f"the proxy answers {refused[-1].partition(': ')[2]}"
-    through = "the proxy does not answer: " if type(chain[0]).__name__ == "ProxyError" else ""
     return through + next(filter(None, map(_words_for, chain)), type(chain[-1]).__name__)
 
 
 def _words_for(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not valid ({error.verify_message})"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS fails ({error.reason})" if error.reason else ""
     if words := _CAUSES.get(type(error).__name__):
         return words
+    if isinstance(error, ssl.SSLError):
+        return f"TLS fails ({error.reason})" if error.reason else ""
     words = (isinstance(error, OSError) and error.strerror) or ""
     return words[:1].lower() + words[1:]
 

@@ -30,37 +30,37 @@ class LastingWrites:
     _running: dict[str, Future[Reply]] = field(default_factory=dict)
     _free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
 
-    def wait(self, name: str, deadline: float) -> bool | None:
+    def wait(self, name: str, until: float) -> bool | None:
         """Wait for a write that an earlier event began.
 
         Returns:
-            None where there is none, else whether it has ended by the deadline.
+            None where there is none, else whether it has ended by then.
         """
         running = self._running.get(name)
         if running is None:
             return None
         try:
-            running.exception(max(0.0, deadline - time.monotonic()))
+            running.exception(max(0.0, until - time.monotonic()))
         except FutureTimeoutError:
             return False
         return True
 
-    def send(self, name: str, send: Send, deadline: float) -> Reply:
-        """Begin a write, and wait for it until the deadline.
+    def send(self, name: str, send: Send, until: float) -> Reply:
+        """Begin a write, and wait for it for so long.
 
         Raises:
             TimeoutError: it goes on, or could not begin because others do.
         """
-        if not self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
             raise TimeoutError("other large writes are in progress")
         done: Future[Reply] = Future()
         if self._running.setdefault(name, done) is not done:
             self._free.release()
-            return send(deadline)  # two events of one Workflow at once: one of them loses the race
+            return send(until)  # two events of one Workflow at once: one of them loses the race
 
         def work() -> None:
             try:
-                reply = send(deadline + _SECONDS)
+                reply = send(until + _SECONDS)
             except Exception as error:
                 self._running.pop(name)
                 done.set_exception(error)
@@ -71,4 +71,4 @@ class LastingWrites:
                 self._free.release()
 
         threading.Thread(target=work, name="write", daemon=True).start()
-        return done.result(max(0.0, deadline - time.monotonic()))
+        return done.result(max(0.0, until - time.monotonic()))

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from func.core.cloud_event import OWN_TYPES, Reserve, read_cloudevent, write_reply
 from func.core.outcomes import Answer
 from func.core.reasons import Rejection
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service.pipeline import EVENT_SECONDS, Pipeline, answer_of
 from func.telemetry.facade import PROCESS, Telemetry
 from func.telemetry.log import log_line
@@ -80,7 +80,7 @@ class App:
     async def _limited(self, request: Request) -> Response:
         """A CloudEvent, unless too many are in work."""
         started = time.perf_counter()
-        budget = Budget.of(EVENT_SECONDS)
+        deadline = Deadline.after(EVENT_SECONDS)
         answer: Answer | None
         if self._events >= MAX_EVENTS:
             answer = answer_of(Rejection("busy", detail=f"{MAX_EVENTS} events are in progress; try again."))
@@ -88,7 +88,7 @@ class App:
             self._events += 1
             self._telemetry.begin()
             try:
-                answer = await self._answer(request, budget)
+                answer = await self._answer(request, deadline)
             except ClientDisconnect:
                 return Response(status_code=400)  # nobody is there to read it
             finally:
@@ -96,20 +96,20 @@ class App:
                 self._telemetry.end()
         if answer is None:
             return Response(status_code=204)
-        self._telemetry.answered(answer, started, budget, request.headers.get("traceparent"))
+        self._telemetry.answered(answer, started, deadline, request.headers.get("traceparent"))
         return _reply(answer)
 
-    async def _answer(self, request: Request, budget: Budget) -> Answer | None:
+    async def _answer(self, request: Request, deadline: Deadline) -> Answer | None:
         """What came of the event; None where there is nothing to say."""
         try:
             inquiry = self._authenticator.admit(request.headers.get("authorization"))
             if inquiry:
-                await self._in_thread(lambda: inquiry(budget))
-            body = await self._read_body(request, budget)
+                await self._in_thread(lambda: inquiry(deadline))
+            body = await self._read_body(request, deadline)
             try:
                 # Not dict(request.headers), which looks for each name among all. The first of a name counts.
                 headers = dict(reversed(request.headers.items()))
-                return await self._in_thread(lambda: self._handle(headers, body, budget))
+                return await self._in_thread(lambda: self._handle(headers, body, deadline))
             finally:
                 self._bytes -= len(body)
         except Rejection as rejection:
@@ -121,7 +121,7 @@ class App:
             log_line("ERROR", "The function failed on an event.", {"exception.stacktrace": traceback.format_exc()})
             return answer_of(Rejection("defect"))
 
-    async def _read_body(self, request: Request, budget: Budget) -> bytearray:
+    async def _read_body(self, request: Request, deadline: Deadline) -> bytearray:
         """The body, counted among those in work; the time that its sender takes is not the event's.
 
         Raises: Rejection, as soon as it is too large, too slow, or too many are in work.
@@ -147,7 +147,7 @@ class App:
                     "body-too-slow", detail=f"The body did not arrive within {BODY_SECONDS:.0f} s; try again."
                 ) from None
             raise
-        budget.deadline += time.monotonic() - started
+        deadline.at += time.monotonic() - started
         return body
 
     async def _scraped(self, request: Request) -> Response:
@@ -164,7 +164,7 @@ class App:
             finally:
                 self._idle.append(thread)
 
-    def _handle(self, headers: Mapping[str, str], body: bytearray, budget: Budget) -> Answer | None:
+    def _handle(self, headers: Mapping[str, str], body: bytearray, deadline: Deadline) -> Answer | None:
         """One request whose sender is known -> the answer, or None where there is nothing to say.
 
         Raises: Rejection.
@@ -173,7 +173,7 @@ class App:
             incoming = read_cloudevent(headers, body, reserve)
             if incoming.ref.type.startswith(OWN_TYPES):
                 return None  # a Broker sends our own replies back
-            return self._pipeline.handle(incoming, budget)
+            return self._pipeline.handle(incoming, deadline)
 
 
 class _Memory:
@@ -191,7 +191,7 @@ class _Memory:
         def reserve(count: int) -> None:
             nonlocal mine
             if mine + count > MAX_MEMORY:
-                raise Rejection("malformed", detail=f"The body would take more than {MAX_MEMORY >> 20} MiB of memory.")
+                raise Rejection("json-too-large", limit=MAX_MEMORY >> 20)
             with self._lock:
                 if self._reserved + count > MAX_MEMORY:
                     raise Rejection("busy", detail="Bodies that take much memory are in progress; try again.")

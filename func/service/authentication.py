@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from func.core.reasons import Rejection, Verdict
 from func.kube.client import TokenReviews
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.redaction import protect
 
 AUDIENCE = "taskgate"
@@ -27,7 +27,7 @@ _AT_ONCE = 4  # tokens that the API is asked about
 T = TypeVar("T")
 
 
-Inquiry = Callable[[Budget], None]
+Inquiry = Callable[[Deadline], None]
 """A question to somebody else, which takes its time.
 
 Raises: Rejection, `invalid` with status 401; `unavailable` or `forbidden`, when there is no answer.
@@ -91,9 +91,9 @@ class ServiceAccounts:
             raise Rejection.because(refused)
         if digest not in self._asked and len(self._asked) >= _AT_ONCE:
             raise _too_many()  # already here, where it costs no thread
-        return lambda budget: self._ask(token, digest, budget)
+        return lambda deadline: self._ask(token, digest, deadline)
 
-    def _ask(self, token: str, digest: bytes, budget: Budget) -> None:
+    def _ask(self, token: str, digest: bytes, deadline: Deadline) -> None:
         with self._lock:
             answer = self._asked.get(digest)
             is_first = answer is None
@@ -103,23 +103,23 @@ class ServiceAccounts:
                 answer = self._asked[digest] = Future()
         if is_first:
             try:
-                answer.set_result(self._why_not(token, digest, budget))
+                answer.set_result(self._why_not(token, digest, deadline))
             except BaseException as error:
                 answer.set_exception(error)
                 raise
             finally:
                 del self._asked[digest]
         try:
-            why = answer.result(max(0.0, budget.left()))
+            why = answer.result(max(0.0, deadline.left()))
         except FutureTimeoutError:
             raise _too_many() from None
         if why is not None:
             raise Rejection.because(why)
 
-    def _why_not(self, token: str, digest: bytes, budget: Budget) -> Verdict | None:
+    def _why_not(self, token: str, digest: bytes, deadline: Deadline) -> Verdict | None:
         """Ask the API, and remember what it says: None where the sender may send."""
         now = time.monotonic()
-        username = self._reviews.username(token, AUDIENCE, budget)
+        username = self._reviews.username(token, AUDIENCE, deadline)
         why: Verdict | None = None
         if username is None:
             why = Verdict.of("invalid-token", audience=AUDIENCE)

@@ -112,10 +112,12 @@ class _Connection(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request):
             names = {name for name, _ in event.headers}
-            # Whoever reads the other of the two sees a request where we see a body.
-            # https://www.rfc-editor.org/rfc/rfc9112#section-6.3
-            if b"transfer-encoding" in names and b"content-length" in names:
-                raise h11.RemoteProtocolError("Content-Length beside Transfer-Encoding")
+            # Whoever reads the other of the two, or knows no chunks, sees a request where we see a body.
+            # https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+            if b"transfer-encoding" in names and (b"content-length" in names or event.http_version != b"1.1"):
+                raise h11.RemoteProtocolError("the end of the body is in doubt")
+            if not event.target.startswith(b"/"):  # a URL, whose host may be another than the header's
+                raise h11.RemoteProtocolError("the target is not a path")
         elif event is h11.NEED_DATA or event is h11.PAUSED:
             self.left = EVENTS_PER_TURN
         return event

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from func.core.outcomes import Task
 from func.core.reasons import Verdict
 from func.core.rules import WorkflowRules
 from func.core.workflows import Workflow, is_finished, read_workflow
 from func.kube.client import Workflows
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
 
 
@@ -27,7 +28,7 @@ class Found(NamedTuple):
     verdict: Verdict | None = None
 
 
-def find(task: Task, rules: WorkflowRules, workflows: Workflows, budget: Budget) -> Found:
+def find(task: Task, rules: WorkflowRules, workflows: Workflows, deadline: Deadline) -> Found:
     """Look for the task's Workflow: one GET by its name, else one metadata-only LIST by its labels and one GET.
 
     Raises:
@@ -36,12 +37,15 @@ def find(task: Task, rules: WorkflowRules, workflows: Workflows, budget: Budget)
     impossible = rules.impossible_label(task)
     if impossible is not None:
         return Found(verdict=Verdict.of("impossible-label", task=task, value=impossible or "(empty)"))
-    named, disagreement = _by_name(task, rules, workflows, budget)
+    named, disagreement = _by_name(task, rules, workflows, deadline)
     if named and not named.finished and disagreement is None:
         return Found(named)  # whatever other Workflows call themselves
-    listed = [item.get("metadata") or {} for item in workflows.list_metadata(rules.selector_of(task), budget)]
-    listed = [item for item in listed if rules.disagreement(item.get("labels") or {}, task) is None]
-    running = sorted(str(item.get("name")) for item in listed if not is_finished(item.get("labels") or {}))
+    listed = [
+        metadata
+        for item in workflows.list_metadata(rules.selector_of(task), deadline)
+        if isinstance(metadata := item.get("metadata"), dict) and rules.disagreement(_labels(metadata), task) is None
+    ]
+    running = sorted(str(item.get("name")) for item in listed if not is_finished(_labels(item)))
     if len(running) > 1:
         verdict = Verdict.of("several-workflows", task=task, workflows=", ".join(running))
         return Found(several=tuple(running), verdict=verdict)
@@ -56,21 +60,26 @@ def find(task: Task, rules: WorkflowRules, workflows: Workflows, budget: Budget)
         return Found(verdict=Verdict.of("no-workflow", task=task))
     if named and name == named.ref.name:
         return Found(named)
-    workflow = read_workflow(workflows.get(name, budget))
+    workflow = read_workflow(workflows.get(name, deadline))
     if rules.disagreement(workflow.labels, task):
         return Found(verdict=Verdict.of("no-workflow", task=task))
     return Found(workflow)
 
 
+def _labels(metadata: Mapping[str, Any]) -> Mapping[str, str]:
+    labels = metadata.get("labels")
+    return {name: text for name, text in labels.items() if isinstance(text, str)} if isinstance(labels, dict) else {}
+
+
 def _by_name(
-    task: Task, rules: WorkflowRules, workflows: Workflows, budget: Budget
+    task: Task, rules: WorkflowRules, workflows: Workflows, deadline: Deadline
 ) -> tuple[Workflow | None, str | None]:
     """Return the Workflow of the task's name, and why it is not the task's."""
     name = rules.name_of(task)
     if name is None:
         return None, None
     try:
-        workflow = read_workflow(workflows.get(name, budget))
+        workflow = read_workflow(workflows.get(name, deadline))
     except NotFound:
         return None, None
     return workflow, rules.disagreement(workflow.labels, task)

@@ -11,18 +11,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from func.core.claims import settle
 from func.core.cloud_event import RELEASE_TYPES, Incoming, released_workflow
-from func.core.decisions import Decision, decide, decide_release, settle
+from func.core.decisions import decide
 from func.core.events import read_event
 from func.core.intents import Intent, Plan, plan_event
+from func.core.moves import Decision
 from func.core.outcomes import Answer, EventRef, Task, WorkflowRef
 from func.core.patches import Operation, patch_for
 from func.core.reasons import Rejection, Verdict
+from func.core.releases import decide_release
 from func.core.rules import Rules
 from func.core.workflows import Workflow, read_workflow
 from func.kube.argo_server import ArgoServer
 from func.kube.client import Workflows
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import LostRace, NotFound, Unsure
 from func.service.lookup import Found, find
 from func.telemetry.log import log_line
@@ -36,7 +39,7 @@ EVENT_SECONDS = 4.5  # the Sensor delivers one event at a time, and waits 5 s fo
 class EventRecorder(Protocol):
     """Somebody who reports to the cluster what was written."""
 
-    def record(self, answer: Answer, budget: Budget) -> None:
+    def record(self, answer: Answer, deadline: Deadline) -> None:
         """Report an answer; whatever comes of it, the answer stays what it is."""
 
 
@@ -74,7 +77,7 @@ class Pipeline:
     # Writes that went on when their event was over, by the event: its next delivery says what became of them.
     _unsure: dict[tuple[str, str], Decision] = field(default_factory=dict)
 
-    def handle(self, incoming: Incoming, budget: Budget) -> Answer:
+    def handle(self, incoming: Incoming, deadline: Deadline) -> Answer:
         """Carry one CloudEvent out, all the way.
 
         Returns:
@@ -82,66 +85,66 @@ class Pipeline:
         """
         try:
             is_release = incoming.ref.type in RELEASE_TYPES
-            answer = self._release(incoming, budget) if is_release else self._event(incoming, budget)
+            answer = self._release(incoming, deadline) if is_release else self._event(incoming, deadline)
         except Rejection as rejection:
             answer = answer_of(rejection)
         except Exception:
             answer = _defect(Answer("error", "defect", ""))
         answer = answer._replace(event=incoming.ref)
         if self.recorder:
-            self.recorder.record(answer, budget)
+            self.recorder.record(answer, deadline)
         return answer
 
-    def _event(self, incoming: Incoming, budget: Budget) -> Answer:
+    def _event(self, incoming: Incoming, deadline: Deadline) -> Answer:
         event = read_event(incoming.ref, incoming.time, incoming.data, self.rules, self.clock())
         plan = plan_event(event, self.rules)
         known = Answer("ignored", "no-rule", "", incoming.ref, plan.task, plan.gate)
         if not plan.intents:
             return _tell(known, plan.verdict or Verdict.of("no-rule", event=event.signal.name, details=""))
         try:
-            return self._carry_out(plan, known, budget)
+            return self._carry_out(plan, known, deadline)
         except Exception:
             return _defect(known)
 
-    def _carry_out(self, plan: Plan, known: Answer, budget: Budget) -> Answer:
+    def _carry_out(self, plan: Plan, known: Answer, deadline: Deadline) -> Answer:
         # What it revokes elsewhere comes first: what is sent again after a failure then ends the same.
-        others = [self._intent(intent, known, budget) for intent in plan.intents[1:]]
-        answer = self._intent(plan.intents[0], known, budget)
+        others = [self._intent(intent, known, deadline) for intent in plan.intents[1:]]
+        answer = self._intent(plan.intents[0], known, deadline)
         if plan.intents[0].rule is None and plan.verdict and plan.verdict.outcome == "ambiguous":
             others, answer = [*others, answer], _tell(known, plan.verdict)._replace(written=answer.written)
         told = [each.reason for each in others if each.written]
         return answer._replace(reason=" ".join([answer.reason, *told])) if told else answer
 
-    def _intent(self, intent: Intent, known: Answer, budget: Budget) -> Answer:
+    def _intent(self, intent: Intent, known: Answer, deadline: Deadline) -> Answer:
         """Carry out what an event does to the Workflow of one task."""
         known = known._replace(task=intent.task, gate=intent.gate or known.gate)
 
         def read(known: Answer) -> Workflow | Answer:
-            found = find(intent.task, self.rules.workflows, self.workflows, budget)
+            found = find(intent.task, self.rules.workflows, self.workflows, deadline)
             if found.several and (intent.rule is None or intent.revokes or intent.signal.gone):
                 signal = intent.signal._replace(gate=None, outputs={})
-                return self._revoke_all(intent._replace(signal=signal, rule=None), found, known, budget)
+                return self._revoke_all(intent._replace(signal=signal, rule=None), found, known, deadline)
             if found.workflow is None:
                 return _tell(known, _without_workflow(intent, found))
             return found.workflow
 
-        return self._write(known, read, lambda workflow: decide(intent, self.rules, workflow, self.clock()), budget)
+        return self._write(known, read, lambda workflow: decide(intent, self.rules, workflow, self.clock()), deadline)
 
-    def _revoke_all(self, intent: Intent, found: Found, known: Answer, budget: Budget) -> Answer:
+    def _revoke_all(self, intent: Intent, found: Found, known: Answer, deadline: Deadline) -> Answer:
         """Revoke on every Workflow that fits, since nobody knows which one is meant."""
         answers = [
             self._write(
                 known,
-                lambda known, name=name: self._get(name, known, budget),  # type: ignore[misc]
+                lambda known, name=name: self._get(name, known, deadline),  # type: ignore[misc]
                 lambda workflow: decide(intent, self.rules, workflow, self.clock()),
-                budget,
+                deadline,
             )
             for name in found.several[:MAX_REVOKED]
         ]
         verdict = found.verdict or Verdict.of("no-workflow", task=intent.task)
         return _tell(known, verdict)._replace(written=any(each.written for each in answers))
 
-    def _release(self, incoming: Incoming, budget: Budget) -> Answer:
+    def _release(self, incoming: Incoming, deadline: Deadline) -> Answer:
         namespace, name = released_workflow(incoming)
         known = Answer("ignored", "nothing-to-release", "", incoming.ref)
         expected = self.rules.workflows.namespace
@@ -149,14 +152,14 @@ class Pipeline:
             return _tell(known, Verdict.of("other-namespace", namespace=namespace, expected=expected))
         return self._write(
             known,
-            lambda known: self._get(name, known, budget),
+            lambda known: self._get(name, known, deadline),
             lambda workflow: decide_release(workflow, self.rules, self.clock()),
-            budget,
+            deadline,
         )
 
-    def _get(self, name: str, known: Answer, budget: Budget) -> Workflow | Answer:
+    def _get(self, name: str, known: Answer, deadline: Deadline) -> Workflow | Answer:
         try:
-            return read_workflow(self.workflows.get(name, budget))
+            return read_workflow(self.workflows.get(name, deadline))
         except NotFound:
             return _tell(known, Verdict.of("workflow-gone", workflow=name))
 
@@ -165,7 +168,7 @@ class Pipeline:
         known: Answer,
         read: Callable[[Answer], Workflow | Answer],
         decide: Callable[[Workflow], Decision],
-        budget: Budget,
+        deadline: Deadline,
     ) -> Answer:
         """Read, decide, write; when somebody else wrote first, all over again.
 
@@ -176,11 +179,11 @@ class Pipeline:
         attempt = _Attempt(known, self._unsure.pop(event, None))
         try:
             for _ in range(MAX_WRITES):
-                answer = self._try(attempt, read, decide, budget)
+                answer = self._try(attempt, read, decide, deadline)
                 if answer:
                     return answer
             # Our last write may have been done, and only its answer lost.
-            answer = self._try(attempt, read, None, budget)
+            answer = self._try(attempt, read, None, deadline)
             if answer:
                 return answer
             raise Rejection("lost-race", tries=MAX_WRITES, why=attempt.why)
@@ -196,7 +199,7 @@ class Pipeline:
         attempt: _Attempt,
         read: Callable[[Answer], Workflow | Answer],
         decide: Callable[[Workflow], Decision] | None,
-        budget: Budget,
+        deadline: Deadline,
     ) -> Answer | None:
         """Read, decide and write once; None when somebody else wrote first, or nobody knows."""
         try:
@@ -204,9 +207,9 @@ class Pipeline:
             if isinstance(workflow, Answer):
                 return workflow
             attempt.known = attempt.known._replace(workflow=workflow.ref)
-            workflow = self._hydrated(workflow, budget)
+            workflow = self._hydrated(workflow, deadline)
             if attempt.unsure and attempt.unsure.is_done_on(workflow):
-                return self._settle(attempt.unsure, workflow, attempt.known, budget)
+                return self._settle(attempt.unsure, workflow, attempt.known, deadline)
             if decide is None:
                 return None
             decision = decide(workflow)
@@ -218,8 +221,8 @@ class Pipeline:
             if not patch and decision.move is None:
                 return answer
             if patch:  # none where a claim was remembered before, and only Argo Server is left to ask
-                self.workflows.patch(workflow.ref.name, patch, budget)
-            return self._settle(decision, workflow, attempt.known, budget)
+                self.workflows.patch(workflow.ref.name, patch, deadline)
+            return self._settle(decision, workflow, attempt.known, deadline)
         except (LostRace, NotFound) as error:
             attempt.unsure, attempt.why = None, f"others kept changing it, and the last refusal was: {error}"
             attempt.known = attempt.known._replace(workflow=None)  # it may be gone
@@ -227,25 +230,25 @@ class Pipeline:
             attempt.why = str(error)
         return None
 
-    def _hydrated(self, workflow: Workflow, budget: Budget) -> Workflow:
+    def _hydrated(self, workflow: Workflow, deadline: Deadline) -> Workflow:
         """Return the Workflow with its nodes, wherever they are stored."""
         if workflow.stored != "offloaded":
             return workflow
         if self.argo is None:
             raise Rejection("offloaded")
-        return self.argo.hydrate(workflow, budget)
+        return self.argo.hydrate(workflow, deadline)
 
-    def _settle(self, decision: Decision, workflow: Workflow, known: Answer, budget: Budget) -> Answer:
+    def _settle(self, decision: Decision, workflow: Workflow, known: Answer, deadline: Deadline) -> Answer:
         """For offloaded nodes: Argo Server carries the claim out, then the signals are used."""
         answer = _of_decision(known, decision)._replace(written=True)
         if decision.move is None or workflow.stored != "offloaded" or self.argo is None:
             return answer
-        self.argo.move(workflow, decision.move, budget)
+        self.argo.move(workflow, decision.move, deadline)
         settled = self._write(
             known,
-            lambda known: self._get(workflow.ref.name, known, budget),
+            lambda known: self._get(workflow.ref.name, known, deadline),
             lambda claimed: settle(claimed, decision, self.rules, self.clock()),
-            budget,
+            deadline,
         )
         # When the Workflow is gone meanwhile, its gate was moved all the same.
         return answer if settled.code == "workflow-gone" else settled._replace(written=True)

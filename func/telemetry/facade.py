@@ -16,7 +16,7 @@ from func.telemetry.metrics import ACTIVE, START, Measurement, Metrics, measure
 
 if TYPE_CHECKING:
     from func.core.outcomes import Answer
-    from func.kube.deadline import Budget
+    from func.kube.deadline import Deadline
 
 # Of this process; in a module, since there is one process, whoever loaded the function into it.
 PROCESS = Metrics()
@@ -56,7 +56,7 @@ class Telemetry:
         """It is no more, whatever came of it."""
         self._add([Measurement(ACTIVE, (), -1)])
 
-    def answered(self, answer: Answer, started: float, budget: Budget, traceparent: str | None) -> None:
+    def answered(self, answer: Answer, started: float, deadline: Deadline, traceparent: str | None) -> None:
         """An event got its answer.
 
         Args:
@@ -65,7 +65,7 @@ class Telemetry:
         """
         trace = read_traceparent(traceparent) or (read_traceparent(answer.event.traceparent) if answer.event else None)
         seconds = time.perf_counter() - started
-        handled = HandledEvent(answer, budget.made, started, seconds, cold_start=self._is_cold, trace=trace)
+        handled = HandledEvent(answer, deadline.log.calls, started, seconds, cold_start=self._is_cold, trace=trace)
         self._is_cold = False
         with _contained():
             self._add(list(measure(handled, self._gates)))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from func.core.cloud_event import RELEASE_TYPES
 from func.core.outcomes import Answer
-from func.kube.deadline import ApiCall
+from func.kube.call_log import ApiCall
 
 _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 

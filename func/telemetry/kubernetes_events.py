@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from func.core.outcomes import Answer, Outcome, WorkflowRef
 from func.core.reasons import Rejection
 from func.kube.client import Api, words_of
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.telemetry.log import log_line
 
 _EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
@@ -42,7 +42,7 @@ class EventRecorder:
     api: Api
     instance: str = field(default_factory=lambda: os.environ.get("HOSTNAME", "")[:128] or "taskgate")
 
-    def record(self, answer: Answer, budget: Budget) -> None:
+    def record(self, answer: Answer, deadline: Deadline) -> None:
         """Tell of a Workflow that was written to; whatever comes of it, the answer stays what it is."""
         reason = _REASONS.get(answer.outcome)
         workflow = answer.workflow
@@ -52,7 +52,7 @@ class EventRecorder:
         names = {"namespace": workflow.namespace}
         try:
             body = json.dumps(event_of(workflow, answer.reason, *reason, self.instance)).encode()
-            status, content, _ = self.api.call("POST", _EVENTS, names, [], headers, budget, body, _SECONDS)
+            status, content, _ = self.api.call("POST", _EVENTS, names, [], headers, deadline, body, _SECONDS)
             problem = "" if status < 300 else words_of(content) or f"status {status}"
         except Rejection as rejection:
             problem = str(rejection)

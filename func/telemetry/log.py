@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import select
 import sys
+import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
@@ -20,6 +22,9 @@ from func.redaction import redact
 
 if TYPE_CHECKING:
     from func.telemetry.handled_event import HandledEvent, Trace
+
+_PIECE = 4096  # bytes that a pipe takes as a whole, once it takes any: PIPE_BUF in limits.h of Linux
+_PATIENCE = 200  # milliseconds that a line waits for its reader
 
 
 def log_event(handled: HandledEvent, trace: Trace | None, to: TextIO | None = None) -> None:
@@ -90,14 +95,22 @@ def log_line(
 ) -> None:
     """Write one line, without any credential that this process knows.
 
-    A standard error that is closed, broken or on a full disk loses the line: what becomes of an event never depends on
-    its log.
+    A standard error that is closed, broken, on a full disk or read by nobody loses the line: what becomes of an event
+    never depends on its log.
 
     Args:
         body: a sentence for a person.
         trace: the span that it is about.
         to: standard error where None.
     """
+    stream = to or sys.stderr
+    if stream is None:  # where the process was started without one
+        return
+    with suppress(OSError, ValueError):
+        _output.write(stream, _line(severity, body, attributes, trace))
+
+
+def _line(severity: Severity, body: str, attributes: Mapping[str, object], trace: Trace | None) -> str:
     line: dict[str, object] = {
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "severity_text": severity,
@@ -106,9 +119,45 @@ def log_line(
     }
     if trace:
         line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
-    stream = to or sys.stderr
-    if stream is None:  # where the process was started without one
-        return
-    with suppress(OSError, ValueError):
-        stream.write(redact(json.dumps(line, default=str)) + "\n")
-        stream.flush()
+    return redact(json.dumps(line, default=str)) + "\n"
+
+
+class _Output:
+    """Writes lines, and drops them while nobody reads: a full pipe blocks whoever writes to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a handler of signals may log
+        self._lost = 0
+        self._is_cut = False  # within a line
+
+    def write(self, stream: TextIO, line: str) -> None:
+        """Write a line, or count it as lost."""
+        with self._lock:
+            if self._lost:
+                body = f"Nobody read standard error: {self._lost} lines of the log are lost."
+                line = "\n" * self._is_cut + _line("WARN", body, {}, None) + line
+            self._lost = 0 if self._is_written(stream, line) else self._lost + 1
+
+    def _is_written(self, stream: TextIO, line: str) -> bool:
+        can_take, patience = _readiness_of(stream), 0 if self._lost else _PATIENCE
+        for start in range(0, len(line), _PIECE):
+            if not can_take(patience):
+                self._is_cut = self._is_cut or start > 0
+                return False
+            stream.write(line[start : start + _PIECE])
+            stream.flush()
+        self._is_cut = False
+        return True
+
+
+_output = _Output()
+
+
+def _readiness_of(stream: TextIO) -> Callable[[int], bool]:
+    """Return what waits for milliseconds, and returns whether the stream takes a piece without blocking."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+    except (OSError, ValueError):  # not a file
+        return lambda _: True
+    return lambda milliseconds: bool(poll.poll(milliseconds))

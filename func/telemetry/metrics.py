@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from func.kube.deadline import ApiCall
+    from func.kube.call_log import ApiCall
     from func.telemetry.handled_event import HandledEvent
 
 Kind = Literal["counter", "updown", "gauge", "histogram"]
@@ -52,7 +52,7 @@ EVENTS = Metric(
 DURATION = Metric(
     "taskgate.event.duration", "histogram", "s", "From the request of an event to its answer.", ("outcome",)
 )
-ACTIVE = Metric("taskgate.active_events", "updown", "{event}", "Events in work.")
+ACTIVE = Metric("taskgate.active_events", "updown", "{event}", "Events in progress.")
 PARKED = Metric("taskgate.signals.parked", "counter", "{signal}", "Signals that wait on a Workflow.", ("gate",))
 RELEASED = Metric(
     "taskgate.signals.released", "counter", "{signal}", "Signals that waited and moved a gate.", ("gate",)

@@ -42,7 +42,7 @@ from opentelemetry.trace import (
 )
 
 from func.core.errors import SettingError
-from func.kube.deadline import ApiCall
+from func.kube.call_log import ApiCall
 from func.telemetry.handled_event import HandledEvent, Trace
 from func.telemetry.log import Lines, attributes_of
 from func.telemetry.metrics import BOUNDS, CATALOGUE, Measurement, Metric

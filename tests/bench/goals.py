@@ -38,7 +38,7 @@ class Goal:
             return ""
         if found > self.most:
             return "**missed**"
-        return "met" if self.wanted is None or found <= self.wanted else "met, wanted not"
+        return "met" if self.wanted is None or found <= self.wanted else "met, target missed"
 
 
 def _of(scenario: str, case: str, peer: str) -> Ratio:
@@ -58,9 +58,9 @@ def _cold(case: str, held: str) -> list[Goal]:
     packages = "hello world with the same packages"
     return [
         Goal(f"cold start / {packages}, {held}", _of(case, "seconds", WSGI_PACKAGES), 1.25),
-        Goal("the same, beside the asynchronous one", _of(case, "seconds", ASGI_PACKAGES), 1.25, judged=False),
+        Goal("the same, ASGI", _of(case, "seconds", ASGI_PACKAGES), 1.25, judged=False),
         Goal(f"cold start / plain hello world, {held}", _of(case, "seconds", WSGI), 2.6, 1.9),
-        Goal("the same, beside the asynchronous one", _of(case, "seconds", ASGI), 2.6, 1.9, judged=False),
+        Goal("the same, ASGI", _of(case, "seconds", ASGI), 2.6, 1.9, judged=False),
     ]
 
 

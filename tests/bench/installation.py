@@ -61,17 +61,18 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "taskgate" / "bench"
 
 
-def install(folder: Path) -> Installation:
+def install(folder: Path, source: Path = ROOT) -> Installation:
     """Install it all.
 
     Args:
         folder: empty; for the function.
+        source: the folder with its func/.
 
     Raises: NotThere, when the packages are not to be had.
     """
     venv = _packages()
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "func", folder / "func", ignore=ignored)
+    shutil.copytree(source / "func", folder / "func", ignore=ignored)
     shutil.copytree(_HELLO, folder / "hello", ignore=ignored)
     subprocess.run([venv / "bin" / "python", *_COMPILE, folder], check=True)
     path = {"PATH": f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}", "HOME": str(folder)}

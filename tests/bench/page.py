@@ -12,7 +12,7 @@ from tests.bench.figures import Figures
 from tests.bench.plots import Bar, Group, bars
 from tests.bench.spread import Spread, digits
 
-_LARGEST = 14
+_LARGEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ CHARTS = (
     Chart(
         "cold",
         "Cold start, all cores",
-        "From exec of the container's command until the gate of the first event is open; for a hello world until its "
-        "first answer.\nThe hello worlds are run by `functions-framework` as in production; those with the same "
-        "packages import\n`kubernetes`, `pydantic`, `cloudevents` and `yaml`. All bytecode is compiled.",
+        "From exec of the container's command until the first event has opened its gate; for a hello world until its "
+        "first\nanswer. `functions-framework` runs the hello worlds. Those with the same packages import "
+        "`kubernetes`, `pydantic`,\n`cloudevents` and `yaml`.",
         cold.ALL_CORES,
         "ms",
         "milliseconds from exec to the open gate, or to the first answer",
@@ -74,7 +74,7 @@ CHARTS = (
     Chart(
         "cold-half-core",
         "Cold start, half a core",
-        "The same with the process held to half a core, as a CPU limit of 500m does.",
+        "The same with a CPU limit of 500m.",
         cold.HALF_CORE,
         "ms",
         "milliseconds from exec to the open gate, or to the first answer",
@@ -83,8 +83,7 @@ CHARTS = (
     Chart(
         "cold-parts",
         "The parts of a cold start",
-        "A probe asked in between tells the parts apart: the interpreter and the socket; all imports and the server; "
-        "the event\nwith its API calls, the connection and TLS.",
+        "The first event includes the connection to the API server with TLS, and two API calls.",
         cold.PARTS,
         "ms",
         "milliseconds",
@@ -94,8 +93,7 @@ CHARTS = (
     Chart(
         "cold-imports",
         "What the imports take",
-        f"`python -X importtime`, by package, each without what it imports in turn; the {_LARGEST} largest. "
-        "The measuring makes them\nslower than they are: read them against each other.",
+        f"The {_LARGEST} packages with the longest `python -X importtime`, which slows all of them down.",
         cold.IMPORTS,
         "ms",
         "milliseconds in the package's own modules, while measured",
@@ -106,10 +104,8 @@ CHARTS = (
     Chart(
         "warm",
         "Warm events",
-        "One event of 24 kB, each for another waiting Workflow, on kept connections. The two bare API calls are the "
-        "GET of that\nWorkflow and the very JSON Patch that Taskgate writes, by a client of a few socket calls: what "
-        "the API server itself takes.\nFor a client that does something in between it takes longer: its caches are "
-        "cold by then. The work is not counted.\nAPI server, functions and client share the machine.",
+        "An event of 24 kB, each for another Workflow, on kept connections. The two bare API calls are the GET and the "
+        "JSON\nPatch that Taskgate sends, from a minimal client. They are what the API server itself takes.",
         warm.WARM,
         "ms",
         "milliseconds for one event",
@@ -119,7 +115,7 @@ CHARTS = (
     Chart(
         "warm-many",
         "Warm events, several at a time",
-        "The same with 8 and 32 connections. The cores are busy then, with API server and client too.",
+        "The same with 8 and 32 connections.",
         warm.WARM,
         "ms",
         "milliseconds for one event",
@@ -129,9 +125,8 @@ CHARTS = (
     Chart(
         "profile",
         "What a warm event executes",
-        "Instructions of Python's bytecode for one event, whose they are; the standard library's stand under what they "
-        "do. Parsing\nJSON, TLS and the kernel are no bytecode, so this is the profile of the interpreter alone, and "
-        "the same on every machine.",
+        "Instructions of Python's bytecode for one event, by package. JSON parsing, TLS and the kernel are not "
+        "bytecode.",
         profile.PROFILE,
         "instructions",
         "bytecode instructions",
@@ -141,8 +136,7 @@ CHARTS = (
     Chart(
         "large",
         "Large Workflows",
-        "The same, one at a time, for Workflows of 900 kB with 2,000 nodes, and with those nodes compressed as Argo "
-        "packs them.\nThe function in Go can't read compressed ones.",
+        "One event at a time, for Workflows of 900 kB with 2,000 nodes.",
         warm.LARGE,
         "ms",
         "milliseconds for one event",
@@ -151,8 +145,8 @@ CHARTS = (
     Chart(
         "cpu",
         "CPU for each event",
-        "User and system time of the function's process, and of a process for each event with all that it runs. The "
-        "script finds\nthe Workflow by its label, takes the first and patches its node.",
+        "User and system time of the function, and of a process for each event. The script finds the Workflow by its "
+        "label\nand patches its node.",
         cost.COST,
         "s",
         "CPU seconds for 1,000 events",
@@ -161,8 +155,8 @@ CHARTS = (
     Chart(
         "scale",
         "How many Workflows wait",
-        "The time of one event when 100, 1,000 and 10,000 Workflows wait in the same namespace, each number on an API "
-        "server of\nits own. By label: the rules have no `name`, so a LIST of metadata comes first.",
+        "One event while this many Workflows wait in the namespace. By label: the rules have no `name`, so a LIST "
+        "comes first.",
         scale.SCALE,
         "ms",
         "milliseconds for one event",
@@ -172,8 +166,7 @@ CHARTS = (
     Chart(
         "memory",
         "Memory",
-        "Resident memory of the process, of gunicorn's hello worlds that of the larger of their two. The hello worlds "
-        "got requests,\nthe function in Go a tenth of the events. Peak is the most that ever was resident.",
+        "Resident memory of the largest process.",
         size.MEMORY,
         "MB",
         "megabytes of the largest process",
@@ -216,11 +209,10 @@ def document(figures: Figures) -> str:
     parts = [
         "# Benchmarks",
         (
-            "`make bench` measures and writes this; `python -m tests.bench --render` writes it again from\n"
-            "[the raw figures](benchmarks/figures.json). Read the figures against each other: all of them are of one "
-            "machine that\nran function, API server and client at once. Contenders took turns, round by round. "
-            "The function starts as in its pod:\nthe image's command and variables, the service account's "
-            "files where the kubelet puts them, a token of the sender."
+            "`make bench` measures and writes this page. `python -m tests.bench --render` writes it again from\n"
+            "[the raw figures](benchmarks/figures.json). One machine ran the function, the API server and the client, "
+            "so compare the\nfigures with each other only. The function starts with the command, variables and files "
+            "of its pod.\nTables show the median, and the lower and upper quartile."
         ),
         _table(
             ["measured", "on"],
@@ -229,13 +221,13 @@ def document(figures: Figures) -> str:
                 ["machine", f"{run['cores']} cores, {run['cpu']}, {run['memory']}, Linux {run['kernel']}"],
                 ["Python", run["python"]],
                 ["Kubernetes API", run["api"]],
-                ["half a core is", run.get("half a core", "-")],
+                ["half a core", run.get("half a core", "-")],
                 ["load at the start", f"{run['load']}{_busy(run)}"],
                 ["command, time taken", f"`{run['command']}`, {run['seconds'] / 60:.0f} min"],
             ],
         ),
         "## Goals",
-        "Each figure is one median divided by another.",
+        "Each figure is a ratio of two medians.",
         goals_table(figures),
         left(figures),
     ]
@@ -251,7 +243,7 @@ def document(figures: Figures) -> str:
 
 def goals_table(figures: Figures) -> str:
     """Each goal with its figure."""
-    return _table(["ratio", "Taskgate", "goal: at most", "wanted", "", "Go"], goals.rows(figures))
+    return _table(["ratio", "Taskgate", "goal: at most", "target", "", "Go"], goals.rows(figures))
 
 
 def left(figures: Figures) -> str:
@@ -264,13 +256,10 @@ def left(figures: Figures) -> str:
         return ""
     own = instructions.get(profile.OURS, 0) / sum(instructions.values())
     return (
-        f"Of the {digits(1000 * whole)} ms of a warm event, the API server takes {digits(1000 * bare)} where the two "
-        f"calls follow each other at once,\nand {digits(1000 * apart)} where their client works for 1 ms before each. "
-        f"The function takes {digits(processor)} ms of processor time. Of the\ninstructions of Python in it {own:.0%} "
-        "are Taskgate's; the others are those of the server, the framework and the HTTP\nclient that it is built on "
-        "([below](#what-a-warm-event-executes)). What is left to win is in them:\nhttp.client reads the head of each "
-        "answer with the parser for e-mails, and h11 is HTTP in Python. httptools, which is\nfaster, has no bounds and "
-        "loses the body of a request that offers an upgrade, as clients in Java do."
+        f"A warm event takes {digits(1000 * whole)} ms. The API server takes {digits(1000 * bare)} ms of that, or "
+        f"{digits(1000 * apart)} ms if its client works for\n1 ms before each call. The function takes "
+        f"{digits(processor)} ms of CPU time. {own:.0%} of its Python instructions are\nTaskgate's own "
+        "([the rest](#what-a-warm-event-executes))."
     )
 
 
@@ -285,16 +274,14 @@ def chart_table(chart: Chart, figures: Figures) -> str:
     groups = chart.groups(figures)
     cells = [
         [
-            *([case] if len(groups) > 1 else []),
-            who,
-            *(digits(each) for each in (spread.median, spread.least, spread.low, spread.high)),
-            f"{spread.count:,}",
+            f"{case}, {who}" if len(groups) > 1 else who,
+            digits(spread.median),
+            f"{digits(spread.low)}-{digits(spread.high)}" if spread.count > 1 else "",
         ]
         for case, values in groups
         for who, spread in values
     ]
-    head = ["", f"median, {chart.unit}", "minimum", "lower quartile", "upper quartile", "values"]
-    return _table([*([""] if len(groups) > 1 else []), *head], cells) if cells else ""
+    return _table(["", f"median, {chart.unit}", "quartiles"], cells) if cells else ""
 
 
 def _size(figures: Figures) -> list[str]:

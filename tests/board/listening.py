@@ -23,6 +23,7 @@ class Page:
         self.cards: dict[str, Any] = {}  # by the name of the Workflow
         self.about: dict[str, Any] = {}
         self.last: dict[str, Any] = {}
+        self.answers: list[dict[str, Any]] = []
         self.messages = 0
         self._pool = urllib3.PoolManager(timeout=_SECONDS, retries=False)
         self.response = self._pool.request("GET", f"{url}events", headers=headers, preload_content=False)
@@ -44,7 +45,8 @@ class Page:
             self.messages += 1
             self.about = data.get("about", self.about)
             if name == "all":
-                self.cards = {}
+                self.cards, self.answers = {}, []
+            self.answers += data["answers"]
             for card in data["cards"]:
                 self.cards[card["workflow"]] = card
             self.cards = {key: card for key, card in self.cards.items() if card["id"] not in data["gone"]}

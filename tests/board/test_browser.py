@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from func.board.server import BoardServer
+from func.board.view import Names
 from func.cli.sending import Sender
 from func.core.rules import Rules
 from func.devcluster import WORKFLOWS, EmbeddedCluster
@@ -29,6 +31,11 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 # The card of a task, by the words of its heading.
 CARD = "[...document.querySelectorAll('.card')].find((card) => card.querySelector('h3').textContent === args[0])"
 COLUMN = f"{CARD}?.closest('section, details').querySelector('.title').textContent"
+IN_VIEW = f"""
+    const args = arguments, card = {CARD}, list = card.closest("ol");
+    const [inner, outer] = [card.getBoundingClientRect(), list.getBoundingClientRect()];
+    return inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1;
+"""
 SIDEWAYS = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -92,7 +99,7 @@ def shown(browser: Browser, board: BoardServer) -> Iterator[Browser]:
 
 def test_a_card_moves_without_a_reload_and_keeps_the_focus(browser: Browser, rules: Rules, tmp_path: Path) -> None:
     with ExitStack() as later:
-        cluster = later.enter_context(EmbeddedCluster(objects=fleet(12)))
+        cluster = later.enter_context(EmbeddedCluster(objects=fleet(60)))
         kubeconfig = cluster.write_kubeconfig(tmp_path / "kubeconfig")
         function = later.enter_context(FunctionProcess(kubeconfig, 0, lambda _: None))
         board = later.enter_context(serving(Workflows(connect(kubeconfig, 2), "agent-platform"), rules))
@@ -102,6 +109,7 @@ def test_a_card_moves_without_a_reload_and_keeps_the_focus(browser: Browser, rul
         browser.run("window.isTheSamePage = true")
         assert browser.until(COLUMN, "Task 3") == "wait-pr-approved"
         browser.until(f"{CARD}.focus() ?? true", "Task 3")
+        assert not browser.run(IN_VIEW, "Task 60")  # the last one of the column to which task 3 goes
 
         sender = Sender(function.url)
         assert sender.send(approved(datetime.now(UTC))).body["outcome"] == "opened"
@@ -110,6 +118,8 @@ def test_a_card_moves_without_a_reload_and_keeps_the_focus(browser: Browser, rul
         browser.until(f"{COLUMN} === 'wait-pr-merged'", "Task 3")
         assert browser.run("return window.isTheSamePage")
         assert browser.until(f"document.activeElement === {CARD}", "Task 3")
+        assert browser.until(f"{CARD}.matches('.moved')", "Task 3")
+        browser.until(f"(() => {{ {IN_VIEW} }})()".replace("const args = arguments,", "const"), "Task 3")
         story = browser.run("return document.querySelector('#last li').textContent")
         for part in (
             "Task 3",
@@ -215,6 +225,31 @@ def test_the_filter(shown: Browser) -> None:
     shown.type("nothing like it")
     assert shown.run(cards) == []
     assert "No match" in shown.run("return document.querySelector('#none:not([hidden])').textContent")
+
+
+def test_an_event_that_moved_nothing_is_told_and_found(shown: Browser, board: BoardServer) -> None:
+    attributes = {"taskgate.code": "several-tasks", "cloudevents.event_id": "d-9", "taskgate.gate": HOSTILE}
+    line = {
+        "timestamp": datetime.now(UTC).isoformat(),
+        "body": f"It names several tasks, {HOSTILE}.",
+        "attributes": {"taskgate.outcome": "ambiguous", **attributes},
+    }
+    board.read_log_line(json.dumps(line))
+    told = "[...document.querySelectorAll('#last li')].map((each) => each.textContent).find((text) => /d-9/.test(text))"
+    text = shown.until(told)
+    assert "event ambiguous (several-tasks): It names several tasks, <img src=x" in text
+    for typed, is_there in (("ambiguous", True), ("ambiguous rex", False), ("several-tasks", True)):
+        shown.run("document.querySelector('#filter').select()")
+        shown.type(typed)
+        assert shown.run(f"return Boolean({told})") is is_there, typed
+
+
+def test_a_card_links_to_its_workflow_in_argo(browser: Browser, workflows: Workflows, rules: Rules) -> None:
+    with BoardServer(workflows, rules, Names(argo="https://argo.example.com"), 0) as board:
+        browser.open(board.url)
+        browser.until(LIVE)
+        link = browser.until(f"{CARD}.querySelector('h3 a').href", "Task 3")
+        assert link == "https://argo.example.com/workflows/agent-platform/play-task-3-workflow"
 
 
 def test_two_workflows_of_one_task_say_so(shown: Browser, cluster: EmbeddedCluster) -> None:

@@ -9,6 +9,7 @@ import socket
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import cast
 
@@ -20,12 +21,16 @@ from func.board.hub import Hub
 from func.board.server import BoardServer, refusal
 from func.board.view import Names, card_of
 from func.board.workflow_watch import Changed
+from func.core.outcomes import Answer, EventRef, Outcome
 from func.core.rules import Rules
 from func.devcluster import WORKFLOWS, EmbeddedCluster, Identity
 from func.kube.client import Api, Watch, Workflows
 from func.kube.connection import connect
 from func.kube.credentials import Fixed
 from func.kube.errors import Forbidden, Unavailable
+from func.service.settings import read_rules
+from func.telemetry.handled_event import HandledEvent
+from func.telemetry.log import log_event
 from tests.board.conftest import serving
 from tests.board.listening import Page
 from tests.recorded_workflows import CREATED, Workflow, fleet, waiting_workflow
@@ -74,6 +79,59 @@ def test_all_tasks_then_what_changes(filled: EmbeddedCluster, page: Page) -> Non
     page.until(lambda page: page.column(3) == "wait-pr-merged")
     assert page.messages == 2
     assert [card["task"] for card in page.last["cards"]] == ["3"]  # and nothing of the others
+
+
+def logged(outcome: str, **attributes: object) -> str:
+    """Return a line of the function's log."""
+    event = EventRef("d-9", "com.github.pull_request_review", "https://github.com/5dlabs/cto")
+    answer = Answer(cast("Outcome", outcome), "person-not-allowed", "octocat is not in reviewers.", event)
+    text = StringIO()
+    log_event(HandledEvent(answer, [], 0.0, 0.0, cold_start=False, trace=None), None, text)
+    line = json.loads(text.getvalue())
+    line["attributes"] |= attributes
+    return json.dumps(line)
+
+
+def test_events_that_moved_nothing_are_shown_from_the_log(filled: EmbeddedCluster, board: BoardServer) -> None:
+    with Page(board.url) as page:
+        page.next()
+        board.read_log_line(logged("refused", **{"taskgate.task.id": "3", "taskgate.gate": "wait-pr-approved"}))
+        for outcome in ("opened", "parked", "duplicate", "ignored"):  # a card shows it, or nobody asks
+            board.read_log_line(logged(outcome))
+        board.read_log_line(logged("ambiguous"))
+        page.until(lambda page: len(page.answers) == 2)
+        assert [each["outcome"] for each in page.answers] == ["refused", "ambiguous"]
+        (refused, _) = page.answers
+        assert refused["at"].endswith("Z")
+        del refused["at"]
+        assert refused == {
+            "outcome": "refused",
+            "code": "person-not-allowed",
+            "why": "octocat is not in reviewers.",
+            "event": "d-9",
+            "task": "3",
+            "repository": None,
+            "gate": "wait-pr-approved",
+            "workflow": None,
+        }
+    with Page(board.url) as later:  # also a page that is opened afterwards
+        later.next()
+        assert len(later.answers) == 2
+    assert {request.method for request in filled.requests} == {"GET"}
+
+
+def test_a_log_of_anything_costs_little(board: BoardServer) -> None:
+    cut = logged("refused")[:-20]
+    no_time = json.dumps(json.loads(logged("refused")) | {"timestamp": "yesterday"})
+    for line in ("", "Taskgate listens on ...", "[]", "1", '{"attributes": []}', "{" * 100_000, cut, no_time):
+        board.read_log_line(line)
+    for number in range(200):
+        board.read_log_line(logged("refused", **{"taskgate.gate": 5, "taskgate.workflow.name": f"{number}" * 1000}))
+    with Page(board.url) as page:
+        page.until(lambda page: bool(page.answers) and page.answers[-1]["workflow"].startswith("199"))
+        assert 50 <= len(page.answers) < 200
+        assert len(page.answers[-1]["workflow"]) == 500
+        assert page.answers[-1]["gate"] is None
 
 
 def test_tasks_come_and_go(filled: EmbeddedCluster, page: Page) -> None:
@@ -258,7 +316,7 @@ def test_a_burst_is_few_messages(filled: EmbeddedCluster, page: Page) -> None:
 
 def test_a_page_that_does_not_read_costs_a_card_for_each_task(rules: Rules) -> None:
     async def slowly() -> list[str]:
-        hub = Hub({}, beat=0.01)
+        hub = Hub({}, read_rules(None), beat=0.01)
         events = hub.listen()
         await anext(events)
         for minute in range(50):

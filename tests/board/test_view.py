@@ -32,6 +32,15 @@ def test_a_task_stands_in_the_column_of_its_gate() -> None:
     assert (shown.pull, shown.signals, shown.problems) == (None, (), ())
 
 
+def test_its_page_in_argo_is_an_address_whatever_its_name_is() -> None:
+    workflow = waiting_workflow(3)
+    assert card(workflow).argo is None
+    argo = Names(argo="https://argo.example.com")
+    assert card(workflow, argo).argo == "https://argo.example.com/workflows/agent-platform/play-task-3-workflow"
+    workflow["metadata"] |= {"namespace": "a/../b", "name": "x?y#z <i>"}
+    assert card(workflow, argo).argo == "https://argo.example.com/workflows/a%2F..%2Fb/x%3Fy%23z%20%3Ci%3E"
+
+
 def test_packed_nodes_are_read_too() -> None:
     workflow = waiting_workflow(3, "wait-pr-merged")
     assert card(compressed(workflow)) == card(workflow)

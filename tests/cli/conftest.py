@@ -11,7 +11,7 @@ from func.core.cloud_event import read_cloudevent
 from func.devcluster import EmbeddedCluster
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
@@ -32,7 +32,7 @@ def send(environment: dict[str, str]) -> Callable[..., str]:
         api = connect(Path(environment["KUBECONFIG"]), 1)
         pipeline = Pipeline(read_rules(config), Workflows(api, "agent-platform"))
         incoming = read_cloudevent(*payloads.cloudevent_structured(payload, delivery=delivery))
-        return pipeline.handle(incoming, Budget.of(5)).outcome
+        return pipeline.handle(incoming, Deadline.after(5)).outcome
 
     return run
 

@@ -59,7 +59,7 @@ gates:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("gates: {}\ngates: {}", "the key 'gates' stands there twice"),
+        ("gates: {}\ngates: {}", "the key 'gates' occurs twice"),
         ("gates: {a: {event: push}}", "workflows is missing"),
         ("\x1b[31m: [", "not YAML"),
     ],

@@ -120,12 +120,16 @@ def test_a_problem_comes_with_one_command_that_can_be_pasted(cluster: EmbeddedCl
 
 
 def test_two_workflows_or_two_nodes_print_no_choice_of_commands(cluster: EmbeddedCluster, told: Told) -> None:
-    cluster.store.load(WORKFLOWS, waiting_workflow(3))
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, name="play-3-first"))
     cluster.store.load(WORKFLOWS, waiting_workflow(3, name="play-3-again"))
     cluster.store.load(WORKFLOWS, waiting_workflow(3, None, name="play-3-finished"))
-    (twins,) = told(exit_code=3)["problems"]
+    (twins,) = told("play-3-first", exit_code=3)["problems"]
     assert twins["what"].startswith("Another running Workflow has the same task: play-3-again.")
     assert twins["run"].startswith("kubectl get workflows ")
+    cluster.store.load(WORKFLOWS, waiting_workflow(3))  # the one that events find by its name
+    assert told()["problems"] == []
+    (shadowed,) = told("play-3-first", exit_code=3)["problems"]
+    assert shadowed["run"].startswith("kubectl get workflows ")
     cluster.store.load(WORKFLOWS, like("same-gate-twice", task=6))
     found = told("play-task-6-workflow", exit_code=3)
     assert [each["run"] for each in found["problems"]] == ["argo get -n agent-platform play-task-6-workflow"]

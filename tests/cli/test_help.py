@@ -13,7 +13,7 @@ import pytest
 from func.__main__ import main
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.cli.running import taskgate
-from tests.docs.markdown import DOCS, table
+from tests.docs.markdown import DOCS
 from tests.recorded_workflows import waiting_workflow
 
 COMMANDS = main.list_commands(click.Context(main))
@@ -34,12 +34,6 @@ def test_each_command_has_examples_and_exit_codes(name: str) -> None:
     codes = exit_codes(text)
     assert ("2", "wrong usage") in codes
     assert max(map(len, text.splitlines())) <= 120
-
-
-def test_the_reference_names_all_exit_codes() -> None:
-    said = {(name, *each) for name in COMMANDS for each in exit_codes(taskgate(name, "--help").output)}
-    rows = {tuple(cell.strip("`") for cell in row) for row in table((DOCS / "reference.md").read_text(), "command")}
-    assert rows == {each for each in said if each[1] != "2"}
 
 
 @pytest.mark.parametrize(

@@ -84,19 +84,22 @@ def test_what_is_wrong_is_shown(cluster: EmbeddedCluster, environment: dict[str,
     stopping["spec"]["shutdown"] = "Stop"
     suspended["spec"]["suspend"] = True
     del unlabelled["metadata"]["labels"]["task-id"]
-    for workflow in (stopping, suspended, unlabelled, waiting_workflow(5), waiting_workflow(5, name="again")):
+    twins = [waiting_workflow(5), *(waiting_workflow(int(name[-1]), name=name) for name in ("first-6", "second-6"))]
+    for workflow in (stopping, suspended, unlabelled, *twins, waiting_workflow(5, name="again")):
         cluster.store.load(WORKFLOWS, workflow)
     found = json.loads(taskgate("waiting", "--output", "json", environment=environment).stdout)
     assert {each["workflow"]: [problem["code"] for problem in each["problems"]] for each in found} == {
         "play-task-1-workflow": ["workflow-stopping"],
         "play-task-2-workflow": ["suspended"],
         "play-task-4-workflow": ["label-missing"],
-        "play-task-5-workflow": ["several-workflows"],
-        "again": ["several-workflows"],
+        "play-task-5-workflow": [],  # its name says that it is the one
+        "again": ["shadowed"],
+        "first-6": ["several-workflows"],
+        "second-6": ["several-workflows"],
     }
     table = taskgate("waiting", environment=environment).output
     for each in found:
-        assert each["problems"][0]["what"] in table
+        assert all(problem["what"] in table for problem in each["problems"])
 
 
 def test_odd_workflows_are_told_as_they_are(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from tests.cluster.sandboxed import Sandboxed
 
 KUBECONFIG = "/etc/taskgate/kubeconfig"
 METRICS_PORT = 7777
+_WITH_WEBHOOKS = ("github", "gitlab", "bitbucket", "slack", "webhook")  # EventSources that listen
 
 Object = dict[str, Any]
 C = TypeVar("C", bound="_Component")
@@ -39,9 +40,9 @@ class ArgoEvents:
         self.api = api
         self.nats = nats
 
-    def event_source(self, resource: Object) -> EventSource:
-        """Starts an EventSource and waits until it takes events."""
-        return self._start(EventSource(self, resource))
+    def event_source(self, resource: Object, services: Mapping[str, int] = MappingProxyType({})) -> EventSource:
+        """Starts an EventSource and waits until it takes events; `services` as for `sensor`."""
+        return self._start(EventSource(self, resource, services))
 
     def sensor(self, resource: Object, services: Mapping[str, int]) -> Sensor:
         """Starts a Sensor and waits until it takes events.
@@ -56,6 +57,11 @@ class ArgoEvents:
         self._started.callback(component.close)
         component.start()
         return component
+
+    def secret(self, namespace: str, selector: Object) -> str:
+        """The value of a key of a Secret: `{name, key}`."""
+        found = self.api.admin.must("GET", f"/api/v1/namespaces/{namespace}/secrets/{selector['name']}")
+        return base64.b64decode(found["data"][selector["key"]]).decode()
 
     def files(self, resource: Object, hosts: Mapping[str, str]) -> dict[str, str]:
         """What its pod would see: Secrets of its namespace, its ServiceAccount's token, the addresses of Services."""
@@ -90,6 +96,7 @@ class _Component(ABC):
     ) -> None:
         metadata = resource["metadata"]
         self.name: str = metadata["name"]
+        self._namespace: str = metadata["namespace"]
         self._argo = argo
         self._resource = resource
         self._ports = {port: free_port() for port in [METRICS_PORT, *ports]}
@@ -164,29 +171,34 @@ class _Component(ABC):
 class EventSource(_Component):
     """An EventSource's process."""
 
-    def __init__(self, argo: ArgoEvents, resource: Object) -> None:
-        self._webhooks = {
-            event: source["webhook"]
-            for event, source in resource["spec"].get("github", {}).items()
-            if "webhook" in source
+    def __init__(self, argo: ArgoEvents, resource: Object, services: Mapping[str, int]) -> None:
+        found = {
+            event: source.get("webhook", source)
+            for kind in _WITH_WEBHOOKS
+            for event, source in resource["spec"].get(kind, {}).items()
         }
+        self._webhooks = {event: webhook for event, webhook in found.items() if "endpoint" in webhook}
         ports = sorted({int(webhook["port"]) for webhook in self._webhooks.values()})
-        super().__init__(argo, resource, "eventsource-service", "EVENTSOURCE_OBJECT", ports)
+        super().__init__(argo, resource, "eventsource-service", "EVENTSOURCE_OBJECT", ports, services)
 
     def url(self, event: str) -> str:
-        """Where GitHub would send the webhooks of this event."""
+        """Where its sender would send the webhooks of this event."""
         webhook = self._webhooks[event]
         return f"http://127.0.0.1:{self._ports[int(webhook['port'])]}{webhook['endpoint']}"
 
     def _ready(self) -> bool | None:
         if "argo_events_event_service_running_total{" not in self.metrics():
             return None
-        return all(self._active(self.url(event)) for event in self._webhooks) or None
+        return all(self._active(event) for event in self._webhooks) or None
 
-    def _active(self, url: str) -> bool:
+    def _active(self, event: str) -> bool:
         """Whether the endpoint takes webhooks; asked with one that it refuses whatever the signature."""
+        headers = {"Content-Type": "text/plain"}
+        if secret := self._webhooks[event].get("authSecret"):
+            # Without its token the answer is 401, active or not.
+            headers["Authorization"] = f"Bearer {self._argo.secret(self._namespace, secret)}"
         try:
-            answer = self._http.request("POST", url, headers={"Content-Type": "text/plain"})
+            answer = self._http.request("POST", self.url(event), headers=headers)
         except urllib3.exceptions.HTTPError:
             return False
         return b"inactive" not in answer.data

@@ -148,7 +148,7 @@ def argo_events_manifests() -> list[Object]:
 def installed_cluster(
     tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFactory, argo_events_manifests: list[Object]
 ) -> Iterator[RealApiServer]:
-    """An API server on which somebody has done what knative/README.md says; tests leave no Workflow behind."""
+    """An API server on which somebody has done what docs/install.md says; tests leave no Workflow behind."""
     with running_api_server(tools, processes, tmp_path_factory.mktemp("installed")) as server:
         crds = [*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml"))]
         install(server, crds, argo_events_manifests)

@@ -29,7 +29,7 @@ DEAD_LETTERS = "/api/v1/namespaces/{}/configmaps?labelSelector=taskgate.dev%2Fde
 
 
 def install(api: RealApiServer, crds: Iterable[Path], manifests: list[Object]) -> None:
-    """Does with an empty API server what knative/README.md says."""
+    """Does with an empty API server what docs/install.md says."""
     api.install(*crds)
     api.create_namespace(NAMESPACE)
     applied = api.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", objects=manifests)

@@ -26,7 +26,7 @@ class Request:
 
 
 class Sink:
-    """Answers POST requests with what `answer` says: a status code for each request."""
+    """Answers POST requests with what `answer` says: a status code for each request. A GET finds nothing."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -40,6 +40,11 @@ class Sink:
                 self.send_response(sink.answer(request))
                 self.end_headers()
                 sink.requests.append(request)
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"[]")
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in http.server
                 pass

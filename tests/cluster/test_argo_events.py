@@ -29,7 +29,7 @@ def manifests(argo_events_manifests: list[Object]) -> list[Object]:
 
 @pytest.fixture(scope="module")
 def control_plane(installed_cluster: RealApiServer) -> RealApiServer:
-    """An API server on which somebody has done what knative/README.md says."""
+    """An API server on which somebody has done what docs/install.md says."""
     return installed_cluster
 
 

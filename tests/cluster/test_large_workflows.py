@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from func.core.signals import STATE_ANNOTATION
+from func.kube.call_log import ApiCall
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import ApiCall, Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import Unsure
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.events import of
@@ -139,15 +140,15 @@ def test_the_api_server_stops_a_write_whose_client_hangs_up_and_ours_stay(api: R
         found: dict[str, str] = get(api, 30)["metadata"]["labels"]
         return found.get(label)
 
-    def write(text: str, budget: Budget) -> None:
+    def write(text: str, deadline: Deadline) -> None:
         operations = [{"op": "add", "path": "/metadata/labels/taskgate.dev~1test", "value": text}]
         with pytest.raises(Unsure):
-            workflows.patch(name, operations, budget)
+            workflows.patch(name, operations, deadline)
 
     workflows.api.call_timeout = 0.02  # far less than either CRD needs
-    write("hung-up", Budget.of(0.02))
-    stays = Budget.of(0.02)
-    stays.made.append(ApiCall("kubernetes", "GET", PATH, 0.0, 0.0, "200", size=900_000))
+    write("hung-up", Deadline.after(0.02))
+    stays = Deadline.after(0.02)
+    stays.log.calls.append(ApiCall("kubernetes", "GET", PATH, 0.0, 0.0, "200", size=900_000))
     write("stays", stays)
     wait_for("the write that goes on", lambda: value() == "stays" or None, timeout=60)
     assert value() == "stays"

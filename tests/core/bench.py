@@ -12,13 +12,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from func.core.cloud_event import read_cloudevent
-from func.core.decisions import Decision, decide, decide_release
+from func.core.decisions import decide
 from func.core.events import read_event
 from func.core.gates_file import parse_rules
 from func.core.intents import Plan, plan_event
+from func.core.moves import Decision
 from func.core.outcomes import Answer, Task
 from func.core.patches import Operation, encode, patch_for
 from func.core.reasons import Rejection, Verdict
+from func.core.releases import decide_release
 from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from func.core.decisions import Decision, decide
+from func.core.decisions import decide
 from func.core.intents import Intent
+from func.core.moves import Decision
 from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch

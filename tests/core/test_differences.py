@@ -118,3 +118,22 @@ def test_a_copy_does_not_belong_to_a_pull_request_that_was_merged_before_it_was_
     assert copied.deliver(opened(number=100, happened=at(1))).outcome == "opened"
     assert copied.state["pull_request"] is None
     assert copied.deliver(approved(number=101, happened=at(3))).outcome == "parked"
+
+
+def test_an_approval_after_the_gate_has_opened_ends_an_earlier_request_that_arrives_later() -> None:
+    bench = Bench.at(GATE)
+    bench.deliver(review(1, THIRD, 0))
+    assert bench.deliver(review(3, LEAD, 2)).outcome == "already-open"
+    bench.deliver(changes_requested(review_id=2, by=LEAD, happened=at(1)))
+    start_again(bench)
+    assert bench.deliver(review(4, THIRD, 3)).outcome == "opened"
+
+
+def test_requested_changes_that_were_taken_back_go_before_what_stands() -> None:
+    """Kept to the last, they would fill the annotation, and no approval of the pull request would count any more."""
+    bench = Bench.at(EARLY)
+    for number in range(1, 141, 2):
+        bench.deliver(changes_requested(review_id=number, by=LEAD, happened=at(number)))
+        bench.deliver(review(number + 1, LEAD, number + 1))
+    bench.reach()
+    assert bench.release().outcome == "opened"

@@ -69,6 +69,40 @@ def test_people_without_id_and_names_of_several_sources() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("@tess", "not-a-login"),
+        ("acme/platform", "not-a-login"),
+        ("github:tess@example.com", "not-a-login"),
+        ("gitub:tess", "person-of-unknown-source"),
+        ("github:tess", None),
+        ("5DLabs-Tess[bot]", None),
+        ("tess_acme", None),  # a user whom a company manages
+    ],
+)
+def test_names_that_nobody_has(name: str, code: str | None) -> None:
+    found = warned({"g": {"event": "pull_request.opened", "by": "team"}}, people={"team": [{"login": name, "id": 7}]})
+    assert found == ([(code, "warning", "people.team")] if code else [])
+
+
+def test_an_id_where_the_event_gives_none() -> None:
+    people = {"team": [{"login": "tess", "id": 7}, {"login": "github:cleo", "id": 8}]}
+    pressed = {"event": "com.slack.pressed", "by": "team", "task": "t", "repository": "r", "person": "p"}
+    by_path = {"event": "pull_request.opened", "by": "team", "person": "sender.login"}
+    opened = {"event": "pull_request.opened", "by": "team"}
+    assert [each[0] for each in warned({"g": pressed}, people=people)] == ["id-without-source"]
+    assert [each[0] for each in warned({"g": by_path}, people=people)] == ["id-without-source"]
+    assert warned({"g": opened}, people=people) == []
+    assert warned({"g": pressed}, people={"team": ["tess", {"login": "github:cleo", "id": 8}]}) == []
+
+
+def test_names_of_other_sources_have_any_form() -> None:
+    people = {"team": ["slack:U061F7AUR", "slack:557058:c0b72ad0", "a b"]}
+    scanned = {"event": "com.slack.pressed", "by": "team", "task": "t", "repository": "r", "person": "p"}
+    assert warned({"g": scanned}, people=people) == []
+
+
+@pytest.mark.parametrize(
     ("given", "withdraw", "is_reached"),
     [
         (rule("com.example.scanned", repository="repo"), "pull_request.synchronize", False),

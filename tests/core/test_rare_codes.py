@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 import yaml
 
-from func.core.decisions import decide_release
 from func.core.events import read_event
 from func.core.gates_file import parse_rules
 from func.core.intents import plan_event
 from func.core.outcomes import EventRef
 from func.core.reasons import Rejection
+from func.core.releases import decide_release
 from func.core.rules import Rules
-from func.core.signals import read_state
+from func.core.signals import STATE_ANNOTATION, read_state
 from func.core.status import read_status
 from func.core.workflows import read_workflow
 from func.service.settings import read_rules
 from tests import payloads
 from tests.recorded_workflows import waiting_workflow
-from tests.remembering import PULL_REQUEST, remembering, signal, use
+from tests.remembering import APPROVED, PULL_REQUEST, remembering, signal, use
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -74,6 +74,20 @@ def test_a_signal_of_before_what_was_forgotten() -> None:
     assert read_state(workflow).forgotten
     (found,) = read_status(workflow, read_rules(None), NOW).signals
     assert (found.state, found.code) == ("rejected", "forgotten")
+
+
+def test_a_claim_can_be_finished_however_many_signals_came_after_it() -> None:
+    raw = waiting_workflow(3)
+    (node,) = (each for each in raw["status"]["nodes"].values() if each["displayName"] == APPROVED)
+    claim = use(node["id"], started=node["startedAt"], claimed=True)
+    later = [signal(id=f"d-{number}", review=number, person=f"reviewer-{number}") for number in range(100, 200)]
+    workflow = read_workflow(remembering(raw, [signal(), *later], [claim]))._replace(stored="offloaded")
+    for _ in range(2):  # Argo Server did not answer the first time
+        decision = decide_release(workflow, read_rules(None), NOW)
+        assert (decision.outcome, decision.move is not None) == ("opened", True)
+        assert decision.state
+        assert len(decision.state.signals) <= 64
+        workflow = workflow._replace(annotations={STATE_ANNOTATION: decision.state.text()})
 
 
 def test_a_claim_whose_node_is_not_there_yet() -> None:

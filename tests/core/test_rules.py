@@ -54,10 +54,12 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         ("[" * 1200, ["not YAML", "deep"]),
         (HEAD, ["gates is missing"]),
         (f"{HEAD}\ngates: {{}}", ["gates is {}", "at least one"]),
-        (one_gate(""), ["gates.g", "null", "expected an object"]),
+        (one_gate(""), ["gates.g is null", "expected a rule like {event: "]),
         (one_gate("[]"), ["gates.g is []", "at least one"]),
-        (one_gate("{on: pull_request.opened, by: anyone}"), ["gates.g is {True: ", "in the place of `on`"]),
-        (one_gate("{event: pull_request.opened}"), ["gates.g.by is missing"]),
+        (one_gate("{on: pull_request.opened, by: anyone}"), ["gates.g: ", "bare `on`", "write `event`"]),
+        (one_gate("{event: pull_request.opened}"), ["gates.g.by is missing", "anyone"]),
+        (one_gate("{events: pull_request.opened, by: anyone}"), ["gates.g.events is not known", "mean event?"]),
+        (one_gate("{event: 'pull_request.*', by: anyone}"), ["'pull_request.*'", "expected pull_request,"]),
         (one_gate("{event: pull_request.opened, by: nobody}"), ["gates.g.by", "'nobody'", "reviewers", "anyone"]),
         (one_gate("{event: pull_request.opened, by: []}"), ["gates.g.by is []", "at least one"]),
         (one_gate("{event: [], by: anyone}"), ["gates.g.event is []", "at least one"]),
@@ -67,7 +69,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
             one_gate("{event: issue_comment.made, by: anyone}"),
             ["no such event", "mean issue_comment."],
         ),
-        (one_gate("{event: pull_request.opened, by: anyone, when: {a: {b: c}}}"), ["when", "expected {not: ...}"]),
+        (one_gate("{event: pull_request.opened, by: anyone, when: {a: {b: c}}}"), ["expected {not: ...}", "has dots"]),
         (one_gate("{event: pull_request.opened, by: anyone, when: x}"), ["g.when is 'x'", "expected conditions"]),
         (one_gate("{event: pull_request.opened, by: anyone, when: {'a b': c}}"), ["when", "'a b' is not a path"]),
         (one_gate("{event: pull_request.opened, by: anyone, quorum: 0}"), ["g.quorum is 0", "at least 1"]),
@@ -76,7 +78,10 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         (one_gate("{event: star.created, by: anyone}"), ["'star.created'", "expected also `task`"]),
         (f"{BUILT_IN}\nsources: {{com.x: {{taks: a}}}}", ["sources.com.x", "'taks'", "mean task"]),
         (f"{BUILT_IN}\nsources: {{com.x: {{task: 'a b'}}}}", ["sources.com.x", "task is 'a b'", "expected a path"]),
-        (one_gate("{event: pullrequest.opened, by: anyone}"), ["gates.g.event", "'pullrequest.opened'", "`task`"]),
+        (
+            one_gate("{event: pullrequest.opened, by: anyone}"),
+            ["gates.g.event", "'pullrequest.opened'", "mean pull_request.opened?"],
+        ),
         (one_gate("{event: com.github.push, by: anyone}"), ["gates.g.event", "'com.github.push'", "expected"]),
         (one_gate("{event: com.example.done, by: anyone}"), ["gates.g.event", "'com.example.done'", "`task`"]),
         (one_gate("{event: com.example.done, task: t, by: anyone}"), ["gates.g.repository is missing", "expected"]),
@@ -88,19 +93,20 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         (one_gate("{event: push, by: anyone, inputs: {a: 1}}"), ["gates.g.inputs.a is 1", "a string"]),
         (one_gate("{event: push, by: anyone, inputs: [a]}"), ["gates.g.inputs", "an object"]),
         (one_gate("{event: push, by: anyone, lable: x}"), ["gates.g.lable is not known", "mean label"]),
-        (one_gate("{event: push, by: anyone, event: push}"), ["'event' stands there twice", "line"]),
+        (one_gate("{event: push, by: anyone, event: push}"), ["'event' occurs twice", "line"]),
+        (one_gate("{event: push, by: anyone, withdraw: push}"), ["gates.g.withdraw is 'push'", "{event: "]),
         (one_gate("{event: push, by: anyone, withdraw: [{event: push, by: x}]}"), ["gates.g.withdraw.by", "'x'"]),
         (one_gate("{event: push, by: anyone, withdraw: {event: pull_request.open}}"), ["withdraw.event", "opened"]),
         (
             one_gate("{event: push, by: anyone, withdraw: {event: pullrequest.closed}}"),
-            ["g.withdraw.event", "'pullrequest.closed'", "names no task", "mean pull_request?"],
+            ["g.withdraw.event", "'pullrequest.closed'", "names no task", "mean pull_request.closed?"],
         ),
         (
             one_gate("{event: pull_request.opened, by: anyone, withdraw: {event: push}}"),
             ["g.withdraw.event is 'push'", "names no pull request"],
         ),
         (one_gate("{event: push, by: anyone, withdraw: {event: push, fresh: true}}"), ["fresh is not known"]),
-        (f"{BUILT_IN}\ntask: {{}}", ["'task' stands there twice", "line"]),
+        (f"{BUILT_IN}\ntask: {{}}", ["'task' occurs twice", "line"]),
         (f"{BUILT_IN}\nrepos: []", ["repos is not known here"]),
         (f"{BUILT_IN}\nrepositories: [a/b-c, a-b/c]", ["a/b-c and a-b/c", "a-b-c"]),
         (f"{BUILT_IN}\nrepositories: [A/b-c, a-B/c]", ["A/b-c and a-B/c"]),
@@ -135,7 +141,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         ),
         (instead("\ntask:", "\n  one_pull_request: false\ntask:"), ["workflows.one_pull_request is not known"]),
     ],
-    ids=range(74),
+    ids=range(77),
 )
 def test_what_is_wrong_is_named_in_one_line(text: str, named: list[str]) -> None:
     with pytest.raises(ConfigError) as wrong:
@@ -351,7 +357,7 @@ def test_values_of_outputs_come_from_the_event() -> None:
 @pytest.mark.parametrize(
     ("way", "words"),
     [
-        ("{on: push, by: anyone}", "expected `event` in the place of `on`"),
+        ("{on: push, by: anyone}", "a bare `on` as true: write `event`"),
         ("{event: pull_request.labeled, review: approved, by: anyone}", "could never hold"),
     ],
 )

@@ -158,10 +158,16 @@ def test_what_is_wrong_with_recorded_workflows() -> None:
 
 def test_two_running_workflows_of_one_task() -> None:
     finished = waiting_workflow(3, None, name="done")
-    all_of_them = [waiting_workflow(3), waiting_workflow(3, name="again"), waiting_workflow(4), finished]
-    marked = mark_twins(map(status, all_of_them))
+    first, second = waiting_workflow(3, name="first"), waiting_workflow(3, name="second")
+    marked = mark_twins(map(status, [first, second, waiting_workflow(4), finished]), RULES)
     assert [codes(each) for each in marked] == [["several-workflows"], ["several-workflows"], [], []]
-    assert "has the same task: again." in marked[0].problems[0].sentence
+    assert "has the same task: second." in marked[0].problems[0].sentence
+
+
+def test_the_name_of_the_rules_goes_before_what_others_call_themselves() -> None:
+    marked = mark_twins(map(status, [waiting_workflow(3), waiting_workflow(3, name="again")]), RULES)
+    assert [codes(each) for each in marked] == [[], ["shadowed"]]
+    assert "go to play-task-3-workflow, which has the name" in marked[1].problems[0].sentence
 
 
 def test_a_finished_workflow_has_no_problems() -> None:

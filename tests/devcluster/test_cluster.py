@@ -405,6 +405,15 @@ def test_only_loopback_names_are_served(http: urllib3.PoolManager, host: str, st
     assert (NAME in answer.data.decode()) == (status == 200)
 
 
+def test_a_page_of_another_site_creates_nothing(http: urllib3.PoolManager) -> None:
+    with EmbeddedCluster(controller=False) as cluster:
+        cluster.store.ensure_namespace("agent-platform")
+        (workflow,) = waiting()
+        body = json.dumps({**workflow, "metadata": {"name": NAME}}).encode()
+        for origin, status in ({"Origin": "http://attacker.example"}, 403), ({}, 201):
+            assert http.request("POST", f"{cluster.url}{PATH}", body=body, headers=origin).status == status
+
+
 def test_the_embedded_api_shares_no_code_with_the_function_that_it_tests() -> None:
     commands = {"approval.py", "cluster.py", "demo.py", "function_process.py", "releases.py", "standings.py"}
     imported = set()

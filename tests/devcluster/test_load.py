@@ -74,7 +74,7 @@ def test_a_folder_stands_for_its_files_in_order(tmp_path: Path) -> None:
         ("a.json", json.dumps({**WORKFLOW, "spec": None}), "spec: Required value"),
         pytest.param("a.json", "[" * 100_000, "nested too deeply", id="deep"),
         ("a.yaml", "a: [", "while parsing"),
-        ("a.yaml", "kind: List\nkind: List", "the key 'kind' stands there twice"),
+        ("a.yaml", "kind: List\nkind: List", "the key 'kind' occurs twice"),
         ("a.yaml", "- !!set {a, b}", "JSON cannot hold"),
         ("a.yaml", "a: !!python/object:os.system {}", "could not determine a constructor"),
         ("a.yaml", "a: \x00", "not allowed"),

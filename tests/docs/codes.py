@@ -5,16 +5,29 @@ from __future__ import annotations
 from itertools import groupby
 
 from func.core.reasons import CHECKS, CODES
-from tests.docs.markdown import DOCS
+from tests.docs.markdown import DOCS, item
 
 FILE = DOCS / "codes.md"
 _HEAD = """# Codes
 
-Each answer has a `code`: the stable word for its `reason`, also in the log and in the metrics. Scripts and alerts use
-the code; the sentence may change. Names in braces are filled in. The checks are in the order in which Taskgate makes
-them, and the first that rejects an event answers. `taskgate explain` says what to do about each.
-`python -m tests.docs.codes` writes this page.
+Each answer has a `code`, the stable word for its `reason`. The log and the metrics have it too. Alerts and scripts use
+the code, because sentences may change. Names in braces are filled in. The checks run in this order, and the first one
+that rejects an event answers. [`taskgate explain`](explanations.md) says what to do. `python -m tests.docs.codes`
+writes this page.
 """
+# Codes whose sentence is made where they are found.
+_ABOUT = {
+    "malformed": "Not a CloudEvent, not JSON in UTF-8, or not HTTP/1.1; the sentence says what is wrong.",
+    "unsupported-media-type": "Another content type than JSON in UTF-8, or a batch.",
+    "body-too-large": "The body has more than 25 MiB.",
+    "busy": "Too many events, bodies or tokens are in progress.",
+    "body-too-slow": "The body did not arrive in time.",
+    "api-unavailable": "The Kubernetes API or Argo Server does not answer, or refuses for load.",
+    "api-unauthenticated": "The credential for the Kubernetes API or Argo Server is missing, expired or wrong (401).",
+    "api-missing-permission": "The sentence names the permission, and the command that grants it (403).",
+    "api-forbidden": "The Kubernetes API or Argo Server refuses for another reason; the sentence has its words.",
+    "nothing-to-release": "No signal waits on the Workflow, or none can be used yet.",
+}
 
 
 def text() -> str:
@@ -22,14 +35,11 @@ def text() -> str:
     parts = [_HEAD]
     by_check = sorted(CODES.items(), key=lambda pair: CHECKS.index(pair[1].check))
     for check, pairs in groupby(by_check, key=lambda pair: pair[1].check):
-        rows = [f"| `{code}` | `{reason.outcome}` | {_cell(reason.sentence)} |" for code, reason in pairs]
-        head = [f"\n## {check.capitalize()}\n", "| code | outcome | reason |", "| --- | --- | --- |"]
-        parts.append("\n".join([*head, *rows, ""]))
+        parts.append(f"\n## {check.capitalize()}\n\n")
+        for code, reason in pairs:
+            sentence = _ABOUT[code] if reason.sentence == "{detail}" else reason.sentence
+            parts.append(item(f"`{code}` ({reason.outcome}): {sentence}") + "\n")
     return "".join(parts)
-
-
-def _cell(sentence: str) -> str:
-    return "(more than one sentence)" if sentence == "{detail}" else sentence.replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from click.testing import Result
+
 from func.core.cloud_event import read_cloudevent
 from func.core.signals import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
@@ -30,23 +32,33 @@ from tests.recorded_workflows import Workflow, waiting_workflow
 FILE = DOCS / "explanations.md"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 COLUMNS = 110
+REJECTED = 3  # the exit code
 NAME = "play-task-3-workflow"
 Payload = dict[str, Any]
 Event = tuple[str, Payload]  # delivery, payload
 
-_HEAD = """# Explanations
+_HEAD = """# What `taskgate explain` prints
 
-What `taskgate explain` prints, for one reason each. A rejection ends with what it takes to be accepted. The payloads
-are real, the cluster is the embedded one. `python -m tests.docs.explanations` writes this page, and a test compares it
-with what the command prints. In a hurry: the [runbook](runbook.md).
+Two examples in full, then what each rejection takes. `python -m tests.docs.explanations` writes this page: it sends
+GitHub's payloads to an embedded cluster and runs the command. [The runbook](runbook.md) says what to look at first.
+"""
+_TAKES = """
+## What each rejection takes
+
+The command ends with this text, and with exit code 3. All codes have [a page](codes.md).
+
+| code | when | what it takes |
+| --- | --- | --- |
 """
 
 
 @dataclass(frozen=True)
-class Told:
+class Case:
     """One explanation.
 
     Args:
+        title: A heading, or the middle cell of a row.
+        whole: Show all that the command prints.
         before: Events that came before, in order.
         workflows: That are there; those of the end, where the controller has moved them on.
         explained: An event; a text is the name of a Workflow.
@@ -60,6 +72,7 @@ class Told:
     before: Sequence[Event] = ()
     then: Callable[[Workflow], None] | None = None
     delivery: str = "delivery-9"
+    whole: bool = False
 
 
 def _late(minutes: int) -> datetime:
@@ -86,7 +99,7 @@ def _of_closed(payload: Payload) -> Payload:
     return {**payload, "pull_request": {**payload["pull_request"], "state": "closed"}}
 
 
-def _explanations() -> list[Told]:
+def _explanations() -> list[Case]:
     approved, waits = payloads.approved, [waiting_workflow(3)]
     early = [waiting_workflow(3, "wait-ready-for-qa")]
     approval: Event = ("delivery-1", approved())
@@ -96,85 +109,106 @@ def _explanations() -> list[Told]:
     closed: Event = ("delivery-2", payloads.closed(merged=False, happened=_late(1)))
     outputs = [waiting_workflow(3, outputs={"environment": None})]
     return [
-        Told("Yes: the gate opens", approved(), waits),
-        Told("Yes: the gate is not reached, so the signal waits", approved(), early),
-        Told("No rule for it", payloads.commented(), waits),
-        Told("No task", approved(task=None), waits),
-        Told("Two tasks", approved(labels=["task-3", "task-4"]), waits),
-        Told("A fork", approved(head_repository="octocat/cto"), waits),
-        Told("A pull request that is closed already", _of_closed(approved()), waits),
-        Told("A wrong person", approved(by="octocat"), waits),
-        Told("An old commit", approved(reviewed=payloads.PUSHED), waits),
-        Told("The label of the Workflow is wrong", approved(), [waiting_workflow(3, repository="5dlabs-cta")]),
-        Told("Two Workflows of one task", approved(), [waiting_workflow(3, name=f"play-{n}") for n in "ab"]),
-        Told("Older than its Workflow", approved(), [waiting_workflow(3, created=_late(30))]),
-        Told("The same event again", approved(), waits, [approval], delivery="delivery-1"),
-        Told(
-            "Another pull request",
+        Case("An event whose person may not open the gate", approved(by="octocat"), waits, whole=True),
+        Case(
+            "A Workflow whose signal was revoked",
+            NAME,
+            early,
+            [approval, push, label],
+            _moved_on,
+            whole=True,
+        ),
+        Case("no rule names it", payloads.commented(), waits),
+        Case("no label or branch names a task", approved(task=None), waits),
+        Case("two labels name two tasks", approved(labels=["task-3", "task-4"]), waits),
+        Case("the branch is in a fork", approved(head_repository="octocat/cto"), waits),
+        Case("the pull request is closed", _of_closed(approved()), waits),
+        Case("a person who is in no group of the rule", approved(by="octocat"), waits),
+        Case("the review is of an old commit", approved(reviewed=payloads.PUSHED), waits),
+        Case("a label of the Workflow is wrong", approved(), [waiting_workflow(3, repository="5dlabs-cta")]),
+        Case("two Workflows of one task run", approved(), [waiting_workflow(3, name=f"play-{n}") for n in "ab"]),
+        Case("it happened before its Workflow", approved(), [waiting_workflow(3, created=_late(30))]),
+        Case("the same event again", approved(), waits, [approval], delivery="delivery-1"),
+        Case(
+            "the Workflow belongs to another pull request",
             approved(),
             [waiting_workflow(3, "wait-pr-created")],
             [opened],
         ),
-        Told("A pull request that was closed since", approved(), waits, [closed]),
-        Told("A push came after the approval", approved(), early, [approval, push], delivery="delivery-1"),
-        Told("The same, of a payload saved from GitHub", approved(), early, [approval, push], delivery=""),
-        Told("A saved payload that opened a gate before", approved(), waits, [approval], delivery=""),
-        Told("A push came after the gate was opened", push[1], waits, [approval]),
-        Told("A newer event was there before", approved(), early, [("delivery-1", approved(happened=_late(3)))]),
-        Told("The gate is open", approved(happened=_late(3)), waits, [approval]),
-        Told("A value is missing", approved(), outputs),
-        Told("Workflow: no signal has come", NAME, waits),
-        Told("Workflow: a signal waits for its gate", NAME, early, [approval]),
-        Told("Workflow: a push revoked the signal", NAME, early, [approval, push, label], _moved_on),
-        Told("Workflow: the function was not notified that the gate is reached", NAME, early, [approval], _moved_on),
-        Told(
-            "Workflow: no rule for the gate", NAME, [waiting_workflow(3, "lunch", gates=("wait-pr-created", "lunch"))]
-        ),
-        Told("Workflow: its annotation cannot be read", NAME, waits, then=_annotated("{")),
-        Told("Workflow: not of the fleet", NAME, waits, then=_foreign),
-        Told("Workflow: it is finished", NAME, [waiting_workflow(3, None)]),
+        Case("the pull request was closed since", approved(), waits, [closed]),
+        Case("a push came after the approval", approved(), early, [approval, push], delivery="delivery-1"),
+        Case("a push came after the gate was opened", push[1], waits, [approval]),
+        Case("a newer event came first", approved(), early, [("delivery-1", approved(happened=_late(3)))]),
+        Case("the gate is open", approved(happened=_late(3)), waits, [approval]),
+        Case("an output has no value", approved(), outputs),
+        Case("the function was not notified that the gate is reached", NAME, early, [approval], _moved_on),
+        Case("no rule names the gate", NAME, [waiting_workflow(3, "lunch", gates=("wait-pr-created", "lunch"))]),
+        Case("the annotation cannot be read", NAME, waits, then=_annotated("{")),
+        Case("the rules do not select the Workflow", NAME, waits, then=_foreign),
     ]
 
 
-def _said(told: Told, folder: Path) -> str:
-    """What the command prints."""
+def _run(case: Case, folder: Path) -> tuple[str, Result]:
+    """Return the command and its result."""
     with EmbeddedCluster(controller=False) as cluster:
         cluster.store.ensure_namespace("agent-platform")
-        for workflow in told.workflows:
+        for workflow in case.workflows:
             cluster.store.load(WORKFLOWS, workflow)
         kubeconfig = cluster.write_kubeconfig(folder / "kubeconfig")
         api = connect(kubeconfig, 1)
         function = Pipeline(read_rules(None), Workflows(api, "agent-platform"), clock=lambda: NOW)
-        for delivery, payload in told.before:
+        for delivery, payload in case.before:
             headers, body = payloads.cloudevent_structured(payload, delivery=delivery)
-            function.handle(read_cloudevent(headers, body), Budget.of(5))
-        if told.then:
+            function.handle(read_cloudevent(headers, body), Deadline.after(5))
+        if case.then:
             workflow = json.loads(cluster.store.get(WORKFLOWS, "agent-platform", NAME).body)
-            told.then(workflow)
+            case.then(workflow)
             cluster.store.load(WORKFLOWS, workflow)
-        arguments = ["--workflow", told.explained] if isinstance(told.explained, str) else [_event(told, folder)]
+        arguments = ["--workflow", case.explained] if isinstance(case.explained, str) else [_event(case, folder)]
+        form = [] if case.whole else ["--output", "json"]
         with (
             mock.patch("func.cli.access.now", return_value=NOW),
             mock.patch("func.cli.output.terminal_width", return_value=COLUMNS),
         ):
-            result = taskgate("explain", *arguments, environment={"KUBECONFIG": str(kubeconfig)})
+            result = taskgate("explain", *arguments, *form, environment={"KUBECONFIG": str(kubeconfig)})
         command = " ".join(["taskgate", "explain", *(each.removeprefix(f"{folder}/") for each in map(str, arguments))])
-        return f"$ {command}\n{result.output.rstrip()}\n$ echo $?\n{result.exit_code}\n"
+        return command, result
 
 
-def _event(told: Told, folder: Path) -> Path:
-    assert not isinstance(told.explained, str)
-    file = folder / f"{payloads.event_name(told.explained)}.json"
-    event = payloads.cloudevent_structured(told.explained, delivery=told.delivery)[1]
-    file.write_bytes(event if told.delivery else json.dumps(told.explained).encode())
+def _whole(case: Case, folder: Path) -> str:
+    command, result = _run(case, folder)
+    printed = f"$ {command}\n{result.output.rstrip()}\n$ echo $?\n{result.exit_code}\n"
+    return f"\n## {case.title}\n\n```text\n{printed}```\n"
+
+
+def _row(case: Case, folder: Path) -> str:
+    _, result = _run(case, folder)
+    found = json.loads(result.output)
+    assert result.exit_code == REJECTED, found
+    if isinstance(case.explained, str):
+        (problem,) = found["problems"]
+        code, needed, command = problem["code"], problem["remedy"], problem["run"]
+    else:
+        code, needed, command = found["code"], found["needed"], found["run"]
+    needed = f"{needed} `{command}`" if command else needed
+    return f"| `{code}` | {case.title} | {needed.replace('|', chr(92) + '|')} |\n"
+
+
+def _event(case: Case, folder: Path) -> Path:
+    assert not isinstance(case.explained, str)
+    file = folder / f"{payloads.event_name(case.explained)}.json"
+    event = payloads.cloudevent_structured(case.explained, delivery=case.delivery)[1]
+    file.write_bytes(event if case.delivery else json.dumps(case.explained).encode())
     return file
 
 
 def text() -> str:
     """The document's content."""
+    case = _explanations()
     with tempfile.TemporaryDirectory() as folder:
-        parts = [f"\n## {told.title}\n\n```text\n{_said(told, Path(folder))}```\n" for told in _explanations()]
-    return _HEAD + "".join(parts)
+        whole = [_whole(each, Path(folder)) for each in case if each.whole]
+        rows = [_row(each, Path(folder)) for each in case if not each.whole]
+    return "".join([_HEAD, *whole, _TAKES, *rows])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from func.core.rules import GITHUB
 from func.core.sources.github import PATHS, UNKNOWN_HEAD, paths_of
 from func.core.sources.github_actions import ACTIONS
 from tests.docs.markdown import DOCS
@@ -23,16 +22,13 @@ _HEAD = f"""# GitHub's events
 Every event that a rule can name, as `<kind>.<action>` or `<kind>`. `python -m tests.docs.github_events` writes this
 page.
 
-- Each kind has a person, the sender (of `pull_request_review` the review's author), and a repository where GitHub's
-  payload has one. People of GitHub need the prefix `{GITHUB}:` only where a group has people of other sources too.
-- **task** names the places where `task` looks: the labels and the title of the pull request, issue or discussion, and
-  the head branch. A rule for a kind without any needs `task`, the path of the task in the payload.
-- **also** says what else a rule can use. A rule that uses something else is an error.
-- Conditions with `when` can use every field of the payload.
-- A number in `check_run`, `check_suite` and `workflow_run` is that of their only pull request. GitHub lists none for a
-  commit of a fork, so such an event is `refused` unless the rule sets `forks: true`.
-- {", ".join(f"`{kind}`" for kind in sorted(UNKNOWN_HEAD))} never names the repository of its branch, so a rule for it
-  needs `forks: true`.
+- The person is the sender, for `pull_request_review` the review's author.
+- **task**: the places where `task` looks. A rule for a kind without any needs `task`, its path in the payload.
+- **also**: what else a rule can use, besides `when`. Anything else is an error.
+- GitHub lists no pull request in `check_run`, `check_suite` and `workflow_run` for a commit of a fork. Such an event is
+  `refused` unless the rule sets `forks: true`.
+- {", ".join(f"`{kind}`" for kind in sorted(UNKNOWN_HEAD))} never names the repository of its branch.
+  Its rules need `forks: true`.
 
 | kind | actions | task | also |
 | --- | --- | --- | --- |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# A block in an item of a list is indented.
+_BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+(?:\([^()]*\))?)\)")
 
 
@@ -30,7 +32,7 @@ def documents() -> list[Path]:
 
 def blocks(text: str) -> list[tuple[str, str]]:
     """(language, content) of each block of code, in order."""
-    return _BLOCK.findall(text)
+    return [(language, textwrap.dedent(content)) for _, language, content in _BLOCK.findall(text)]
 
 
 def without_blocks(text: str) -> str:
@@ -41,6 +43,11 @@ def without_blocks(text: str) -> str:
 def links(text: str) -> list[str]:
     """The targets of all links."""
     return _LINK.findall(without_blocks(text))
+
+
+def item(text: str) -> str:
+    """Return an item of a list, in lines of at most 120 characters."""
+    return textwrap.fill(f"- {text}", 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def anchor(title: str) -> str:

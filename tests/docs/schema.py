@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from func.core import rules
+from func.core import field_types, rules
 from tests.docs.markdown import DOCS
 
 FILE = DOCS / "gates.schema.json"
@@ -17,7 +17,7 @@ FILE = DOCS / "gates.schema.json"
 _PATH: JsonSchemaValue = {"type": "string"}
 # Values whose form only a validator knows -> their schema.
 _FORMS: dict[str, JsonSchemaValue] = {
-    rules._parse_person.__name__: {
+    field_types._parse_person.__name__: {
         "anyOf": [
             {"type": "string"},
             {
@@ -28,7 +28,7 @@ _FORMS: dict[str, JsonSchemaValue] = {
             },
         ]
     },
-    rules._parse_path.__name__: {
+    field_types._parse_path.__name__: {
         "anyOf": [
             _PATH,
             {
@@ -50,7 +50,7 @@ class _OneOrMany(GenerateJsonSchema):
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         made = super().function_before_schema(schema)
-        if schema["function"]["function"] is rules._as_list and "items" in made:
+        if schema["function"]["function"] is field_types._as_list and "items" in made:
             return {"anyOf": [made["items"], made]}
         return made
 

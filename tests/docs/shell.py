@@ -16,9 +16,13 @@ from typing import Self
 from tests.docs.markdown import ROOT, blocks
 
 _END = "--- end of answer ---"
-# `kubectl logs` needs a kubelet; the function's own log stands for it.
+# `kubectl logs` needs a kubelet; the function's own log stands for it. No controller finishes deleted namespaces.
 _KUBECTL = """#!/bin/bash
-case " $* " in *" logs "*) cat "$FUNCTION_LOG" ;; *) exec {kubectl} "$@" ;; esac
+case " $* " in
+  *" logs "*) cat "$FUNCTION_LOG" ;;
+  *" delete -k "*) exec {kubectl} "$@" --wait=false ;;
+  *) exec {kubectl} "$@" ;;
+esac
 """
 _TASKGATE = f'#!/bin/bash\nPYTHONPATH={ROOT} exec {sys.executable} -m func "$@"\n'
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 import pytest
 import yaml
 
+from func.core import lint
 from func.core.gates_file import parse_rules
 from func.core.rules import Rule, Rules, WorkflowRules
 from func.core.sources.facts import FACTS
-from tests.docs.markdown import DOCS, ROOT, blocks, sections
+from tests.docs.markdown import DOCS, ROOT, blocks, sections, table
 
 PAGE = (DOCS / "gates.md").read_text()
 EXAMPLES = [yaml.safe_load(text) for language, text in blocks(PAGE) if language == "yaml"]
@@ -23,6 +26,11 @@ def test_everything_that_a_rule_can_have_is_in_a_table() -> None:
     for fact in FACTS:
         assert f"`{fact}`" in PAGE
     assert Rules.model_fields.keys() <= {section.title for section in sections(PAGE)}
+
+
+def test_every_warning_of_check_is_in_the_table() -> None:
+    codes = set(re.findall(r"LintWarning\(\s*\"([a-z-]+)\"", inspect.getsource(lint)))
+    assert codes == {code for row in table(PAGE, "warning") for code in re.findall(r"`([a-z-]+)`", row[0])}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: next(iter(example)))

@@ -1,4 +1,4 @@
-"""The JSON schema of gates.yaml is the one of the rules' types, and says yes and no where it should."""
+"""The JSON schema of gates.yaml follows the rules' types: it accepts valid files and rejects mistakes."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from func.core.outcomes import Answer
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
@@ -56,7 +56,9 @@ def deliver(folder: Path, gate: str, *events: Event) -> tuple[list[Answer], str]
         api = connect(cluster.write_kubeconfig(folder / "kubeconfig"), 1)
         function = Pipeline(RULES, Workflows(api, "agent-platform"), clock=lambda: NOW)
         headers = {"content-type": "application/cloudevents+json"}
-        answers = [function.handle(read_cloudevent(headers, json.dumps(one).encode()), Budget.of(5)) for one in events]
+        answers = [
+            function.handle(read_cloudevent(headers, json.dumps(one).encode()), Deadline.after(5)) for one in events
+        ]
         stored = cluster.store.get(WORKFLOWS, "agent-platform", "play-task-7-workflow")
         return answers, gate_node(json.loads(stored.body), gate)["phase"]
 

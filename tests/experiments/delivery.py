@@ -25,7 +25,7 @@ def ids(requests: list[Request]) -> list[str]:
     return [request.json["id"] for request in requests]
 
 
-@experiment("D1", "Order of 20 events, `atLeastOnce: true`", "Kept.")
+@experiment("D1", "Order, `atLeastOnce: true`", "Kept.")
 def order_kept(stage: Stage) -> str:
     sent = [f"delivery-{number:02}" for number in range(20)]
     with stage.http() as recorder, stage.sensor(reliable(), http=recorder):
@@ -33,7 +33,7 @@ def order_kept(stage: Stage) -> str:
             stage.send(payloads.approved(), delivery)
         got = ids(recorder.wait_for(len(sent)))
     assert got == sent
-    return "All arrived in the order in which they were sent."
+    return "All 20 arrived in order."
 
 
 @experiment(
@@ -61,7 +61,7 @@ def order_not_kept(stage: Stage) -> str:
         while len(finished) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
     assert finished == ["second", "first"], finished
-    return "The second event ended before the first one, which was slow."
+    return "The second event overtook a slow first one."
 
 
 @experiment(
@@ -76,7 +76,7 @@ def redelivery(stage: Stage) -> str:
             stage.send(payloads.approved(), "the-same-delivery")
         runs = programs.wait_for(2)
     assert runs[0] == runs[1]
-    return "`argo resume` had the same arguments both times."
+    return "`argo resume` had the same arguments."
 
 
 @experiment(
@@ -94,7 +94,7 @@ def failure_by_default(stage: Stage) -> str:
         time.sleep(2)
         assert "failed to execute resume command for workflow play-task-3-workflow" in sensor.log
     assert len(programs.runs()) == 1
-    return "The log: `failed to execute resume command for workflow play-task-3-workflow`."
+    return "The log: `failed to execute resume command`."
 
 
 @experiment(
@@ -128,7 +128,7 @@ def retry_at_least_once(stage: Stage) -> str:
         runs = programs.wait_for(6)
     tasks = [run[4].split("-")[2] for run in runs]
     assert tasks == ["3", "3", "3", "7", "7", "7"], tasks
-    return "It ran three times for task 3, then three times for task 7."
+    return "Three runs for task 3, then three for task 7."
 
 
 @experiment("D7", "An event while the Sensor is down", "Delivered later.")
@@ -139,7 +139,7 @@ def sensor_away(stage: Stage) -> str:
         sensor.start()
         got = ids(recorder.wait_for(1))
     assert got == ["meanwhile"]
-    return "It arrived when the Sensor had started again."
+    return "It arrived after the restart."
 
 
 @experiment(
@@ -154,7 +154,7 @@ def before_the_sensor(stage: Stage) -> str:
         stage.done(sensor)
         got = ids(recorder.requests)
     assert got == ["after"], got
-    return "The bus accepted it, and the Sensor received only a later one."
+    return "Only a later one arrived."
 
 
 @experiment(
@@ -185,7 +185,7 @@ def sensor_changed(stage: Stage) -> str:
         finally:
             new.close()
     assert got == ["old", "new"], got
-    return "The events before and after the change arrived, the one between did not."
+    return "Only those before and after it arrived."
 
 
 @experiment(
@@ -225,7 +225,7 @@ def bus_away(stage: Stage) -> str:
     while _status(stage) != 200:
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    return "The webhook failed, and a later one succeeded when the bus was up."
+    return "A later one succeeded when the bus was up."
 
 
 def _status(stage: Stage, delivery: str | None = None) -> int:
@@ -266,4 +266,4 @@ def two_triggers(stage: Stage) -> str:
             recorder.wait_for(2)
             stage.done(sensor)
     assert finished == ["/", "/first"], finished
-    return "The second one ended before the first one, which was slow."
+    return "A slow one did not delay the other."

@@ -38,7 +38,7 @@ def data_filter(stage: Stage) -> str:
         ("merged", payloads.closed()),
     )
     assert got == ["tess"], got
-    return "An approval by Tess passed. One by mallory, requested changes and a merge did not."
+    return "It passed only an approval by Tess."
 
 
 @experiment(
@@ -54,7 +54,7 @@ def expression_filter(stage: Stage) -> str:
         ("stale", payloads.approved(reviewed=payloads.PUSHED)),
     )
     assert got == ["fresh"], got
-    return "An approval of the head commit passed, one of another commit did not."
+    return "It passed only an approval of the head commit."
 
 
 @experiment("F3", "`filters.script`: Lua over all labels", "Works.")
@@ -67,7 +67,7 @@ def script_filter(stage: Stage) -> str:
         ("none", payloads.approved(labels=["bug"])),
     )
     assert got == ["one"], got
-    return "An event with one task label passed, with two or none it did not."
+    return "It passed one task label, not two or none."
 
 
 @experiment(
@@ -91,13 +91,13 @@ def template_functions(stage: Stage) -> str:
             words = 'function "lookup" not defined'
             assert words in sensor.log
         assert len(recorder.requests) == 1
-    return f"`upper`, `trunc`, `sha256sum` and `env` gave values. The log: `{words}`."
+    return f"The log: `{words}`."
 
 
 @experiment(
     "F5",
     "`transform.script`: a node's id in Lua",
-    "Works: the script replaces the event.",
+    "Works.",
 )
 def transform(stage: Stage) -> str:
     trigger = http(payload=[from_key("workflow", "workflow"), from_key("node", "node")])
@@ -106,7 +106,7 @@ def transform(stage: Stage) -> str:
         made = recorder.wait_for(1)[0].json
     name = "play-task-3-workflow"
     assert made == {"workflow": name, "node": recorded_workflows.node_id(name, f"{name}[2].wait-pr-approved")}
-    return f"`{made['node']}` is Argo's id of `{name}[2].wait-pr-approved`."
+    return f"`{made['node']}`, as in Argo."
 
 
 @experiment(
@@ -139,7 +139,7 @@ def lua_runs_programs(stage: Stage) -> str:
     runs = programs.runs()
     command = ["kubectl", "-n", "agent-platform", "get", "workflows", "-l", "task-id=3", "-o", "name"]
     assert command in runs, runs
-    return f"The Sensor ran `{' '.join(command)}`."
+    return "The Sensor ran it."
 
 
 @experiment(
@@ -182,7 +182,7 @@ def endpoints(stage: Stage) -> str:
     finally:
         source.close()
     assert got == 1, got
-    return "Of the same review sent to `/merges` and `/reviews`, the trigger of `reviews` received one."
+    return "The trigger of `reviews` received one of two events."
 
 
 @experiment(
@@ -197,4 +197,4 @@ def values_are_patterns(stage: Stage) -> str:
     login = only(data=[data("body.review.user.login", "5DLabs-Tess[bot]")])
     people = passed(stage, login, ("tess", payloads.approved(by=payloads.TESS)))
     assert people == [], people
-    return "The first let tasks 3 and 31 pass, the second rejected `5DLabs-Tess[bot]`."
+    return "The first passed task 31, the second not its own login."

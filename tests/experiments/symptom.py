@@ -45,16 +45,16 @@ def first_of_the_list(stage: Stage) -> str:
     changed = [each["metadata"]["name"] for each in workflows if "suspend" in each["spec"]]
     assert changed == ["play-task-1-workflow"], changed
     assert stage.open_gates() == open_before
-    return f"Of tasks 1, 3, 5 and 7, it changed `{changed[0]}`. All four gates still waited."
+    return "It changed task 1. All four gates still waited."
 
 
 @experiment(
     "S2",
     "A script that passes the whole list to `argo resume`",
-    "Resumes all four tasks, as the question describes.",
+    "Resumes all four: the symptom.",
 )
 def whole_list(stage: Stage) -> str:
     create_tasks(stage)
     (run,) = run_script(stage, WHOLE_LIST).runs()
     assert run == ["argo", "-n", "agent-platform", "resume", *(f"play-task-{task}-workflow" for task in TASKS)], run
-    return "`argo resume` got the names of tasks 1, 3, 5 and 7."
+    return "`argo resume` got four names."

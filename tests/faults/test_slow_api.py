@@ -12,7 +12,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +24,7 @@ from func.devcluster import EmbeddedCluster
 from func.kube.argo_server import connect as connect_argo
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import Unavailable
 from func.service import app
 from tests.faults import proxy
@@ -136,6 +139,71 @@ def test_small_workflows_wait_with_no_thread_of_their_own(site: Site, way: Proxy
     assert seen == [False, True]
 
 
+def resolve(monkeypatch: pytest.MonkeyPatch, addresses: Callable[[], list[str]]) -> None:
+    """Let the name `localhost` have these addresses."""
+    real = socket.getaddrinfo
+
+    def getaddrinfo(name: str, *rest: Any) -> list[Any]:  # noqa: ANN401 - as socket has it
+        return [each for host in (addresses() if name == "localhost" else [name]) for each in real(host, *rest)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def named(folder: Path, cluster: EmbeddedCluster, server: str) -> Workflows:
+    """Those of a cluster at another URL."""
+    config = cluster.write_kubeconfig(folder / "config")
+    config.write_text(config.read_text(encoding="utf-8").replace(cluster.url, server), encoding="utf-8")
+    return Workflows(connect(config, 1), NAMESPACE)
+
+
+def test_the_deadline_holds_when_dns_is_silent(
+    fault_cluster: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflows = named(tmp_path, fault_cluster, f"http://localhost:{fault_cluster.port}")
+    answers, asked = threading.Event(), []
+
+    def wait() -> list[str]:
+        asked.append("localhost")
+        answers.wait(30)
+        return ["127.0.0.1"]
+
+    resolve(monkeypatch, wait)
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(workflows.get, "a", Deadline.after(0.5)) for _ in range(8)]
+        failed = [call.exception() for call in calls]
+    assert time.monotonic() - started < 20  # a lookup takes 30 s
+    why = f"the name of the host is not resolved in time (http://localhost:{fault_cluster.port}, context taskgate)"
+    assert {str(each) for each in failed} == {f"The Kubernetes API does not answer: {why}."}
+    assert asked == ["localhost"]  # by one thread, for all who wait
+    answers.set()
+    Site(fault_cluster, None).load(waiting_workflow(3))  # type: ignore[arg-type] # which needs no function
+    assert workflows.get("play-task-3-workflow", Deadline.after(20))
+
+
+def test_a_name_of_several_addresses_has_the_time_of_one(
+    fault_cluster: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflows = named(tmp_path, fault_cluster, f"http://localhost:{fault_cluster.port}")
+    found: list[str] = []
+    resolve(monkeypatch, lambda: found)
+    with ExitStack() as stack:
+        for number in range(2, 14):
+            found.append(f"127.0.0.{number}")
+            silent = stack.enter_context(socket.create_server((found[-1], fault_cluster.port), backlog=0))
+            for _ in range(2):  # its queue is full: it takes no connection and refuses none
+                waiting = stack.enter_context(socket.socket())
+                waiting.settimeout(0)
+                waiting.connect_ex(silent.getsockname())
+        started = time.monotonic()
+        with pytest.raises(Unavailable, match="takes too long"):
+            workflows.get("a", Deadline.after(0.7))
+        assert time.monotonic() - started < 5  # 0.7 s for each would be 8 s
+    found[:] = ["127.0.0.2", "127.0.0.1"]  # the first of them refuses now
+    Site(fault_cluster, None).load(waiting_workflow(3))  # type: ignore[arg-type] # which needs no function
+    assert workflows.get("play-task-3-workflow", Deadline.after(20))
+
+
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 600\r\n\r\n{"metadata": {}}'
 DRIPS = {
     "status line": (b"", b"HTTP/1.1 200 OK" + b" " * 600),
@@ -190,7 +258,7 @@ OF = (
 @pytest.mark.parametrize(("of", "drip"), OF)
 def test_the_deadline_holds_whatever_drips(fault_cluster: EmbeddedCluster, tmp_path: Path, of: str, drip: str) -> None:
     server = Dripping(*DRIPS[drip])
-    budget = Budget.of(0.7)
+    deadline = Deadline.after(0.7)
     config = fault_cluster.write_kubeconfig(tmp_path / "config")
     there = f'https://api.example", "proxy-url": "{server.url}' if of == "proxy" else server.url
     config.write_text(config.read_text(encoding="utf-8").replace(fault_cluster.url, there), encoding="utf-8")
@@ -198,6 +266,6 @@ def test_the_deadline_holds_whatever_drips(fault_cluster: EmbeddedCluster, tmp_p
     known = read_workflow(waiting_workflow(3))
     started = time.monotonic()
     with pytest.raises(Unavailable, match="takes too long"):
-        argo.hydrate(known, budget) if of == "argo" else workflows.get("a", budget)
+        argo.hydrate(known, deadline) if of == "argo" else workflows.get("a", deadline)
     server.close()
     assert time.monotonic() - started < 5  # all of it would take 30 s

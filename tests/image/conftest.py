@@ -42,7 +42,7 @@ def reachable_cluster(
     argo_events_manifests: list[Object],
     pod_network: PodNetwork,
 ) -> Iterator[RealApiServer]:
-    """An API server that the pod reaches, on which somebody has done what knative/README.md says."""
+    """An API server that the pod reaches, on which somebody has done what docs/install.md says."""
     del podman
     folder = tmp_path_factory.mktemp("reachable")
     crds = [*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml"))]

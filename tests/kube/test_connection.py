@@ -15,7 +15,7 @@ from func.core.errors import SettingError
 from func.core.reasons import Rejection
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import ApiError
 
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows"
@@ -77,7 +77,7 @@ def workflows(folder: Path, **cluster: str) -> Workflows:
 
 
 def test_who_we_are_and_what_we_want(recorder: Recorder, tmp_path: Path) -> None:
-    workflows(tmp_path, server=recorder.url).list_metadata("task-id=3,completed!=true", Budget.of(5))
+    workflows(tmp_path, server=recorder.url).list_metadata("task-id=3,completed!=true", Deadline.after(5))
     assert recorder.asked == [f"GET {PATH}?labelSelector=task-id%3D3%2Ccompleted%21%3Dtrue"]
     (headers,) = recorder.headers
     assert headers["authorization"] == "Bearer our-token"
@@ -86,18 +86,18 @@ def test_who_we_are_and_what_we_want(recorder: Recorder, tmp_path: Path) -> None
 
 
 def test_a_name_stays_a_name(recorder: Recorder, tmp_path: Path) -> None:
-    workflows(tmp_path, server=recorder.url).get("../secrets/a?b=c d", Budget.of(5))
+    workflows(tmp_path, server=recorder.url).get("../secrets/a?b=c d", Deadline.after(5))
     assert recorder.asked == [f"GET {PATH}/..%2Fsecrets%2Fa%3Fb%3Dc%20d"]
 
 
 def test_a_cluster_behind_a_path(recorder: Recorder, tmp_path: Path) -> None:
-    workflows(tmp_path, server=f"{recorder.url}/k8s/clusters/c-1/").get("a", Budget.of(5))
+    workflows(tmp_path, server=f"{recorder.url}/k8s/clusters/c-1/").get("a", Deadline.after(5))
     assert recorder.asked == [f"GET /k8s/clusters/c-1{PATH}/a"]
 
 
 def test_a_proxy_is_told_the_whole_url(recorder: Recorder, tmp_path: Path) -> None:
     cluster = {"server": "http://api.example", "proxy-url": recorder.url}
-    workflows(tmp_path, **cluster).get("a", Budget.of(5))
+    workflows(tmp_path, **cluster).get("a", Deadline.after(5))
     assert recorder.asked == [f"GET http://api.example{PATH}/a"]
 
 
@@ -105,7 +105,7 @@ def test_a_proxy_is_asked_for_a_tunnel(recorder: Recorder, tmp_path: Path) -> No
     recorder.status = 502
     cluster = {"server": "https://api.example", "proxy-url": recorder.url}
     with pytest.raises(ApiError, match="does not answer"):
-        workflows(tmp_path, **cluster).get("a", Budget.of(0.5))
+        workflows(tmp_path, **cluster).get("a", Deadline.after(0.5))
     assert set(recorder.asked) == {"CONNECT api.example:443"}
     assert not any("authorization" in headers for headers in recorder.headers)
 
@@ -113,7 +113,7 @@ def test_a_proxy_is_asked_for_a_tunnel(recorder: Recorder, tmp_path: Path) -> No
 def test_a_redirect_is_not_followed(recorder: Recorder, tmp_path: Path) -> None:
     recorder.status, recorder.location = 307, f"{recorder.url}/elsewhere"
     with pytest.raises(Rejection, match="307") as refused:
-        workflows(tmp_path, server=recorder.url).get("a", Budget.of(5))
+        workflows(tmp_path, server=recorder.url).get("a", Deadline.after(5))
     assert refused.value.verdict.outcome == "forbidden"
     assert recorder.asked == [f"GET {PATH}/a"]
 
@@ -129,4 +129,4 @@ def test_a_server_that_is_silent(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         cluster = workflows(tmp_path, server=f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(ApiError, match=r"not answer: it takes too long \(http://127\.0\.0\.1:\d+, context it\)\.$"):
-            cluster.get("a", Budget.of(0.3))
+            cluster.get("a", Deadline.after(0.3))

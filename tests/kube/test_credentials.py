@@ -21,7 +21,7 @@ from func.core.errors import SettingError
 from func.devcluster import EmbeddedCluster, Identity
 from func.kube.client import Workflows
 from func.kube.connection import connect
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.kube.errors import Forbidden, MissingPermission, Unauthenticated, Unavailable
 from tests.kube.test_connection import Recorder
 from tests.payloads import REX, Request, approved, cloudevent_structured
@@ -61,16 +61,16 @@ class TestTokenFile:
         return Workflows(connect(kubeconfig(tmp_path / "config", known.url, {"tokenFile": "token"}), 1), NAMESPACE)
 
     def test_a_newline_at_its_end_does_not_count(self, workflows: Workflows) -> None:
-        assert workflows.get(NAME, Budget.of(5))["metadata"]["name"] == NAME
+        assert workflows.get(NAME, Deadline.after(5))["metadata"]["name"] == NAME
 
     def test_a_token_that_is_replaced_is_read_again(
         self, workflows: Workflows, known: EmbeddedCluster, tmp_path: Path
     ) -> None:
-        workflows.get(NAME, Budget.of(5))
+        workflows.get(NAME, Deadline.after(5))
         del known.tokens["first-token"]
         (tmp_path / "new").write_text("second-token\n", encoding="utf-8")
         (tmp_path / "new").rename(tmp_path / "token")
-        assert workflows.get(NAME, Budget.of(5))["metadata"]["name"] == NAME
+        assert workflows.get(NAME, Deadline.after(5))["metadata"]["name"] == NAME
 
     def test_what_is_wrong_with_it_is_told_and_heals(self, workflows: Workflows, tmp_path: Path) -> None:
         file = tmp_path / "token"
@@ -81,13 +81,13 @@ class TestTokenFile:
         ):
             file.write_text(text, encoding="utf-8")
             with pytest.raises(Unauthenticated, match=words) as wrong:
-                workflows.get(NAME, Budget.of(5))
+                workflows.get(NAME, Deadline.after(5))
             assert wrong.value.outcome == "forbidden"
         file.unlink()
         with pytest.raises(Unauthenticated, match="can't be read: No such file or directory"):
-            workflows.get(NAME, Budget.of(5))
+            workflows.get(NAME, Deadline.after(5))
         file.write_text("first-token", encoding="utf-8")
-        workflows.get(NAME, Budget.of(5))
+        workflows.get(NAME, Deadline.after(5))
 
 
 PLUGIN = """#!{python}
@@ -161,7 +161,7 @@ class TestPlugin:
     def test_its_token_is_used_until_it_expires(self, plugin: Plugin) -> None:
         workflows = plugin.workflows(provideClusterInfo=True)
         for _ in range(3):
-            workflows.get(NAME, Budget.of(5))
+            workflows.get(NAME, Deadline.after(5))
         (run,) = plugin.runs
         assert run["kind"] == "ExecCredential"
         assert run["spec"] == {"interactive": False, "cluster": {"server": plugin.cluster.url}}
@@ -172,7 +172,7 @@ class TestPlugin:
         plugin.gives("second-token")
         plugin.takes(0.5)
         with ThreadPoolExecutor(4) as threads:
-            found = list(threads.map(lambda _: workflows.get(NAME, Budget.of(20)), range(4)))
+            found = list(threads.map(lambda _: workflows.get(NAME, Deadline.after(20)), range(4)))
         assert {each["metadata"]["name"] for each in found} == {NAME}
         assert len(plugin.runs) == 2
 
@@ -183,18 +183,18 @@ class TestPlugin:
         object.__setattr__(made, "renew", 0.0)
         plugin.takes(5)
         started = time.monotonic()
-        workflows.get(NAME, Budget.of(20))
+        workflows.get(NAME, Deadline.after(20))
         assert time.monotonic() - started < 4
         until(lambda: len(plugin.runs) == 2)
 
     def test_a_token_that_was_revoked_is_replaced_within_the_call(self, plugin: Plugin) -> None:
         workflows = plugin.workflows()
-        workflows.get(NAME, Budget.of(5))
+        workflows.get(NAME, Deadline.after(5))
         made = workflows.api.credential._made  # type: ignore[attr-defined] # some time ago
         object.__setattr__(made, "made", 0.0)
         del plugin.cluster.tokens["first-token"]
         plugin.gives("second-token")
-        assert workflows.get(NAME, Budget.of(20))["metadata"]["name"] == NAME
+        assert workflows.get(NAME, Deadline.after(20))["metadata"]["name"] == NAME
 
     def test_one_that_sleeps_stops_nobody(self, plugin: Plugin) -> None:
         plugin.gives("first-token", seconds=0)
@@ -272,7 +272,7 @@ class TestPlugin:
         plugin.takes(1.5)
         workflows = plugin.workflows()
         assert len(plugin.runs) == 1
-        assert workflows.get(NAME, Budget.of(20))["metadata"]["name"] == NAME
+        assert workflows.get(NAME, Deadline.after(20))["metadata"]["name"] == NAME
         assert len(plugin.runs) == 1
 
     def test_one_that_hangs_is_ended_with_all_that_it_started(
@@ -304,7 +304,7 @@ class TestProxy:
     def test_user_and_password_are_sent_to_it(self, recorder: Recorder, tmp_path: Path) -> None:
         proxy = f"http://ops:p%40ss@127.0.0.1:{recorder.server_port}"
         file = kubeconfig(tmp_path / "config", "http://api.example", {}, **{"proxy-url": proxy})
-        Workflows(connect(file, 1), NAMESPACE).get("a", Budget.of(5))
+        Workflows(connect(file, 1), NAMESPACE).get("a", Deadline.after(5))
         assert recorder.headers[0]["proxy-authorization"] == self.AUTHORIZATION
 
     def test_a_tunnel_has_them_and_the_server_has_not(
@@ -314,7 +314,7 @@ class TestProxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://ops:p%40ss@127.0.0.1:{recorder.server_port}")
         file = kubeconfig(tmp_path / "config", "https://api.example", {"token": "first-token"})
         with pytest.raises(Unavailable) as refused:
-            Workflows(connect(file, 1), NAMESPACE).get("a", Budget.of(0.5))
+            Workflows(connect(file, 1), NAMESPACE).get("a", Deadline.after(0.5))
         assert refused.value.reason == (
             "The Kubernetes API does not answer: the proxy answers 407 Proxy Authentication Required "
             "(https://api.example, context it)."
@@ -325,7 +325,7 @@ class TestProxy:
     def test_one_that_is_not_there_is_told_as_that(self, tmp_path: Path) -> None:
         file = kubeconfig(tmp_path / "config", "https://api.example", {}, **{"proxy-url": "http://127.0.0.1:9"})
         with pytest.raises(Unavailable, match="not answer: the proxy does not answer: connection refused"):
-            Workflows(connect(file, 1), NAMESPACE).get("a", Budget.of(0.5))
+            Workflows(connect(file, 1), NAMESPACE).get("a", Deadline.after(0.5))
 
     @pytest.mark.parametrize("url", ["127.0.0.1:3128", "socks5://127.0.0.1:1080", "http://a:b", "nonsense"])
     def test_one_that_is_none_stops_the_start(self, url: str, tmp_path: Path) -> None:
@@ -368,7 +368,9 @@ class TestKubeconfig:
     def test_no_credential_is_told_as_that(self, recorder: Recorder, tmp_path: Path) -> None:
         recorder.status = 401
         with pytest.raises(Unauthenticated, match="requires a credential, and there is none"):
-            Workflows(connect(kubeconfig(tmp_path / "config", recorder.url, {}), 1), NAMESPACE).get("a", Budget.of(5))
+            Workflows(connect(kubeconfig(tmp_path / "config", recorder.url, {}), 1), NAMESPACE).get(
+                "a", Deadline.after(5)
+            )
 
 
 class TestPermissions:
@@ -419,13 +421,31 @@ class TestPermissions:
         first, second = (f"kubectl --context prod {command}" for command in commands)
         assert missing.value.reason.endswith(f"apply your overlay again, or grant it alone with: {first} && {second} .")
         assert "(http://10.0.0.1:6443, context prod)" in missing.value.reason
+        assert missing.value.verdict.code == "api-missing-permission"
+
+    @pytest.mark.parametrize(
+        ("user", "words"),
+        [
+            ({}, "requires a credential, and there is none"),
+            ({"token": "t0ken"}, r"does not accept our credential \(its token\)"),
+        ],
+    )
+    def test_nobody_is_told_to_permit_something_to_everybody(
+        self, user: dict[str, Any], words: str, tmp_path: Path
+    ) -> None:
+        api = connect(kubeconfig(tmp_path / "config", "http://10.0.0.1:6443", user), 1)
+        message = 'secrets is forbidden: User "system:anonymous" cannot list resource "secrets" at the cluster scope'
+        with pytest.raises(Unauthenticated, match=words) as refused:
+            api.check(403, json.dumps({"message": message}).encode(), {}, writes=False)
+        assert "kubectl create" not in refused.value.reason
+        assert refused.value.verdict.code == "api-unauthenticated"
 
     def test_what_a_policy_refuses_is_no_missing_permission(self, tmp_path: Path) -> None:
         api = connect(kubeconfig(tmp_path / "config", "http://10.0.0.1:6443", {}), 1)
         message = "ValidatingAdmissionPolicy 'taskgate' with binding 'taskgate' denied request: only gates."
         with pytest.raises(Forbidden, match="refuses it: ValidatingAdmissionPolicy") as refused:
             api.check(403, json.dumps({"message": message}).encode(), {}, writes=True)
-        assert not isinstance(refused.value, MissingPermission)
+        assert refused.value.verdict.code == "api-forbidden"
 
 
 def test_a_program_is_run_without_a_shell(plugin: Plugin) -> None:

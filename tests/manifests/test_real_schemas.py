@@ -207,22 +207,3 @@ def test_with_the_broker_the_function_can_ask_whose_token_it_is(cluster: RealApi
     attributes = {"spec": {"user": "x", "resourceAttributes": {"verb": "get", "resource": "pods"}}}
     path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
     assert function_api.request("POST", path, attributes).status == 403
-
-
-def test_dead_letters_of_the_broker_come_out_one_a_line(cluster: RealApiServer) -> None:
-    """The README's command, on Secrets as a JobSink makes them."""
-    apply(cluster, build("base"))
-    for number in ("1", "2"):
-        secret = {
-            "metadata": {
-                "name": f"letter-{number}",
-                "labels": {"sinks.knative.dev/job-sink-name": "taskgate-dead-letters"},
-            },
-            "stringData": {"event": f'{{"id":"{number}"}}'},
-        }
-        cluster.admin.must("POST", "/api/v1/namespaces/taskgate/secrets", secret)
-    template = '{{range .items}}{{.data.event | base64decode}}{{"\\n"}}{{end}}'
-    assert template in (KNATIVE / "README.md").read_text()
-    selector = "sinks.knative.dev/job-sink-name=taskgate-dead-letters"
-    run = cluster.kubectl("-n", "taskgate", "get", "secrets", "-l", selector, "-o", f"go-template={template}")
-    assert run.stdout == '{"id":"1"}\n{"id":"2"}\n'

@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from func.core.sources.github_actions import ACTIONS
 from tests import payloads
 from tests.cluster.api_client import MERGE_PATCH
 from tests.cluster.api_server import RealApiServer
@@ -14,9 +15,11 @@ from tests.cluster.argo_events import EventSource, Sensor
 from tests.cluster.processes import wait_for
 from tests.cluster.sink import Request, Sink
 from tests.cluster.webhooks import deliver
+from tests.core.test_github_events import examples
 from tests.manifests.building import Manifest, build, find
 from tests.manifests.conftest import WORKFLOW_NAMESPACE, apply
 from tests.manifests.test_admission import MakeWorkflow, large, path_of
+from tests.payloads import Payload
 
 SECRET = "the webhook's secret"
 PARKED = {"taskgate.dev/parked": "true"}
@@ -75,6 +78,27 @@ def test_events_without_a_pull_request_or_a_repository_come_out_too(github: str,
     ]
     assert requests[0].json["source"] == push["repository"]["html_url"]
     assert requests[1].json["source"] == "https://github.com"
+
+
+def every_event() -> Iterator[tuple[str, str, Payload]]:
+    """Yield the name of each event that a rule can name, with its kind and a payload."""
+    for kind, actions in ACTIONS.items():
+        payload = next(iter(examples().get(kind, ())), {"sender": {"login": "octocat"}})
+        for action in actions:
+            yield f"{kind}.{action}", kind, {**payload, "action": action}
+        if not actions:
+            yield kind, kind, payload
+
+
+def test_every_event_that_a_rule_can_name_comes_out(github: str, sink: Sink) -> None:
+    sent = {}
+    for name, kind, payload in every_event():
+        assert deliver(github, payload, SECRET, delivery=name, event=kind) == 200
+        sent[name] = f"com.github.{kind}"
+    assert deliver(github, payloads.approved(), SECRET, delivery="last") == 200
+    wait_for("the last event", lambda: (sink.requests[-1:] and sink.requests[-1].json["id"] == "last") or None)
+    received = {request.json["id"]: request.json["type"] for request in sink.requests[:-1]}
+    assert received == sent
 
 
 def test_an_update_of_the_largest_workflow_comes_out_as_a_few_bytes(

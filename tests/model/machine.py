@@ -17,7 +17,7 @@ from func.core.outcomes import Answer, EventRef
 from func.core.rules import Rules
 from func.core.signals import read_state
 from func.core.workflows import read_workflow
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service.pipeline import Pipeline
 from tests.core.bench import built_in
 from tests.model.cluster import PARKED, Cluster, Document, Killed, phases, state_of
@@ -91,7 +91,7 @@ class World:
         """
         outer, self.cluster.changed = self.cluster.changed, written
         try:
-            answer = self.pipeline.handle(incoming, Budget.of(60))
+            answer = self.pipeline.handle(incoming, Deadline.after(60))
         finally:
             self.cluster.changed = outer
         SEEN[answer.outcome] += 1

@@ -339,8 +339,10 @@ class Life:
         return {person: word for person, (_, _, word) in found.items()}
 
     def _is_overtaken(self, event: Event) -> bool:
+        if not event.review:
+            return False
         newest = self._words(event.pull).get(event.person.lower())
-        return bool(event.review and newest and newest.place > event.place)
+        return bool(newest and newest.place > event.place)
 
     def objectors(self, pull: str, way: Way) -> set[str]:
         """Those whose changes_requested stands."""
@@ -476,9 +478,8 @@ class Life:
         return "parked" if known in self.waiting(gate, now) else "refused"
 
     def _end_objection(self, event: Event, now: datetime) -> None:
-        """An approval that comes too late for its gate is kept if its person requested changes before."""
-        newest = self._words(event.pull).get(event.person.lower())
-        if newest and (newest.verdict, event.verdict) == ("changes_requested", "approved"):
+        """An approval that comes too late for its gate is kept: it ends what its person has requested or will."""
+        if event.verdict == "approved" and any(event.person.lower() in way.withdraw_by for way in self.ways):
             self.known.setdefault(event.id, Known(event, None, now))
 
     def move(self, gate: str, due: list[Known]) -> None:

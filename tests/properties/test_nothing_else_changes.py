@@ -12,10 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from func.core.decisions import Decision, decide, decide_release
+from func.core.decisions import decide
+from func.core.field_types import slug
 from func.core.intents import Intent
+from func.core.moves import Decision
 from func.core.reasons import Rejection
-from func.core.rules import Rules, slug
+from func.core.releases import decide_release
+from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch
 from tests.core.bench import NOW, PARKED, STATE, built_in, patch_of, patched, plan_of, rules_with

@@ -51,6 +51,8 @@ TABLE: list[tuple[str, Workflow | None, Request, dict[str, int]]] = [
     ("invalid", waiting_workflow(3), ({"content-type": "application/json"}, b"{}"), NONE),
     ("refused", waiting_workflow(3), cloudevent_structured(approved(happened=HAPPENED - timedelta(1))), {"GET": 1}),
     ("already-open", waiting_workflow(3), cloudevent_structured(opened()), {"GET": 1}),
+    # Remembered, because it ends what its person requests before it, also where that arrives later.
+    ("already-open", waiting_workflow(3, "wait-pr-merged"), cloudevent_structured(approved()), NAMED),
     ("parked", waiting_workflow(3), cloudevent_structured(closed()), NAMED),
     ("withdrawn", waiting_workflow(3), cloudevent_structured(synchronize()), NAMED),
     ("no-workflow", None, cloudevent_structured(approved()), {"GET": 1, "LIST": 1}),

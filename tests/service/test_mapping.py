@@ -44,6 +44,7 @@ from tests.service.site import Site
         (opened(labels=["my-task-3"], branch="work"), None, None, "ignored"),
         (opened(labels=["task-3", "task-3"], branch="feature/task-3"), "3", "wait-pr-created", "opened"),
         (opened(labels=["task-03"], branch="work"), "03", None, "no-workflow"),
+        (opened(labels=[], branch="refs/heads/task-3"), None, None, "ignored"),  # a branch can have that name
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,26 @@ def test_without_authentication_other_names_than_loopback_are_refused(cluster: E
         assert ask(url, {**headers, "Host": "rebound.example"}, body).status == 421
         assert ask(f"{url}/healthz", {"Host": "rebound.example"}, None).status == 421
         assert ask(f"{url}/healthz", {"Host": "localhost"}, None).status == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+def test_a_page_of_another_site_opens_nothing(cluster: EmbeddedCluster, tmp_path: Path, kind: str | None) -> None:
+    # What a browser sends without asking first: three media types, or none, and no header of a CloudEvent.
+    site = Site(cluster, make_function(cluster, tmp_path))
+    site.load(*fleet(3))
+    site_of_another = {"Origin": "http://attacker.example"} | ({"Content-Type": kind} if kind else {})
+    asking_first = {**site_of_another, "Access-Control-Request-Method": "POST"}
+    with serving(tmp_path / "kubeconfig") as (url, _), site.unchanged():
+        connection = HTTPConnection(url.removeprefix("http://"), timeout=60)
+        connection.request("POST", "/", cloudevent_structured(approved())[1], site_of_another)
+        with connection.getresponse() as answer:
+            assert answer.status == (415 if kind else 400)
+        connection.close()
+        connection.request("OPTIONS", "/", headers=asking_first)
+        with connection.getresponse() as answer:
+            assert answer.status == 405
+            assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
+        connection.close()
 
 
 def test_everybody_may_send_only_where_it_is_asked_for(cluster: EmbeddedCluster, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from starlette.requests import Request as HttpRequest
 from func.core.reasons import Rejection
 from func.devcluster import EmbeddedCluster, Identity
 from func.kube.client import TokenReviews
-from func.kube.deadline import Budget
+from func.kube.deadline import Deadline
 from func.service import app
 from func.service.app import App
 from func.service.authentication import ServiceAccounts
@@ -128,7 +128,7 @@ def test_a_service_account_of_another_namespace_may_not_send() -> None:
     inquiry = ServiceAccounts(cast("TokenReviews", reviews), "taskgate").admit("Bearer good")
     assert inquiry
     with pytest.raises(Rejection, match="is not a service account of namespace taskgate") as rejection:
-        inquiry(Budget.of(5))
+        inquiry(Deadline.after(5))
     assert (rejection.value.verdict.code, rejection.value.verdict.http_status) == ("sender-not-allowed", 401)
 
 
@@ -141,7 +141,7 @@ def test_a_body_that_does_not_arrive(site: Site, monkeypatch: pytest.MonkeyPatch
 
     request = HttpRequest({"type": "http", "headers": []}, receive)
     with pytest.raises(Rejection, match="did not arrive within") as rejection:
-        asyncio.run(site.function._read_body(request, Budget.of(5)))
+        asyncio.run(site.function._read_body(request, Deadline.after(5)))
     assert rejection.value.verdict.code == "body-too-slow"
 
 
@@ -152,7 +152,7 @@ class Reviews:
         self.asked: list[str] = []
         self.may_answer = threading.Event()
 
-    def username(self, token: str, _audience: str, _budget: Budget) -> str | None:
+    def username(self, token: str, _audience: str, _budget: Deadline) -> str | None:
         self.asked.append(token)
         assert self.may_answer.wait(20)
         return "system:serviceaccount:events:trigger" if token == "good" else None
@@ -208,7 +208,7 @@ def test_tokens_that_nobody_knows_do_not_make_it_forget_those_that_are_valid() -
         with suppress(Rejection):
             inquiry = accounts.admit(f"Bearer {token}")
             assert inquiry
-            inquiry(Budget.of(5))
+            inquiry(Deadline.after(5))
     assert accounts.admit("Bearer good") is None
     assert len(accounts._refused) == 1000
 

@@ -1,4 +1,4 @@
-"""`python -m tests.soak [NAME ...]`: the long proofs in full, and the document that they make."""
+"""`python -m tests.soak [NAME ...]`: the soak tests in full, and the document that they make."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def faults(folder: Path) -> list[Row]:
     (DOCS / "faults.md").write_text(document(cells(results)), encoding="utf-8")
     slowest = max(results, key=lambda result: result.seconds)
     return [
-        ("faults at calls of events, releases, parkings and withdrawals", f"{len(results)} (docs/faults.md)"),
-        ("the right answer at once, the gate opened exactly once in the end", f"{len(results)}"),
+        ("[faults](faults.md), each at one API call", f"{len(results)}"),
+        ("answered as expected, and the gate opened exactly once in the end", f"{len(results)}"),
         ("slowest answer", f"{slowest.seconds:.1f} s ({slowest.case})"),
     ]
 
 
 # name -> title, and the proof: it gets an empty folder
 PROOFS: dict[str, tuple[str, Callable[[Path], Sequence[Row]]]] = {
-    "model": ("The function against a model of the contract", lambda _: model.prove(2000)),
+    "model": ("The function against a model", lambda _: model.prove(2000)),
     "orders": ("Deliveries in every order, and 10,000 signals on one Workflow", lambda _: orders.prove()),
     "requests": ("Mutated requests", lambda folder: requests.prove(100_000, folder)),
-    "faults": ("The API on a bad day", faults),
+    "faults": ("API faults", faults),
     "kills": ("kill -9 under load", lambda folder: kills.prove(200, folder)),
     "claims": ("kill -9 around Argo Server's `set`", lambda folder: kills.prove_claims(25, folder)),
-    "load": ("More events than one process can take", lambda _: load.prove(2000, 30)),
+    "load": ("Overload", lambda _: load.prove(2000, 30)),
     "chunks": ("Bodies in chunks of one byte", chunks.prove),
     "bodies": ("Large and slow bodies", bodies.prove),
 }

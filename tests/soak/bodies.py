@@ -72,17 +72,15 @@ def prove(folder: Path, *, slow: bool = True, at_once: int = _AT_ONCE) -> list[R
         assert set(counted) <= {200, 400, 503}, counted
         assert counted[200] >= 1, counted
         shown = ", ".join(f"{number} x {code}" for code, number in sorted(counted.items()))
-        rows.append((f"2 of 24 MiB and {at_once} of 6 MiB at once, all of short strings", shown))
+        rows.append((f"2 of 24 MiB and {at_once} of 6 MiB at once, short strings only", shown))
         for request in many:
             _is(200, lambda request=request: status(request))  # type: ignore[misc]
-        rows.append(
-            ("memory at its highest", f"{_highest(served):.0f} MiB of the {MEMORY_LIMIT >> 20} that it may have")
-        )
+        rows.append(("peak memory", f"{_highest(served):.0f} MiB, limit {MEMORY_LIMIT >> 20} MiB"))
         assert openings.counted == {(f"play-task-{task}-workflow", GATE): 1 for task in range(at_once + 1)}
         if slow:
-            rows.append(("a body that stays away", f"503 after {_stays_away(served):.1f} s"))
+            rows.append(("a body that never arrives", f"503 after {_stays_away(served):.1f} s"))
         _is(200, lambda: status(cloudevent_binary(approved(task=at_once + 1))))
-        rows.append(("an ordinary event after all that", "200, opened"))
+        rows.append(("an ordinary event afterwards", "200, opened"))
         assert not served.tracebacks, served.tracebacks
         return rows
 

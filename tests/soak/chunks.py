@@ -38,8 +38,10 @@ def prove(folder: Path, seconds: float = 6.0) -> list[Row]:
                 assert not served.tracebacks, served.tracebacks
             assert waited[-1] <= MOST_SECONDS, waited[-1]
             worst, median = waited[-1] * 1000, waited[len(waited) // 2] * 1000
-            what = f"{_CONNECTIONS} senders {kind}, each body {_BODY_BYTES:,} chunks of 1 byte, for {seconds:.0f} s"
-            rows.append((what, f"{len(waited):,} answers to others: median {median:.1f} ms, worst {worst:.0f} ms"))
+            what = f"{_CONNECTIONS} senders {kind}, for {seconds:.0f} s"
+            rows.append(
+                (what, f"{len(waited):,} answers to other requests, median {median:.1f} ms, worst {worst:.0f} ms")
+            )
     return rows
 
 

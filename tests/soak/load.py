@@ -77,19 +77,16 @@ def prove(rate: int, seconds: int, first: int = 1000) -> list[Row]:
         excess = [answer for answer in wave.answers if answer.status == 503]
         assert all(answer.retry_after for answer in excess)
         return [
-            ("offered", f"{rate:,} events a second for {seconds} s = {total:,}, on {CONNECTIONS} kept connections"),
-            (
-                "answered after",
-                f"{wave.seconds:.1f} s, {total / wave.seconds:,.0f} a second (an event waits while none is idle)",
-            ),
-            ("carried out", f"{total - len(wave.refused()):,}"),
+            ("sent", f"{rate:,} events a second for {seconds} s, {total:,} in all, on {CONNECTIONS} connections"),
+            ("answered", f"in {wave.seconds:.1f} s, {total / wave.seconds:,.0f} a second"),
+            ("processed", f"{total - len(wave.refused()):,}"),
             ("refused with 503 and `Retry-After`", f"{len(excess):,}{_times(excess)}"),
-            ("connections that broke", f"{len(wave.refused()) - len(excess):,}"),
-            ("of those refused, carried out when sent again", f"{len(wave.refused()):,}, in {waves} rounds"),
+            ("broken connections", f"{len(wave.refused()) - len(excess):,}"),
+            ("refused events that succeeded when sent again", f"{len(wave.refused()):,}, rounds: {waves}"),
             ("gates that had to open, each opened exactly once", f"{len(due):,}"),
-            ("gates that events of strangers were sent to, opened", "0"),
+            ("gates opened by a person who may not", "0"),
             (
-                f"memory after the first {first:,} events, at the end of the load, at the end",
+                f"memory after {first:,} events, under load, at the end",
                 " / ".join(f"{bytes_ / 2**20:.0f} MiB" for bytes_ in (before, peak, after)),
             ),
         ]

@@ -1,4 +1,4 @@
-"""The document of the long proofs: one section for each, kept until that proof is run again."""
+"""The document of the soak tests: one section for each, kept until that test is run again."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from tests.docs.markdown import item
+
 Row: TypeAlias = tuple[str, str]
 """What was looked at, and what was found."""
 
-_HEAD = """# The long proofs
+_HEAD = """# Soak tests
 
-`make soak` runs them and writes this; `make test` runs a small share of each. A proof that fails writes nothing.
-The numbers are those of the machine it ran on, function, API and client beside each other on its cores.
+`make soak` runs these tests in full and writes this page. `make test` runs a small share of each. A test that fails
+writes nothing. Function, API and client share one machine.
 """
 _SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
@@ -25,10 +27,10 @@ def write(file: Path, sections: Mapping[str, Sequence[Row]]) -> None:
         sections: by title.
     """
     old = dict(_SECTION.findall(file.read_text(encoding="utf-8"))) if file.exists() else {}
-    new = {title: _table(rows) for title, rows in sections.items()}
+    new = {title: _list(rows) for title, rows in sections.items()}
     text = "".join(f"\n## {title}\n{body.rstrip()}\n" for title, body in (old | new).items())
     file.write_text(_HEAD + text, encoding="utf-8")
 
 
-def _table(rows: Sequence[Row]) -> str:
-    return "\n".join(["", "| | |", "| --- | --- |", *(f"| {what} | {found} |" for what, found in rows), ""])
+def _list(rows: Sequence[Row]) -> str:
+    return "\n".join(["", *(item(f"{what}: {found}") for what, found in rows), ""])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NoReturn, TextIO
 
 import pytest
 
+from func.telemetry.log import log_line
 from tests.payloads import approved, cloudevent_structured
 from tests.recorded_workflows import waiting_workflow
 from tests.service.site import Site
@@ -79,6 +83,41 @@ def test_a_standard_error_that_is_broken(
         patched.setattr(sys, "stderr", next(stream))
         check()
     list(stream)
+
+
+def test_a_pipe_that_nobody_reads(check: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(reading, False)
+    seen = bytearray()
+
+    def read() -> None:
+        with suppress(BlockingIOError):
+            while piece := os.read(reading, 1 << 16):
+                seen.extend(piece)
+
+    ended = threading.Event()
+
+    def end() -> None:
+        if not ended.wait(30):  # a function that blocks would never end
+            while not ended.wait(0.01):
+                read()
+
+    threading.Thread(target=end).start()
+    with os.fdopen(writing, "w", encoding="utf-8") as stream, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stream)
+        log_line("WARN", "x" * 10_000, {})  # cut
+        check()
+        ended.set()
+        assert not seen
+        read()
+        log_line("INFO", "Somebody reads again.", {})
+        read()
+    os.close(reading)
+    cut, *lines = seen.decode().splitlines()
+    assert cut.endswith("xxx")
+    told = [json.loads(line)["body"] for line in lines]
+    assert told == [f"Nobody read standard error: {2 * PLACES + 2} lines of the log are lost.", "Somebody reads again."]
 
 
 def test_a_kubernetes_event_that_can_not_be_written(

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from func.core.outcomes import Answer, EventRef
 from func.devcluster import EmbeddedCluster
-from func.kube.deadline import ApiCall
+from func.kube.call_log import ApiCall
 from func.telemetry.facade import PROCESS
 from func.telemetry.handled_event import HandledEvent
 from func.telemetry.metrics import ACTIVE, BOUNDS, CATALOGUE, EVENTS, PARKED, RELEASED, Measurement, Metrics, measure

@@ -41,6 +41,7 @@ function hear(message, all) {
     const moved = page.change(data.cards, data.gone, all);
     announce(moved);
   }
+  if (all || data.answers.length) page.addAnswers(data.answers, all);
   if (data.lost) {
     show("lost", "Cluster lost", `${data.lost} What you see is from ${clock(data.heard)}. The board tries again.`);
   } else {

@@ -32,22 +32,23 @@ function setTime(node, iso) {
   }
 }
 
-function linkTo(pull) {
-  if (!pull.url?.startsWith("https://")) return document.createTextNode(pull.name);
+// A link to another site; text where the address is none.
+function linkTo(text, url) {
+  if (!/^https?:\/\//.test(url ?? "")) return document.createTextNode(text);
   const link = document.createElement("a");
-  link.href = pull.url;
+  link.href = url;
   link.target = "_blank";
   link.rel = "noreferrer";
-  link.textContent = pull.name;
+  link.textContent = text;
   return link;
 }
 
-// Names that stay whole where they can, with something between them.
-function joined(names) {
-  return names.flatMap((name, index) => {
-    const whole = document.createElement("span");
-    whole.textContent = name;
-    return index ? [" · ", whole] : [whole];
+// Names that stay whole where they can.
+function whole(names) {
+  return names.map((name) => {
+    const span = document.createElement("span");
+    span.textContent = name;
+    return span;
   });
 }
 
@@ -89,6 +90,7 @@ export class Page {
     this.cards = new Map(); // id -> what the board says of it
     this.items = new Map(); // id -> its list item, made when it is first shown
     this.happenings = new Map(); // likewise, by what happened
+    this.answers = []; // events that moved nothing, from the function's log
     this.columns = new Map();
     this.about = null;
     this.skew = 0; // milliseconds that the board's clock is ahead of ours
@@ -143,6 +145,7 @@ export class Page {
     }
     this.arrange();
     for (const card of moved) this.mark(this.items.get(card.id));
+    for (const card of moved) this.bringIntoView(this.items.get(card.id));
     return moved;
   }
 
@@ -173,7 +176,7 @@ export class Page {
       this.keepCurrent(column);
     }
     if (inside && document.activeElement !== inside) inside.focus({ preventScroll: true });
-    this.arrangeHappenings(shown);
+    this.arrangeHappenings();
     const tasks = this.cards.size === 1 ? "1 task" : `${collator.format(this.cards.size)} tasks`;
     setText(element("count"), shown.length === this.cards.size ? tasks : `${shown.length} of ${tasks}`);
     const nothing = `No Workflow with ${this.about.selector} is in ${this.about.namespace}.`;
@@ -198,11 +201,11 @@ export class Page {
   fill(item, card) {
     const part = (name) => item.querySelector(name);
     const hadFocus = item.contains(document.activeElement);
-    setText(part("h3"), taskName(card));
-    part("h3").title = card.workflow;
+    part("h3").replaceChildren(linkTo(taskName(card), card.argo));
+    part("h3").title = card.argo ? `${card.workflow}, in Argo's UI` : card.workflow;
     setTime(part(".age"), card.since);
     part(".who").hidden = !who(card).length;
-    part(".who").replaceChildren(...joined(who(card)));
+    part(".who").replaceChildren(...whole(who(card)));
     const others = card.gates.slice(1);
     const also = [others.length && `also at ${others.join(", ")}`];
     if (card.column === this.about.columns.other) also.unshift(`at ${card.gates[0]}`);
@@ -210,7 +213,7 @@ export class Page {
     setOptional(part(".also"), also.filter(Boolean).join(" · "));
     const pull = part(".pull");
     pull.hidden = !card.pull;
-    pull.replaceChildren(...(card.pull ? [linkTo(card.pull)] : []));
+    pull.replaceChildren(...(card.pull ? [linkTo(card.pull.name, card.pull.url)] : []));
     part(".signals").hidden = !card.signals.length;
     part(".signals").replaceChildren(
       ...card.signals.map((signal) => {
@@ -227,12 +230,27 @@ export class Page {
     if (hadFocus && !item.contains(document.activeElement)) item.firstElementChild.focus({ preventScroll: true });
   }
 
-  arrangeHappenings(cards) {
-    const all = cards.flatMap((card) => card.happened.map((happened) => ({ card, happened })));
+  // Events that moved nothing, newest last; the board has more of them than a page shows.
+  addAnswers(answers, all) {
+    this.answers = [...(all ? [] : this.answers), ...answers].slice(-MOST_HAPPENED);
+    this.arrangeHappenings();
+  }
+
+  arrangeHappenings() {
+    if (!this.about) return;
+    const all = [...this.cards.values()]
+      .filter(this.matches)
+      .flatMap((card) => card.happened.map((happened) => ({ card, happened })));
+    const known = new Set(all.map(({ happened }) => `${happened.event} ${happened.code}`));
+    for (const answer of this.answers) {
+      const { event, code } = answer;
+      const card = { ...answer, agent: null, pull: null, gates: [answer.gate] };
+      if (!known.has(`${event} ${code}`) && this.matches(card)) all.push({ card, happened: { ...answer, what: "answered" } });
+    }
     all.sort((a, b) => (a.happened.at < b.happened.at ? 1 : a.happened.at > b.happened.at ? -1 : 0));
     const items = new Map();
     for (const { card, happened } of all.slice(0, MOST_HAPPENED)) {
-      const key = JSON.stringify([card.id, happened]);
+      const key = JSON.stringify([card.id ?? card.workflow, happened]);
       items.set(key, this.happenings.get(key) ?? this.happeningOf(card, happened));
     }
     this.happenings = items;
@@ -249,7 +267,7 @@ export class Page {
     setText(item.querySelector(".task"), taskName(card));
     setText(item.querySelector(".gate"), happened.gate ?? "");
     setTime(item.querySelector(".age"), happened.at);
-    const [lead, ...facts] = story(happened, happened.pull && linkTo(happened.pull));
+    const [lead, ...facts] = story(happened, happened.pull && linkTo(happened.pull.name, happened.pull.url));
     setText(item.querySelector(".did"), lead);
     item.querySelector(".by").append(...facts);
     if (happened.event) {
@@ -267,6 +285,19 @@ export class Page {
     card.classList.add("moved");
     clearTimeout(card.unmark);
     card.unmark = setTimeout(() => card.classList.remove("moved"), MOVED_MILLISECONDS);
+  }
+
+  // Scrolls the column, never the page. A column that somebody reads stays, unless the card itself has the focus.
+  // Cards get their true heights only near to where they are seen: so it takes a second look in the next frames.
+  bringIntoView(item, frames = 3) {
+    const list = item?.parentElement;
+    if (!list || !frames) return;
+    if (list.matches(":hover, :focus-within") && !item.contains(document.activeElement)) return;
+    const [inner, outer] = [item.getBoundingClientRect(), list.getBoundingClientRect()];
+    if (inner.top < outer.top || inner.bottom > outer.bottom) {
+      list.scrollTop += inner.top - outer.top - (outer.height - inner.height) / 2;
+    }
+    requestAnimationFrame(() => this.bringIntoView(item, frames - 1));
   }
 
   // One card of each column is on the way of the Tab key; arrow keys lead to the others.

@@ -25,7 +25,7 @@ export function absolute(iso) {
 }
 
 export function taskName(card) {
-  return card.task === null ? card.workflow : `Task ${card.task}`;
+  return card.task === null ? (card.workflow ?? "No task") : `Task ${card.task}`;
 }
 
 export function who(card) {
@@ -62,7 +62,8 @@ const LEADS = {
 };
 
 // What happened, as parts of a sentence; `link` stands for the pull request.
-export function story({ what, person, name, why, code }, link) {
+export function story({ what, outcome, person, name, why, code }, link) {
+  if (what === "answered") return [`event ${outcome}`, ` (${code})`, `: ${why}`];
   const facts = [name, link].filter(Boolean).flatMap((fact) => [", ", fact]);
   return [LEADS[what]?.(person ?? "") ?? what, code ? ` (${code})` : "", ...facts, why ? `: ${why}` : ""];
 }
@@ -81,9 +82,8 @@ export function matcher(text) {
     words.every((word) => {
       const number = /^(?:task[- ]?|#)?(\d+)$/.exec(word);
       if (number) return card.task === number[1] || card.pull?.name.endsWith(`#${number[1]}`);
-      return [card.task, card.repository, card.agent, card.workflow, card.pull?.name, ...card.gates].some((value) =>
-        value?.toLowerCase().includes(word),
-      );
+      const values = [card.task, card.repository, card.agent, card.workflow, card.pull?.name, card.outcome, card.code, ...card.gates];
+      return values.some((value) => value?.toLowerCase().includes(word));
     });
 }
 

@@ -1,1 +1,1 @@
-"""What the sources of events call things: paths in their data, by the names of our facts."""
+"""The sources of events: where the facts of an event are in its data."""

@@ -1,4 +1,4 @@
-"""Reading facts at paths in the data of an event: each has a kind, and a wrong one is named."""
+"""Read facts at paths in the data of an event; a value of the wrong kind is an error that names its path."""
 
 from __future__ import annotations
 
@@ -8,47 +8,16 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from func.core.reasons import Rejection
-from func.core.values import is_repository, parse_time
+from func.core.values import parse_time, read_boolean, read_integer, read_name, read_repository, read_string
 
 Paths: TypeAlias = Mapping[str, str]  # fact -> path in the data
-_MAX_NAME = 255  # characters of what is remembered on the Workflow
 _MAX_ELEMENTS = 1000
 _SHOWN = 60  # characters of a wrong value that a message repeats
 
 
-def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("expected a string")  # noqa: TRY004 - what is wrong is the content
-    return value
-
-
-def _name(value: object) -> object:
-    if not isinstance(value, str) or len(value) > _MAX_NAME:
-        raise ValueError(f"expected a string of at most {_MAX_NAME} characters")
-    return value
-
-
-def _number(value: object) -> object:
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise ValueError("expected a whole number")
-    return value
-
-
-def _flag(value: object) -> object:
-    if not isinstance(value, bool):
-        raise ValueError("expected true or false")  # noqa: TRY004
-    return value
-
-
-def _repository(value: object) -> object:
-    if not isinstance(value, str) or not is_repository(value):
-        raise ValueError("expected owner/name")
-    return value
-
-
 def _list(value: object) -> object:
     if not isinstance(value, list):
-        raise ValueError("expected a list")  # noqa: TRY004
+        raise ValueError("expected a list")  # noqa: TRY004 - what is wrong is the content
     return value
 
 
@@ -56,34 +25,34 @@ def _anything(value: object) -> object:
     return value
 
 
-def _login(value: object) -> object:
-    """A person of a source is named, or numbered."""
-    return str(value) if type(value) is int else _name(value)
+def _name_or_number(value: object) -> object:
+    """Return the name of a person, or of a task; some sources number them."""
+    return str(value) if type(value) is int else read_name(value)
 
 
 _KINDS: Mapping[str, Callable[[object], object]] = {
-    "task": _login,
-    "label": _text,
-    "branch": _text,
-    "title": _text,
-    "repository": _repository,
-    "number": _number,
-    "head": _name,
-    "base": _name,
-    "author": _login,
-    "author-id": _number,
-    "person": _login,
-    "person-id": _number,
+    "task": _name_or_number,
+    "label": read_string,
+    "branch": read_string,
+    "title": read_string,
+    "repository": read_repository,
+    "number": read_integer,
+    "head": read_name,
+    "base": read_name,
+    "author": _name_or_number,
+    "author-id": read_integer,
+    "person": _name_or_number,
+    "person-id": read_integer,
     "happened": parse_time,
-    "state": _name,
-    "draft": _flag,
-    "merged": _flag,
-    "head-repository": _repository,
-    "base-repository": _repository,
-    "changed-label": _text,
-    "review": _number,
-    "review-state": _name,
-    "review-commit": _name,
+    "state": read_name,
+    "draft": read_boolean,
+    "merged": read_boolean,
+    "head-repository": read_repository,
+    "base-repository": read_repository,
+    "changed-label": read_string,
+    "review": read_integer,
+    "review-state": read_name,
+    "review-commit": read_name,
     "submitted": parse_time,
     "pull-requests": _list,
     "is-pull-request": _anything,

@@ -148,16 +148,18 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "pull_request_review": (*_OF_PULL_REQUEST, "review", "review-state"),
     "push": ("branch", "repository"),
 }
+# Their branch can be a whole ref, refs/heads/<branch>. Elsewhere a branch of that very name would be meant.
+WHOLE_REFS = frozenset({"push", "merge_group", "workflow_dispatch", "deployment", "deployment_status"})
 # Any repository's fork runs these under its own branch name, and the payload does not say whose branch it is.
 UNKNOWN_HEAD = frozenset({"workflow_job"})
 
 
 def kind_of_type(event_type: str) -> str | None:
-    """`com.github.pull_request` -> `pull_request`; None for sources other than GitHub."""
+    """Return the kind in a CloudEvent's type: `com.github.pull_request` -> `pull_request`; None for other sources."""
     prefix = next((prefix for prefix in _TYPES if event_type.startswith(prefix)), None)
     return event_type.removeprefix(prefix) if prefix else None
 
 
 def paths_of(kind: str) -> Paths:
-    """Return where the facts of a kind of event stand."""
+    """Return where the facts of a kind of event are."""
     return PATHS.get(kind, _SENDER)

@@ -1,0 +1,140 @@
+"""Decision: what is remembered and which node moves; and how signals move a node."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from func.core.bounds import bounded
+from func.core.fold import fold
+from func.core.gates import has_waiting
+from func.core.outcomes import Outcome, Task
+from func.core.patches import Move, values_for
+from func.core.reasons import Rejection, Verdict
+from func.core.rules import Rules
+from func.core.signals import MOVED, Signal, State, Use
+from func.core.values import format_time, parse_time
+from func.core.workflows import Node, Workflow
+
+_UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
+PHASES: Mapping[str, Literal["Succeeded", "Failed"]] = {"open": "Succeeded", "fail": "Failed"}
+_WAITING = frozenset({"changes-requested", "other-pull-request"})  # signals that may stand later
+
+
+class Decision(NamedTuple):
+    """What is to be done, and what is answered when it was done.
+
+    Args:
+        state: what is remembered from now on; None where nothing changes.
+        move: the node that moves.
+        task: of a signal that waited.
+        parked: whether a signal waits then.
+    """
+
+    verdict: Verdict
+    state: State | None = None
+    move: Move | None = None
+    gate: str | None = None
+    node: str | None = None
+    task: Task | None = None
+    parked: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the sender is told."""
+        return self.verdict.outcome
+
+    def is_done_on(self, workflow: Workflow) -> bool:
+        """Return whether the Workflow remembers what this decision wrote."""
+        return self.state is not None and workflow.state == self.state.text()
+
+
+def with_state(decision: Decision, state: State, rules: Rules, workflow: Workflow, now: datetime) -> Decision:
+    """Return the decision that also remembers a state, within its bounds."""
+    state = bounded(state, rules, now)
+    return decision._replace(state=state, parked=has_waiting(state, rules, workflow, now))
+
+
+def use_signals(
+    movers: Sequence[Signal], how: str, gate: str, node: Node, workflow: Workflow, state: State, now: datetime
+) -> Decision:
+    """Move a node with these signals.
+
+    Raises:
+        Rejection: `missing-output` or `unsafe-output`.
+    """
+    offered = {name: value for signal in reversed(movers) for name, value in signal.outputs.items()}
+    try:
+        values = values_for(node, offered, fails=how == "fail")
+    except Rejection as rejection:
+        rejection.gate, rejection.node = gate, node.id
+        raise
+    message = move_message(movers[0], how, len(movers) - 1)
+    move = Move(node, PHASES[how], format_time(now), message, values)
+    uses = [_use_of(signal, node, now)._replace(how=how) for signal in movers]
+    if workflow.stored == "offloaded":
+        # A claim, until Argo Server has moved the node. The outputs are kept for an event that finishes the claim.
+        state = state._replace(used=(*state.used, *(use._replace(claimed=True) for use in uses)))
+    else:
+        state = state.with_use(uses)
+    return Decision(Verdict.of(MOVED[how], gate=gate, message=message), state, move, gate, node.id)
+
+
+def _use_of(signal: Signal, node: Node, now: datetime) -> Use:
+    return Use(
+        id=signal.id,
+        source=signal.source,
+        gate=signal.gate or "",
+        happened=signal.happened,
+        pull_request=signal.pull_request,
+        node=node.id,
+        started=node.started,
+        at=now.replace(microsecond=0),
+    )
+
+
+def move_message(signal: Signal, how: str, others: int) -> str:
+    """Return what a person reads at the node: who moved it, and by which event."""
+    who = f" of {_plain(signal.person)}" if signal.person else ""
+    more = f" and {others} more" if others else ""
+    what = f" on {_plain(signal.pull_request)}" if signal.pull_request else ""
+    return f"{MOVED[how]} by {_plain(signal.name)}{who}{more}{what} (taskgate, event {_plain(signal.id)})"
+
+
+def _plain(text: str) -> str:
+    """Return text from outside without what a terminal or a template would act on."""
+    if text.isascii():  # nearly always, and much faster
+        return _UNPLAIN.sub("", text)[:120]
+    kept = (character for character in text if unicodedata.category(character)[0] in "LNPS" and character not in "{}")
+    return "".join(kept)[:120]
+
+
+def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetime) -> State:
+    """Return the state in which a gate that was opened manually has used up the signals that waited for it."""
+    uses = []
+    for identifier, (gate, given) in rules.gate_ids.items():
+        unused = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
+        moved = {(use.node, use.started) for use in state.used}
+        nodes = workflow.gate_nodes(gate, given[0].inputs)
+        by_hand = [node for node in nodes if node.phase == "Succeeded" and (node.id, node.started) not in moved]
+        if not unused or not by_hand:
+            continue
+        verdicts = fold(state, rules, identifier, now).verdicts
+        waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
+        over = all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
+        for signal in waiting:
+            node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
+            if node:
+                uses.append(_use_of(signal, node, now)._replace(by_hand=True))
+    return state.with_use(uses) if uses else state
+
+
+def _finished_after(node: Node, signal: Signal) -> bool:
+    """Return whether the signal waited for the gate when the node was opened."""
+    try:
+        return signal.written is not None and parse_time(node.raw.get("finishedAt")) > signal.written
+    except ValueError:
+        return False

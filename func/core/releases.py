@@ -1,0 +1,68 @@
+"""(rules, Workflow, now) -> Decision: which waiting signal moves a gate of a Workflow that has changed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from func.core.claims import finish_claim
+from func.core.fold import Folded, fold
+from func.core.gates import view_gate, why_waiting
+from func.core.moves import Decision, use_signals, used_up_by_hand, with_state
+from func.core.outcomes import Task
+from func.core.reasons import Rejection, Verdict
+from func.core.rules import Rules
+from func.core.signals import State, read_state
+from func.core.workflows import Workflow
+
+
+def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
+    """Decide about a Workflow on which signals wait, and which has changed: move at most one gate."""
+    name = workflow.ref.name
+    if not rules.workflows.parsed_selector.matches(workflow.labels):
+        return Decision(Verdict.of("selector-mismatch", workflow=name, selector=rules.workflows.selector))
+    if workflow.finished or workflow.shutdown:
+        why = "has come to its end" if workflow.finished else "is being stopped"
+        return Decision(Verdict.of("nothing-to-release", detail=f"Workflow {name} {why}: what waits on it is kept."))
+    old = read_state(workflow)
+    if old.claims:
+        return finish_claim(old.claims[0], rules, workflow, old, now)
+    state = used_up_by_hand(old, rules, workflow, now)
+    candidates: list[tuple[Folded, str, str]] = []
+    details: list[str] = []
+    for identifier, (gate, _) in rules.gate_ids.items():
+        folded = fold(state, rules, identifier, now)
+        if folded.standings:
+            candidates.append((folded, gate, identifier))
+        details += [f"{gate}: {verdict.sentence}" for verdict in folded.verdicts.values()]
+    blocked: Decision | None = None
+    for folded, gate, identifier in sorted(candidates, key=lambda each: each[0].standings[0].signals[0].order):
+        decision = _release(folded, gate, identifier, rules, workflow, state, now)
+        if decision.move:
+            return with_state(decision, decision.state or state, rules, workflow, now)
+        if decision.outcome in ("ambiguous", "incomplete"):  # somebody has to do something about it
+            blocked = blocked or decision
+        details.append(decision.verdict.sentence)
+    nothing = Verdict.of("nothing-to-release", detail=" ".join(details) or "No signal waits on it.")
+    return with_state(blocked or Decision(nothing), state, rules, workflow, now)
+
+
+def _release(
+    folded: Folded, gate: str, identifier: str, rules: Rules, workflow: Workflow, state: State, now: datetime
+) -> Decision:
+    """Move a gate with the oldest signals that wait for it, if the Workflow waits there."""
+    standing = folded.standings[0]
+    signal = standing.signals[0]
+    task = Task(signal.task or "", signal.repository, "signal")
+    disagreement = rules.workflows.disagreement(workflow.labels, task)
+    if disagreement:
+        wrong = Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=disagreement)
+        return Decision(wrong, gate=gate, task=task)
+    view = view_gate(workflow, state, gate, identifier, rules)
+    why = why_waiting(standing, folded, view)
+    if why:
+        return Decision(why, gate=gate, node=view.node, task=task)
+    assert view.target is not None  # noqa: S101 - why_waiting looks
+    try:
+        return use_signals(standing.movers(), standing.how, gate, view.target, workflow, state, now)._replace(task=task)
+    except Rejection as rejection:
+        return Decision(rejection.verdict, gate=gate, node=view.target.id, task=task)

@@ -1,0 +1,139 @@
+"""What a Workflow forgets when too much came: forgetting can refuse a signal, never open a gate."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from func.core import bounds
+from func.core.bounds import bounded
+from func.core.fold import fold
+from func.core.outcomes import WorkflowRef
+from func.core.signals import LATEST, Signal, State, Use
+from tests.core.bench import GATE, NOW, built_in
+from tests.payloads import CLEO, HAPPENED, TESS
+
+REF = WorkflowRef("agent-platform", "play-task-3-workflow", "u")
+QA = "wait-ready-for-qa"
+
+
+def at(seconds: int) -> datetime:
+    return HAPPENED + timedelta(seconds=seconds)
+
+
+def label(name: str, pull_request: str, second: int, *, days: int = 0) -> Signal:
+    """The label ready-for-qa, remembered so many days ago."""
+    written = NOW - timedelta(days=days)
+    return Signal(
+        name,
+        "pull_request.labeled",
+        at(second),
+        pull_request=pull_request,
+        person=CLEO,
+        label="ready-for-qa",
+        gate=QA,
+        written=written,
+    )
+
+
+def review(name: str, pull_request: str, second: int, verdict: str = "approved") -> Signal:
+    return Signal(
+        name,
+        "pull_request_review.submitted",
+        at(second),
+        pull_request=pull_request,
+        person=TESS,
+        review=second + 1,
+        verdict=verdict,
+        gate=GATE if verdict == "approved" else None,
+        written=NOW,
+    )
+
+
+def push(name: str, pull_request: str, second: int) -> Signal:
+    return Signal(name, "pull_request.synchronize", at(second), pull_request=pull_request, written=NOW)
+
+
+def state_of(*signals: Signal, used: tuple[Use, ...] = ()) -> State:
+    return State(REF, tuple(sorted(signals, key=lambda each: each.order)), used)
+
+
+def cut(state: State, count: int, monkeypatch: pytest.MonkeyPatch) -> State:
+    """The state with so many signals at most."""
+    monkeypatch.setattr(bounds, "MAX_SIGNALS", count)
+    return bounded(state, built_in(), NOW)
+
+
+def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlabeled = label("unlabeled", "#1", 6)._replace(name="pull_request.unlabeled", gate=None)
+    merged = Signal("waits", "pull_request.closed", at(3), pull_request="#2", merged=True, gate="wait-pr-merged")
+    claim = review("claimed", "#4", 0)
+    state = state_of(
+        label("revoked", "#1", 5),
+        label("expired", "#5", 4, days=8),
+        unlabeled,
+        merged,
+        review("objection", "#3", 2, "changes_requested"),
+        claim,
+        used=(Use("claimed", GATE, at(0), node="n", claimed=True),),
+    )
+    forgotten: list[tuple[str, dict[str, datetime]]] = []
+    for count in range(5, 0, -1):
+        smaller = cut(state, count, monkeypatch)
+        (dropped,) = {each.id for each in state.signals} - {each.id for each in smaller.signals}
+        forgotten.append((dropped, dict(smaller.forgotten)))
+        state = smaller
+    bound = {"#1": at(6)}
+    assert forgotten == [
+        ("revoked", {}),  # the event that revoked it is still there
+        ("expired", {}),
+        ("unlabeled", bound),
+        ("waits", bound),
+        ("objection", bound | {"#3": LATEST}),  # it blocks all approvals to come
+    ]
+
+
+def test_a_revocation_that_was_forgotten_refuses_what_it_would_have_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    smaller = cut(state_of(push("push", "#1", 5), label("waits", "#2", 9)), 1, monkeypatch)
+    assert [each.id for each in smaller.signals] == ["waits"]
+    for second, pull_request, code in (5, "#1", "forgotten"), (6, "#1", None), (5, "#2", None):
+        found = fold(smaller.with_signal(review("late", pull_request, second)), built_in(), GATE, NOW)
+        verdict = found.verdicts.get(("late", None))
+        assert (verdict.code if verdict else None) == code
+
+
+def test_a_later_bound_takes_the_place_of_an_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cut(state_of(push("new", "#1", 7)), 0, monkeypatch)
+    assert cut(first.with_signal(push("old", "#1", 5)), 0, monkeypatch).forgotten == {"#1": at(7)}
+    assert cut(first.with_signal(push("newer", "#1", 8)), 0, monkeypatch).forgotten == {"#1": at(8)}
+
+
+def test_bounds_of_many_pull_requests_become_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    smaller = cut(state_of(*(push(f"p-{number}", f"#{number}", number) for number in range(40))), 0, monkeypatch)
+    assert len(smaller.forgotten) == 32
+    assert smaller.forgotten["*"] == at(8)
+    assert smaller.forgotten["#39"] == at(39)
+
+
+def test_an_event_is_not_used_again_though_its_use_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    signals = [label(f"s-{number}", f"#{number}", number) for number in range(4)]
+    uses = tuple(
+        Use(each.id, QA, each.happened, node=f"n-{each.id}", pull_request=each.pull_request)
+        for each in reversed(signals)
+    )
+    smaller = cut(state_of(*signals, used=uses), 3, monkeypatch)
+    assert smaller.bound == "#3"  # the Workflow still belongs to its pull request
+    assert ([each.id for each in smaller.signals], [each.id for each in smaller.used]) == (
+        ["s-1", "s-2", "s-3"],
+        ["s-3", "s-1", "s-0"],
+    )
+    assert smaller.forgotten == {"#0": at(0), "#2": at(2)}
+
+
+def test_an_annotation_has_at_most_64_kibibytes() -> None:
+    signals = [label(f"s-{number}", "#1", number)._replace(outputs={"text": "é" * 4000}) for number in range(20)]
+    smaller = bounded(state_of(*signals), built_in(), NOW)
+    assert [each.id for each in smaller.signals] == [f"s-{number}" for number in range(13, 20)]
+    assert len(smaller.text().encode()) <= 64 * 1024
+    assert smaller.forgotten == {}

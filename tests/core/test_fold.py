@@ -1,0 +1,401 @@
+"""What several signals for one gate come to: who counts, what revokes, and the sentence that says so."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.core.bench import GATE, STATE, Bench, rules_with
+from tests.payloads import (
+    CLEO,
+    HAPPENED,
+    PUSHED,
+    TESS,
+    Payload,
+    Request,
+    approved,
+    changes_requested,
+    closed,
+    cloudevent_structured,
+    commented,
+    dismissed,
+    labeled,
+    synchronize,
+    unlabeled,
+)
+from tests.recorded_workflows import gate_node
+
+EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
+OTHER = "tess-5dlabs"  # another reviewer
+REVIEWS = rules_with(
+    "  wait-pr-approved:\n"
+    "    event: [pull_request_review.submitted, pull_request_review.edited]\n"
+    "    review: approved\n"
+    "    by: reviewers\n"
+    "    withdraw:\n"
+    "    - {event: pull_request.synchronize}\n"
+    "    - {event: pull_request_review.dismissed}\n"
+    "    - {event: pull_request_review.submitted, review: changes_requested, by: reviewers}\n"
+    "  wait-commented: {event: pull_request_review.submitted, review: commented, by: anyone}\n"
+    "  wait-ready-for-qa: {event: pull_request.labeled, by: anyone}"
+)
+ONLY_APPROVALS = rules_with("  wait-pr-approved: {event: pull_request_review.submitted, review: approved, by: anyone}")
+BOTH_KINDS = rules_with(
+    "  wait-pr-approved:\n"
+    "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+    "  - {event: pull_request_review.submitted, review: changes_requested, by: anyone, then: fail}\n"
+    "  - {event: pull_request.closed, merged: false, by: anyone, then: fail}"
+)
+QUORUM = rules_with(
+    "  wait-pr-approved:\n"
+    "  - {event: pull_request_review.submitted, review: approved, by: anyone, quorum: 2}\n"
+    "  - {event: com.example.vote, task: task, repository: repo, person: who, by: anyone, quorum: 2}"
+)
+
+
+def at(seconds: int) -> datetime:
+    return HAPPENED + timedelta(seconds=seconds)
+
+
+def review(payload: Payload, name: str) -> Request:
+    return cloudevent_structured(payload, delivery=name)
+
+
+def vote(name: str, who: str | None = None) -> Request:
+    """An event of another source; it names nobody unless `who` does."""
+    data = {"task": 3, "repo": "5dlabs/cto"} | ({"who": who} if who else {})
+    return cloudevent_structured(data, "vote", delivery=name, prefix="com.example.", source="/votes")
+
+
+def edited(payload: Payload) -> Payload:
+    """The text of a review is edited. GitHub leaves its submitted_at."""
+    return payload | {"action": "edited", "changes": {"body": {"from": "Before"}}}
+
+
+# ---- quorum
+
+
+def test_an_event_moves_a_gate_of_a_quorum_only_with_itself() -> None:
+    bench = Bench.at(EARLY, QUORUM)
+    for number, person in enumerate((TESS, CLEO)):
+        bench.deliver(review(approved(by=person, review_id=number + 1, happened=at(number)), person))
+    bench.reach()  # nobody has looked yet
+    assert bench.deliver(review(approved(by=OTHER, review_id=3, happened=at(2)), OTHER)).outcome == "opened"
+    assert bench.used() == [OTHER, TESS]
+
+
+def test_an_event_that_names_nobody_does_not_count_for_a_quorum() -> None:
+    bench = Bench.at(rules=QUORUM)
+    for name in ("one", "two", "three"):
+        answer = bench.deliver(vote(name))
+        assert (answer.code, answer.reason[:16]) == ("quorum", "0 of 2 people ha")
+    assert bench.deliver(vote("four", who="ann")).code == "quorum"
+    assert bench.deliver(vote("five", who="ben")).outcome == "opened"
+    assert bench.used() == ["five", "four"]
+
+
+# ---- the latest review of each person
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        synchronize(by=TESS, happened=at(1)),
+        labeled(by=TESS, happened=at(1)),
+        commented(review_id=2, happened=at(1)),
+        dismissed(review_id=1, happened=at(-9), updated=at(1)),  # of the approval that came before
+    ],
+    ids=["push", "label", "comment", "dismissal of an older review"],
+)
+def test_requested_changes_stand_whatever_else_the_same_person_does(event: Payload) -> None:
+    bench = Bench.at(EARLY, REVIEWS)
+    bench.deliver(approved(review_id=1, happened=at(-9)))
+    bench.deliver(changes_requested(review_id=10**9, happened=at(0)))
+    bench.deliver(event)
+    answer = bench.deliver(approved(by=OTHER, sha=PUSHED, review_id=10**9 + 1, happened=at(2)))
+    assert (answer.code, TESS in answer.reason) == ("changes-requested", True)
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
+@pytest.mark.parametrize("seconds", [1, 0], ids=["later", "in the same second"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["arrives first", "arrives last"])
+def test_a_later_review_of_the_same_person_overtakes_the_approval(seconds: int, is_first: bool) -> None:  # noqa: FBT001
+    bench = Bench.at(EARLY, ONLY_APPROVALS)
+    events = [
+        review(approved(review_id=1, happened=at(0)), "approval"),
+        review(changes_requested(review_id=2, happened=at(seconds)), "objection"),
+    ]
+    answers = [bench.deliver(event) for event in (reversed(events) if is_first else events)]
+    if is_first:
+        assert answers[1].code == "overtaken"
+    else:
+        assert (answers[1].outcome, answers[1].reason) == (
+            "withdrawn",
+            "Revoked for wait-pr-approved: event approval.",
+        )
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
+def test_a_review_does_not_overtake_what_the_same_person_did_otherwise() -> None:
+    bench = Bench.at("wait-pr-created", REVIEWS)
+    bench.deliver(labeled(by=TESS, happened=at(0)))
+    bench.deliver(approved(happened=at(1)))
+    bench.reach(EARLY)
+    assert (bench.release().gate, bench.phase(EARLY)) == (EARLY, "Succeeded")
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_an_approval_that_two_webhooks_deliver_counts_as_it_is(names: str) -> None:
+    bench = Bench.at(EARLY, REVIEWS)
+    assert [bench.deliver(review(approved(), name)).outcome for name in names] == ["parked"] * 2
+    bench.reach()
+    assert bench.release().outcome == "opened"
+    assert bench.used() == ["a"]
+
+
+def test_an_edited_approval_is_revoked_where_the_rules_ask_for_it() -> None:
+    rules = rules_with(
+        "  wait-pr-approved: {event: pull_request_review.submitted, review: approved, by: reviewers,\n"
+        "    withdraw: [{event: pull_request_review.edited}]}"
+    )
+    bench = Bench.at(EARLY, rules)
+    bench.deliver(approved())
+    assert bench.deliver(edited(approved())).outcome == "withdrawn"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
+# ---- open or fail
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize(
+    ("kinds", "outcome", "used"), [("ofo", "opened", "2"), ("fof", "failed", "2"), ("offo", "opened", "3")]
+)
+def test_the_newest_of_both_kinds_overtakes_all_older_ones_of_the_other_kind(
+    kinds: str,
+    outcome: str,
+    used: str,
+    is_turned: bool,  # noqa: FBT001
+) -> None:
+    events = [
+        review(
+            (approved if kind == "o" else changes_requested)(
+                by=f"p-{9 - number}", review_id=number + 1, happened=at(number)
+            ),
+            str(number),
+        )
+        for number, kind in enumerate(kinds)
+    ]
+    bench = Bench.at(EARLY, BOTH_KINDS)
+    answers = [bench.deliver(each).code for each in (reversed(events) if is_turned else events)]
+    others = ["overtaken" if is_turned else "not-reached"] * (len(kinds) - 1)
+    assert answers == ["not-reached", *others]
+    bench.reach()
+    assert bench.release().outcome == outcome
+    assert bench.used() == [used]
+
+
+def test_a_closing_of_the_same_second_overtakes_an_approval_though_a_review_does_not() -> None:
+    bench = Bench.at(EARLY, BOTH_KINDS)
+    bench.rules = rules_with(
+        "  wait-pr-approved:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+        "  - {event: pull_request_review.submitted, review: changes_requested, by: anyone, then: fail}\n"
+        "  - {event: pull_request.labeled, label: broken, by: anyone, then: fail}"
+    )
+    bench.deliver(changes_requested(by=OTHER, review_id=1))
+    bench.deliver(approved(review_id=2))
+    bench.deliver(labeled("broken"))
+    bench.reach()
+    assert bench.release().outcome == "failed"
+
+
+# ---- rules that changed while a signal waited
+
+
+def test_a_signal_does_not_open_its_gate_when_the_rules_of_today_mean_another_one() -> None:
+    before = rules_with(
+        "  wait-pr-approved:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+        "  - {event: pull_request.labeled, label: approve, by: anyone}"
+    )
+    bench = Bench.at(EARLY, before)
+    bench.deliver(review(approved(happened=at(0)), "review"))
+    bench.rules = rules_with(
+        "  wait-other: {event: pull_request_review.submitted, by: anyone}\n"
+        "  wait-pr-approved:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+        "  - {event: pull_request.labeled, label: approve, by: anyone}"
+    )
+    bench.reach()
+    answer = bench.release()
+    why = "no rule lets pull_request_review.submitted move wait-pr-approved."
+    assert (answer.outcome, answer.reason) == (
+        "ignored",
+        f"wait-pr-approved: The rules of today do not accept event review: {why}",
+    )
+    assert bench.deliver(review(labeled("approve", happened=at(1)), "label")).outcome == "opened"
+    assert bench.used() == ["label"]
+
+
+def test_a_signal_delivered_again_waits_for_the_gate_that_the_rules_of_today_mean() -> None:
+    bench = Bench.at(EARLY, rules_with("  old-name: {event: pull_request_review.submitted, by: anyone}"))
+    assert bench.deliver(approved()).gate == "old-name"
+    bench.rules = ONLY_APPROVALS
+    assert bench.deliver(approved()).outcome == "parked"
+    bench.reach()
+    assert bench.release().outcome == "opened"
+
+
+def test_a_withdrawal_counts_though_the_rules_of_today_ask_for_data_that_was_not_kept() -> None:
+    way = "  wait-pr-approved: {event: pull_request_review.submitted, review: approved, by: anyone, withdraw: [%s]}"
+    bench = Bench.at(EARLY, rules_with(way % "{event: pull_request.synchronize}"))
+    bench.deliver(approved(happened=at(0)))
+    bench.deliver(synchronize(happened=at(1)))
+    bench.rules = rules_with(way % "{event: pull_request.synchronize, when: {after: 'c*'}}")
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
+# ---- what a person reads
+
+
+@pytest.mark.parametrize("pull_request", ["5dlabs/cto#123", "*"])
+@pytest.mark.parametrize(("seconds", "code"), [(0, "forgotten"), (1, "not-reached")])
+def test_a_signal_of_before_what_was_forgotten_may_have_been_revoked(
+    pull_request: str, seconds: int, code: str
+) -> None:
+    bench = Bench.at(EARLY)
+    forgotten = {"uid": bench.document["metadata"]["uid"], "forgotten": {pull_request: "2026-11-22T11:00:00Z"}}
+    bench.document["metadata"]["annotations"][STATE] = json.dumps(forgotten)
+    answer = bench.deliver(approved(happened=at(seconds)))
+    assert answer.code == code
+    if code == "forgotten":
+        assert answer.reason == (
+            "Too many events came for play-task-3-workflow, and those up to 2026-11-22T11:00:00Z were forgotten: this "
+            "one may have been revoked. Cause a new one, for example approve again."
+        )
+
+
+def test_an_event_without_pull_request_is_refused_where_one_without_was_forgotten() -> None:
+    bench = Bench.at(rules=QUORUM)
+    forgotten = {"uid": bench.document["metadata"]["uid"], "forgotten": {"": "2026-11-22T11:00:00Z"}}
+    bench.document["metadata"]["annotations"][STATE] = json.dumps(forgotten)
+    assert bench.deliver(vote("one", who="ann")).code == "forgotten"
+
+
+@pytest.mark.parametrize(
+    ("events", "sentence"),
+    [
+        (
+            [synchronize(happened=at(1))],
+            (
+                "It was revoked by pull_request.synchronize by 5DLabs-Rex[bot] at 2026-11-22T11:00:01Z "
+                "(commit 6113728, event e0)."
+            ),
+        ),
+        (
+            [dismissed(updated=at(1))],
+            "It was revoked by pull_request_review.dismissed by 5DLabs-Tess[bot] at 2026-11-22T11:00:01Z (event e0).",
+        ),
+        (
+            [changes_requested(by=OTHER, review_id=10**9, happened=at(1))],
+            (
+                "It was revoked by pull_request_review.submitted changes_requested by tess-5dlabs at "
+                "2026-11-22T11:00:01Z (event e0)."
+            ),
+        ),
+        (
+            [approved(review_id=10**9, happened=at(1))],
+            (
+                "It was overtaken by pull_request_review.submitted approved by 5DLabs-Tess[bot] at "
+                "2026-11-22T11:00:01Z (event e0)."
+            ),
+        ),
+        (
+            [closed(merged=False, happened=at(1))],
+            "5dlabs/cto#123 was closed unmerged at 2026-11-22T11:00:01Z, and this event is not newer.",
+        ),
+        (
+            [unlabeled("task-3", branch="work", happened=at(1))],
+            "5dlabs/cto#123 left the task at 2026-11-22T11:00:01Z, and this event is not newer.",
+        ),
+        (
+            [
+                changes_requested(by=OTHER, review_id=1, happened=at(-1)),
+                changes_requested(by="5DLabs-Tess", review_id=2, happened=at(-1)),
+            ],
+            (
+                "5DLabs-Tess and tess-5dlabs requested changes: the approval waits until they approve, or their "
+                "review is dismissed."
+            ),
+        ),
+    ],
+    ids=["push", "dismissal", "objection", "later review", "closing", "left", "two objections"],
+)
+def test_the_answer_says_what_stands_against_an_approval(events: list[Payload], sentence: str) -> None:
+    bench = Bench.at(EARLY)
+    for number, event in enumerate(events):
+        bench.deliver(review(event, f"e{number}"))
+    assert bench.deliver(approved(branch="work", labels=["task-3"])).reason == sentence
+
+
+def test_the_answer_says_what_revoked_a_label_or_an_event_of_nobody() -> None:
+    rules = rules_with(
+        "  wait-pr-approved: {event: com.example.vote, task: task, repository: repo, by: anyone,\n"
+        "    withdraw: [{event: com.example.vote.taken-back}]}\n"
+        "  wait-ready-for-qa: {event: pull_request.labeled, by: anyone, withdraw: [{event: pull_request.unlabeled}]}",
+        more="sources: {'com.example.*': {task: task, repository: repo}}",
+    )
+    bench = Bench.at("wait-pr-created", rules)
+    bench.deliver(review(unlabeled(happened=at(1)), "off"))
+    assert bench.deliver(labeled()).reason == (
+        "It was revoked by pull_request.unlabeled ready-for-qa by 5DLabs-Cleo[bot] at 2026-11-22T11:00:01Z (event off)."
+    )
+    data = {"task": 3, "repo": "5dlabs/cto"}
+    bench.deliver(cloudevent_structured(data, "vote.taken-back", delivery="no", prefix="com.example.", source="/votes"))
+    assert bench.deliver(vote("yes")).reason == (
+        "It was revoked by com.example.vote.taken-back at 2026-11-22T11:00:00Z (event no)."
+    )
+
+
+def test_the_answer_says_what_came_before_it_at_a_gate_that_waits_again() -> None:
+    bench = Bench.at()
+    bench.deliver(approved(review_id=1, happened=at(0)))
+    node = gate_node(bench.document, GATE)
+    node |= {"phase": "Running", "startedAt": "2026-11-22T12:30:00Z"}  # as `argo retry` leaves it
+    assert bench.deliver(approved(by=OTHER, review_id=2, happened=at(-1))).reason == (
+        "It is not newer than the last event that moved wait-pr-approved, of 2026-11-22T11:00:00Z. Cause a new one, "
+        "for example approve again."
+    )
+
+
+def test_the_answer_says_to_which_pull_request_a_workflow_belongs() -> None:
+    bench = Bench.at(EARLY)
+    bench.deliver(approved(number=124))
+    bench.deliver(labeled(number=123))
+    sentence = (
+        "Workflow play-task-3-workflow belongs to 5dlabs/cto#123, not to 5dlabs/cto#124. Close 5dlabs/cto#123, or "
+        "remove the task's label from it. As a last resort make the Workflow forget everything with `kubectl annotate "
+        "workflow -n agent-platform play-task-3-workflow taskgate.dev/state-`; an old approval that is sent again can "
+        "open a gate then."
+    )
+    assert bench.deliver(approved(number=124, review_id=1)).reason == sentence
+    assert bench.release().reason == f"wait-pr-approved: {sentence}"
+
+
+def test_the_answer_says_when_a_signal_expired_or_is_no_longer_allowed() -> None:
+    bench = Bench.at(EARLY)
+    bench.deliver(review(approved(), "late"))
+    later = bench.copy()
+    later.now += timedelta(days=8)
+    assert later.deliver(review(approved(), "late")).reason == "It waited for more than 7 days."
+    bench.rules = rules_with("  wait-pr-approved: {event: pull_request_review.submitted, by: quality}")
+    assert bench.release().reason == (
+        "wait-pr-approved: The rules of today do not accept event late: 5DLabs-Tess[bot] is not in quality."
+    )

@@ -1,0 +1,187 @@
+"""README and the page on installing: every command runs in order on the real API server.
+
+Controllers do not run, so nothing follows from the applied objects but what the API server itself does with them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests import payloads
+from tests.cli.events import cloudevent, dead_letter
+from tests.cluster.api_client import MERGE_PATCH, WORKFLOWS
+from tests.cluster.api_server import RealApiServer
+from tests.cluster.fixtures import WORKFLOW_CRD
+from tests.cluster.processes import Processes, free_port, wait_for
+from tests.docs.markdown import DOCS, ROOT, blocks, sections
+from tests.docs.shell import Shell, examples, on_a_cluster
+from tests.manifests.building import build, function
+from tests.manifests.conftest import apply, cluster_with
+from tests.manifests.names import dangling
+from tests.recorded_workflows import NAMESPACE, waiting_workflow
+
+INSTALL = (DOCS / "install.md").read_text()
+WORKFLOW = f"{WORKFLOWS.format(NAMESPACE)}/play-task-3-workflow"
+SECRETS = "/api/v1/namespaces/taskgate/secrets"
+RULES = "/api/v1/namespaces/taskgate/configmaps?labelSelector=app.kubernetes.io%2Fcomponent%3Dfunction"
+FAILED = "FAILED: "
+
+pytestmark = pytest.mark.skipif(
+    not all(map(shutil.which, ("jq", "openssl", "curl"))), reason="jq, openssl and curl are needed"
+)
+
+
+class Reader:
+    """Somebody who runs the commands of the documents in a checkout."""
+
+    def __init__(self, api: RealApiServer, shell: Shell, checkout: Path) -> None:
+        self.api = api
+        self.checkout = checkout
+        self._shell = shell
+        self._shell.run(f"""trap 'echo "{FAILED}$BASH_COMMAND"' ERR""")
+
+    def follow(self, text: str, *, instead: dict[str, str] | None = None) -> str:
+        """Run the commands of a part of a document, and return what they print."""
+        said = []
+        for command, shown in examples(text):
+            for written, here in (instead or {}).items():
+                command = command.replace(written, here)
+            answer = self._shell.run(command)
+            assert FAILED not in answer, answer
+            assert shown in ("", answer), command
+            said.append(answer)
+        return "\n".join(said)
+
+    def run(self, command: str) -> str:
+        return self._shell.run(command)
+
+
+@contextmanager
+def reader(tools: Path, processes: Processes, folder: Path) -> Iterator[Reader]:
+    checkout, home = folder / "checkout", folder / "home"
+    for name in ("docs", "knative"):
+        shutil.copytree(ROOT / name, checkout / name)
+    home.mkdir()
+    with cluster_with(WORKFLOW_CRD, tools, processes, folder / "api") as api:
+        api.create_namespace("shop")
+        workflow = waiting_workflow(3)
+        del workflow["metadata"]["resourceVersion"]
+        api.admin.must("POST", WORKFLOWS.format(NAMESPACE), workflow)
+        with Shell(checkout, on_a_cluster(api.kubeconfig, tools, home)) as shell:
+            yield Reader(api, shell, checkout)
+
+
+@pytest.fixture
+def started(tools: Path, processes: Processes, tmp_path: Path) -> Iterator[Reader]:
+    with reader(tools, processes, tmp_path) as one:
+        yield one
+
+
+def _without_failure(answer: str) -> str | None:
+    return None if FAILED in answer else answer
+
+
+def part(text: str, title: str) -> str:
+    (found,) = [section.text for section in sections(text) if section.title == title]
+    return found
+
+
+def secret(api: RealApiServer, name: str) -> dict[str, str]:
+    data = api.admin.must("GET", f"{SECRETS}/{name}")["data"]
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+def has_the_secrets(api: RealApiServer) -> None:
+    token = secret(api, "taskgate-token")
+    assert re.fullmatch(r"[0-9a-f]{64}", token["token"])  # without a newline, which would break the header
+    assert token["authorization"] == f"Bearer {token['token']}"
+    assert re.fullmatch(r"[0-9a-f]{64}", secret(api, "taskgate-github-webhook")["secret"])
+
+
+def test_the_block_of_the_readme_installs_it(started: Reader) -> None:
+    started.follow(part((ROOT / "README.md").read_text(), "Install it"))
+    has_the_secrets(started.api)
+    service = "/apis/serving.knative.dev/v1/namespaces/taskgate/services/taskgate"
+    assert started.api.admin.request("GET", service).status == 200
+
+
+def test_install_upgrade_and_uninstall(started: Reader) -> None:
+    api = started.api
+    steps, check = part(INSTALL, "Install").split("\n8. ")
+    assert "knative/overlays/ours/gates.yaml is right." in started.follow(steps)
+    has_the_secrets(api)
+    ((command, _),) = examples(check)
+    answer = wait_for("the policy to be in force", lambda: _without_failure(started.run(command)))
+    assert "play-task-3-workflow" in answer
+    assert "taskgate-changes-gates-only" in answer.splitlines()[-1]
+
+    rules = started.checkout / "knative/overlays/ours/gates.yaml"
+    rules.write_text(rules.read_text() + "# changed\n")
+    started.follow(part(INSTALL, "Upgrade"))
+    (kept,) = api.admin.must("GET", RULES)["items"]
+    assert kept["data"]["gates.yaml"].endswith("# changed\n")
+
+    left = {"annotations": {"taskgate.dev/state": "{}", "other": "x"}, "labels": {"taskgate.dev/parked": "true"}}
+    api.admin.must("PATCH", WORKFLOW, {"metadata": left}, content_type=MERGE_PATCH)
+    started.follow(part(INSTALL, "Uninstall"))
+    metadata = api.admin.must("GET", WORKFLOW)["metadata"]
+    assert [name for name in (*metadata["annotations"], *metadata["labels"]) if "taskgate" in name] == []
+    assert metadata["annotations"]["other"] == "x"
+    assert "deletionTimestamp" in api.admin.must("GET", "/api/v1/namespaces/taskgate")["metadata"]
+
+
+def test_a_second_team_shares_the_first_installation(started: Reader) -> None:
+    """Each overlay of the page: it names nothing that is missing, and its removal leaves the first installation."""
+    examples_ = [text for language, text in blocks(INSTALL) if language == "yaml"]
+    gates = (ROOT / "knative/overlays/example/gates.yaml").read_text().replace("factory", "shop")
+    shared = {
+        "overlays/argo-events": ["EventBus taskgate/taskgate"] * 2 + ["EventSource taskgate/github"],
+        "overlays/broker": ["Broker taskgate/taskgate"] * 3,
+    }
+    for example, (first, theirs) in zip(examples_, shared.items(), strict=True):
+        shop = started.checkout / "knative/overlays" / f"shop-{first.partition('/')[2]}"
+        shop.mkdir()
+        (shop / "kustomization.yaml").write_text(example)
+        (shop / "gates.yaml").write_text(gates)
+        manifests = build(shop)
+        assert sorted(dangling(manifests)) == theirs
+        assert function(manifests)["metadata"]["name"] == "shop-taskgate"
+        apply(started.api, build(first))
+        apply(started.api, manifests)
+        assert FAILED not in started.run(f"kubectl delete -k {shop.relative_to(started.checkout)}")
+        names = [f"{m['kind']} {m['metadata']['name']}" for m in build(first)]
+        applied = started.api.kubectl("get", "--output=name", "--filename=-", objects=build(first))
+        assert applied.returncode == 0, applied.stderr
+        assert len(applied.stdout.splitlines()) == len(names)
+
+
+def test_lost_events_are_sent_again(started: Reader) -> None:
+    api = started.api
+    api.create_namespace("taskgate")
+    approval = cloudevent(payloads.approved(task=3, happened=datetime.now(UTC)), delivery="delivery-1")
+    api.admin.must("POST", "/api/v1/namespaces/taskgate/configmaps", dead_letter(approval))
+    for name in ("letter-1", "letter-2"):  # as a JobSink stores them
+        labels = {"sinks.knative.dev/job-sink-name": "taskgate-dead-letters"}
+        job_sink = {"metadata": {"name": name, "labels": labels}, "stringData": {"event": json.dumps(approval)}}
+        api.admin.must("POST", SECRETS, job_sink)
+    shutil.copy(ROOT / "func/gates.yaml", started.checkout)
+    port = free_port()
+    text = part((DOCS / "how-to.md").read_text(), "Send lost events again")
+    ready = f"curl -s --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1:{port}/healthz"
+    here = {
+        "--port 8080": f"--port {port}",
+        "gates.yaml &": f"gates.yaml 2> serve.log & {ready}",
+        "replay -": f"replay - --to http://127.0.0.1:{port}",
+    }
+    said = started.follow(text, instead=here)
+    assert "1 of 1 delivered: 1 opened." in said
+    assert "2 of 2 delivered: 2 duplicate." in said
