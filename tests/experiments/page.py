@@ -46,7 +46,7 @@ def versions() -> dict[str, str]:
 
 
 def _versions() -> str:
-    return f"Versions: {', '.join(f'{name} {version}' for name, version in versions().items())}."
+    return "Versions:\n" + ",\n".join(f"{name} {version}" for name, version in versions().items()) + "."
 
 
 def row(key: str, seen: str) -> str:

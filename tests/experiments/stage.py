@@ -475,8 +475,8 @@ def running_stage(tools: Path, processes: Processes, folder: Path) -> Iterator[S
         for namespace in (NAMESPACE, recorded_workflows.NAMESPACE):
             api.create_namespace(namespace)
         secrets = {"github-webhook": {"secret": SECRET}, "taskgate-token": {"authorization": f"Bearer {TOKEN}"}}
-        for name, data in secrets.items():
-            secret = {"metadata": {"name": name}, "stringData": data}
+        for name, content in secrets.items():
+            secret = {"metadata": {"name": name}, "stringData": content}
             api.admin.must("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
         applied = api.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", objects=RIGHTS)
         assert applied.returncode == 0, applied.stderr
