@@ -1,7 +1,7 @@
-"""Credentials that this process has read, and their removal from all that it prints.
+"""Remove the credentials that this process has read from all that it prints.
 
-No message is built from a credential. This is the second line of defence, for what libraries and other programs say:
-an exception of http.client holds the header that it refuses, a plugin's error its arguments.
+No message is built from a credential. This is a second line of defence, for the messages of libraries and other
+programs: an exception of http.client contains the header that it refuses, a plugin's error its arguments.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from types import TracebackType
 from urllib.parse import quote
 
 MASK = "[redacted]"
-_SHORTEST = 8  # characters; a shorter one would blot out ordinary words
-_KEPT = 1000  # credentials are renewed time and again: the oldest are forgotten
+_SHORTEST = 8  # characters; a shorter one would mask ordinary words
+_KEPT = 1000  # the newest ones, because credentials are renewed
 _PATTERNS = (
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]{4,}", re.IGNORECASE), rf"\1 {MASK}"),
     (re.compile(r"://[^/\s@\"']+@"), f"://{MASK}@"),
@@ -52,7 +52,7 @@ def redact(text: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """Return what was given as a URL, without user and password, however wrong it is."""
+    """Return a URL without user and password, even when it is not a valid URL."""
     before, at, host = url.rpartition("@")
     return f"{MASK}@{host}" if at and before else redact(url)
 

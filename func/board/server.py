@@ -63,6 +63,7 @@ class Pages:
         self._files = {path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _FILES.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         if scope["type"] == "http":
             response = self._answer(scope["method"], scope["path"], Headers(scope=scope))
             response.headers.update(_HEADERS)

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 from func.core.outcomes import WorkflowRef
 from func.core.reasons import Rejection
 from func.core.signals import STATE_ANNOTATION
+from func.core.strict_json import estimate_memory
 from func.core.values import parse_time
 
 PARKED_LABEL = "taskgate.dev/parked"
@@ -28,7 +29,10 @@ _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 _MAY_BE_RETRIED = frozenset({"Failed", "Error"})
 # What the controller adds to a gate's name: `(1:item)` in a loop, `(0)` for the attempts of a retried node.
 _ADDED = re.compile(r"(?P<item>\(\d+:.*\))?(?:\((?P<attempt>\d+)\))?", re.DOTALL)
-_MAX_NODES_BYTES = 64 * 1024 * 1024  # a Workflow is 1 MiB compressed at most; JSON of nodes packs about 20:1
+# An object has 1.5 MiB at most, so 1.1 MiB before base64, and JSON of nodes packs 16:1 to 20:1. The largest real ones
+# need 220 MiB of memory by the estimate, which is rather too high.
+_MAX_NODES_BYTES = 32 * 1024 * 1024
+_MAX_NODES_MEMORY = 256 * 1024 * 1024
 
 
 class Supplied(NamedTuple):
@@ -285,6 +289,8 @@ def decompress(text: object) -> object:
             content = packed.read(_MAX_NODES_BYTES + 1)
         if len(content) > _MAX_NODES_BYTES:
             raise ValueError(f"holds more than {_MAX_NODES_BYTES} bytes")
+        if estimate_memory(content) > _MAX_NODES_MEMORY:
+            raise ValueError(f"needs more than {_MAX_NODES_MEMORY >> 20} MiB of memory to be read")
         return json.loads(content)
     except (binascii.Error, OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise ValueError("is not base64 of gzip of JSON") from None

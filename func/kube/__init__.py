@@ -1,1 +1,1 @@
-"""The Kubernetes API and Argo Server: the one way out."""
+"""Clients of the Kubernetes API and of Argo Server."""

@@ -1,4 +1,4 @@
-"""Argo Server, for Workflows whose nodes are offloaded to a database: only it can read and open those.
+"""Argo Server, which alone can read and move nodes that are offloaded to a database.
 
 Source: https://argo-workflows.readthedocs.io/en/latest/offloading-large-workflows/ and the Workflow service of its API
 """
@@ -32,7 +32,7 @@ class ArgoServer:
     Args:
         url: without a slash at the end.
         pool: sends the requests.
-        credential: who we are.
+        credential: for each request.
         call_timeout: seconds.
     """
 
@@ -42,23 +42,29 @@ class ArgoServer:
     call_timeout: float = 2.0
 
     def hydrate(self, workflow: Workflow, deadline: Deadline) -> Workflow:
-        """The Workflow with its nodes.
+        """Return the Workflow with its nodes.
 
-        Raises: Forbidden, Unavailable; LostRace when it is not the same Workflow any more.
+        Raises:
+            LostRace: when another Workflow has its name by now.
+            Forbidden: when Argo Server refuses.
+            Unavailable: when it does not answer.
         """
         answer = self._call("GET", workflow, "?fields=metadata.uid,status.nodes", None, deadline)
         metadata, status = answer.get("metadata"), answer.get("status")
         if not isinstance(metadata, dict) or metadata.get("uid") != workflow.ref.uid:
-            raise LostRace(f"Argo Server knows another Workflow {workflow.ref.name}.")
+            raise LostRace(f"Argo Server has another Workflow {workflow.ref.name}.")
         nodes = status.get("nodes") if isinstance(status, dict) else None
         if not isinstance(nodes, dict):
-            raise Unavailable(f"Argo Server gives no nodes of Workflow {workflow.ref.name}.")
+            raise Unavailable(f"Argo Server returned no nodes of Workflow {workflow.ref.name}.")
         return workflow._replace(nodes=nodes)
 
     def move(self, workflow: Workflow, move: Move, deadline: Deadline) -> None:
         """Open exactly the claimed node, or let it fail.
 
-        Raises: LostRace when it waits no longer; Forbidden, Unavailable.
+        Raises:
+            LostRace: when the node no longer waits.
+            Forbidden: when Argo Server refuses.
+            Unavailable: when it does not answer.
         """
         request = {
             "name": workflow.ref.name,
@@ -92,7 +98,7 @@ class ArgoServer:
                     headers={**headers, **self.credential.headers(timeout)},
                     timeout=urllib3.Timeout(total=timeout),
                     retries=False,
-                    redirect=False,  # which would carry our token elsewhere
+                    redirect=False,  # it would send our token elsewhere
                 )
             result, size = str(response.status), len(response.data)
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -103,12 +109,12 @@ class ArgoServer:
         return self._checked(response.status, response.data)
 
     def _checked(self, status: int, content: bytes) -> dict[str, Any]:
-        """Each status that is no success -> its exception."""
+        """Return the JSON object of a success, or raise the exception of the status."""
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):
             answer = None
-        words = str(answer.get("message"))[:500] if isinstance(answer, dict) else "it sent no JSON"
+        words = str(answer.get("message"))[:500] if isinstance(answer, dict) else "it did not send JSON"
         here = f"{words.rstrip('.')} ({self.url})."
         if status == 401:
             raise Unauthenticated(f"Argo Server refuses it: {here}")
@@ -126,7 +132,7 @@ class ArgoServer:
 
 
 def _all_values(move: Move) -> dict[str, str]:
-    """Argo Server's `set` fills in no defaults, so they are sent too."""
+    """Return given and default values: Argo Server's `set` does not fill in defaults."""
     if move.phase == "Failed":
         return dict(move.values)
     defaults = {output.name: output.default for output in move.node.supplied}
@@ -134,11 +140,12 @@ def _all_values(move: Move) -> dict[str, str]:
 
 
 def connect(url: str, token_file: Path | None, ca_file: Path | None = None) -> ArgoServer:
-    """A client for Argo Server.
+    """Return a client for Argo Server.
 
     Args:
-        token_file: read again when it changes, since tokens rotate; None to send none.
-        ca_file: certificates that vouch for it, as PEM; None for those of this machine.
+        url: of Argo Server.
+        token_file: read again when it changes, because tokens rotate; None to send none.
+        ca_file: its certificate authorities, as PEM; None for those of this machine.
     """
     import urllib3
 

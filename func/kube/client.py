@@ -1,7 +1,7 @@
-"""The one module that talks to Kubernetes.
+"""The client for the Kubernetes API.
 
-Each call has a timeout that ends by the deadline of its event; reads are tried again, writes are not: what came of a
-write that got no answer is found out by reading.
+Each call has a timeout that ends by the deadline of its event. Reads are retried. Writes are not: after a write without
+an answer, the caller reads the object to learn whether it was done.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from func.kube.credentials import Credential
 
-# A test of a JSON Patch that failed; the API gives it no other mark (a policy's no has words of its own).
+# The message of a failed `test` in a JSON Patch, which nothing else marks; a policy's refusal has other words.
 _TEST_FAILED = "the server rejected our request due to an error in our request"
 # Source: forbiddenMessage in endpoints/handlers/responsewriters/errors.go of k8s.io/apiserver
 _RBAC = re.compile(
@@ -49,10 +49,10 @@ _RBAC = re.compile(
     r'(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)'
 )
 _ANONYMOUS = "system:anonymous"
-_CONNECT_SECONDS = 1.5  # a server that is there takes milliseconds; a name can have several addresses
-_LARGE = 1 << 16  # bytes of a Workflow from which on a write can take longer than an event may
-_LOOK_SECONDS = 1.0
-_SEND_SECONDS = 0.2
+_CONNECT_SECONDS = 1.5  # usually milliseconds; a name can have several addresses
+_LARGE = 1 << 16  # bytes of a Workflow whose write can take longer than an event may
+_READ_BACK_SECONDS = 1.0  # kept after a write, to read what became of it
+_SEND_SECONDS = 0.2  # kept after a read, to send a write
 _PIECE = 1 << 16  # bytes
 _WATCH_SECONDS = 300
 _SILENCE_SECONDS = 90.0  # a bookmark comes each minute; without one the connection may be dead
@@ -68,9 +68,9 @@ class Api:
     """One API server.
 
     Args:
-        pool: sends a request; of the Kubernetes client, with its certificates.
-        base: what comes before each path.
-        credential: who we are.
+        pool: of connections, with the TLS settings of the Kubernetes client.
+        base: the URL before each path.
+        credential: for each request.
         where: address and context, for messages.
         context: of the kubeconfig; None in a pod.
         call_timeout: seconds for one call.
@@ -97,12 +97,18 @@ class Api:
         *,
         through: Callable[[Send, float], Reply] | None = None,
     ) -> Reply:
-        """One request: its status, body and headers, whatever they are.
+        """Return status, body and headers of one request, whatever the status is.
 
         Args:
-            path: with names in braces, which are filled in escaped.
-            seconds: that it may take; by default what any call may.
-            through: sends it, instead of this thread.
+            method: of HTTP.
+            path: with names in braces.
+            names: the values for the braces, which are escaped.
+            query: of the URL.
+            headers: of the request, besides the credential.
+            deadline: of the event.
+            body: of the request.
+            seconds: that it may take; by default `call_timeout`.
+            through: sends it from another thread.
 
         Raises:
             Unavailable: no time is left, or there is no credential right now.
@@ -120,7 +126,7 @@ class Api:
                 sent = {"User-Agent": "taskgate", **credential, **headers}
                 send = partial(self._send, method, url, sent, body)
                 reply = through(send, until) if through else send(until)
-                # Whom the server does not know, for them it did nothing: the same may be sent again.
+                # A server that answers 401 did nothing, so the request can be sent again with a new credential.
                 if reply[0] != 401 or not may_be_renewed or not self.credential.reject(credential):
                     break
             result, size = str(reply[0]), len(reply[1])
@@ -132,12 +138,16 @@ class Api:
         return reply
 
     def watch(self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], silence: float) -> Watch:
-        """A GET whose answer comes bit by bit: for people's commands, never for an event.
+        """Return the changes that a GET streams: for people's commands, never for an event.
 
         Args:
-            silence: seconds after which nothing more is expected.
+            path: as in `call`.
+            names: likewise.
+            query: likewise.
+            silence: seconds without data after which the stream ends.
 
-        Raises: NotFound, Expired, Forbidden, Unavailable.
+        Raises:
+            ApiError: Expired, Forbidden, NotFound or Unavailable.
         """
         import urllib3
 
@@ -147,14 +157,14 @@ class Api:
             response = self._request("GET", self._url(path, names, query), sent, None, timeout, preload_content=False)
             if response.status != 200:
                 if response.status == 401:
-                    self.credential.reject(sent)  # for the next one
+                    self.credential.reject(sent)  # for the next call
                 self.check(response.status, response.read(), response.headers, writes=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unavailable(f"The Kubernetes API does not answer: {cause_of(error)} ({self.where}).") from None
         return Watch(self, response)
 
     def check(self, status: int, body: bytes, headers: Mapping[str, str], *, writes: bool) -> None:
-        """Each status that is no success -> its exception."""
+        """Raise the exception of a status that is not a success."""
         if status < 300:
             return
         words = words_of(body) or f"status {status}"
@@ -167,7 +177,7 @@ class Api:
             raise LostRace(sentence(words))
         if status in _TRANSIENT:
             after = headers.get("Retry-After", "")
-            seconds = int(after) if after.isdecimal() else None
+            seconds = int(after) if after.isdecimal() and len(after) < 4 else None
             raise Unavailable(f"The Kubernetes API says {status}: {here}", seconds)
         missing = _RBAC.search(words) if status == 403 else None
         # Without a credential a request is that of `system:anonymous`, to whom nobody should grant a permission.
@@ -184,7 +194,7 @@ class Api:
         return f"The Kubernetes API does not accept our credential ({source}): {words}"
 
     def _words_for_missing(self, missing: re.Match[str]) -> str:
-        """What is not allowed to whom, and the command that allows it."""
+        """Return which permission is missing, and the command that grants it."""
         user, verb, namespace = (missing[name] for name in ("user", "verb", "namespace"))
         resource = f"{missing['resource']}.{missing['group']}" if missing["group"] else missing["resource"]
         name = f"taskgate-{verb}-{missing['resource'].replace('/', '-')}"
@@ -208,7 +218,7 @@ class Api:
         return f"{url}?{urlencode(query, quote_via=quote)}" if query else url
 
     def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None, until: float) -> Reply:
-        """One request, whose whole answer must have come by `until`, on the monotonic clock."""
+        """Send one request, whose whole answer must have come by `until`, on the monotonic clock."""
         import urllib3
 
         from func.kube.sockets import answered_by
@@ -229,7 +239,7 @@ class Api:
         *,
         preload_content: bool = True,
     ) -> BaseHTTPResponse:
-        # A redirect would carry our token elsewhere.
+        # A redirect would send our token elsewhere.
         return self.pool.urlopen(
             method, url, body=body, headers=headers, timeout=timeout, redirect=False, preload_content=preload_content
         )
@@ -237,7 +247,7 @@ class Api:
 
 @dataclass(slots=True)
 class Watch:
-    """Changes as they come.
+    """A stream of changes.
 
     Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
     """
@@ -246,9 +256,10 @@ class Watch:
     response: BaseHTTPResponse
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Type and object of each event, until the API ends it, is silent, or `close` is called.
+        """Yield type and object of each change, until the API ends the stream, is silent, or `close` is called.
 
-        Raises: Expired, Forbidden, Unavailable.
+        Raises:
+            ApiError: Expired, Forbidden or Unavailable.
         """
         import urllib3
 
@@ -267,14 +278,15 @@ class Watch:
             self.response.close()
 
     def _event(self, line: bytes) -> tuple[str, dict[str, Any]]:
-        """One line.
+        """Return type and object of one line.
 
-        Raises: Expired, Forbidden, Unavailable, when it says that something is wrong.
+        Raises:
+            ApiError: Expired, Forbidden or Unavailable, when the line is an error.
         """
         event = _object(line)
         kind, found = event.get("type"), event.get("object")
         if not isinstance(kind, str) or not isinstance(found, dict):
-            raise Unavailable("The Kubernetes API sent something that is no event.")
+            raise Unavailable("The Kubernetes API sent a line that is not a change.")
         if kind == "ERROR":
             code = found.get("code")
             status = code if isinstance(code, int) and code >= 400 else 500
@@ -282,14 +294,14 @@ class Watch:
         return kind, found
 
     def close(self) -> None:
-        """End it, from any thread."""
+        """End the stream, from any thread."""
         with suppress(OSError, RuntimeError, ValueError):  # it has ended already
             self.response.shutdown()
 
 
 @dataclass(slots=True)
 class TokenReviews:
-    """Asks the API server whose a token is.
+    """Asks the API server whom a token belongs to.
 
     Source: https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
     """
@@ -297,9 +309,10 @@ class TokenReviews:
     api: Api
 
     def username(self, token: str, audience: str, deadline: Deadline) -> str | None:
-        """The user whom this token belongs to; None when it is not valid for this audience.
+        """Return the user of a token; None when it is not valid for this audience.
 
-        Raises: Forbidden, Unavailable.
+        Raises:
+            ApiError: Forbidden or Unavailable.
         """
         review = {
             "apiVersion": "authentication.k8s.io/v1",
@@ -312,7 +325,7 @@ class TokenReviews:
         if not isinstance(status, dict) or status.get("authenticated") is not True:
             return None
         if audience not in (status.get("audiences") or ()):
-            return None  # an API server that does not know audiences says nothing about whom the token is for
+            return None  # an API server that does not support audiences did not check this one
         user = status.get("user")
         name = user.get("username") if isinstance(user, dict) else None
         return name if isinstance(name, str) else None
@@ -327,35 +340,39 @@ class Workflows:
     lasting: LastingWrites = field(default_factory=LastingWrites)
 
     def get(self, name: str, deadline: Deadline) -> dict[str, Any]:
-        """The whole Workflow.
+        """Return a whole Workflow.
 
-        Raises: NotFound, Forbidden, Unavailable.
+        Raises:
+            ApiError: Forbidden, NotFound or Unavailable.
         """
         self._has_awaited_earlier_write(name, deadline)
         return self._read(f"{_WORKFLOWS}/{{name}}", {"name": name}, [], "application/json", deadline)
 
     def list_metadata(self, selector: str, deadline: Deadline) -> list[dict[str, Any]]:
-        """The metadata of all Workflows with these labels.
+        """Return the metadata of all Workflows with these labels.
 
-        Raises: Forbidden, Unavailable.
+        Raises:
+            ApiError: Forbidden or Unavailable.
         """
         try:
             answer = self._read(_WORKFLOWS, {}, [("labelSelector", selector)], _METADATA_LIST, deadline)
-        except NotFound as error:  # a list of none is no 404
+        except NotFound as error:  # an empty list is not a 404
             raise Forbidden(
-                f"The Kubernetes API knows no Workflows, is Argo Workflows installed? It says: {error}"
+                f"The Kubernetes API does not know Workflows. Is Argo Workflows installed? It answered: {error}"
             ) from None
         items = answer.get("items")
         return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
     def list_all(self, selector: str, seconds: float = 30.0, page: int = 100) -> Iterator[dict[str, Any]]:
-        """All Workflows with these labels, whole, a page at a time: for people's commands, never for an event.
+        """Yield all Workflows with these labels, whole: for people's commands, never for an event.
 
         Args:
+            selector: of the labels.
             seconds: for each page.
             page: how many Workflows it has at most.
 
-        Raises: Expired, Forbidden, Unavailable.
+        Raises:
+            ApiError: Expired, Forbidden or Unavailable.
         """
         for items, _ in self.list_pages(selector, seconds, page):
             yield from items
@@ -363,7 +380,7 @@ class Workflows:
     def list_pages(
         self, selector: str, seconds: float = 30.0, page: int = 100
     ) -> Iterator[tuple[list[dict[str, Any]], str]]:
-        """The same, each page with the version of the whole list, from which a watch can go on."""
+        """Yield the same in pages, each with the version of the list, from which a watch can continue."""
         more = ""
         while True:
             query = [("labelSelector", selector), ("limit", str(page)), *([("continue", more)] if more else [])]
@@ -377,33 +394,37 @@ class Workflows:
                 return
 
     def watch(self, selector: str, version: str) -> Watch:
-        """What happens to the Workflows with these labels after a version of their list.
+        """Return the changes of Workflows with these labels since a version of their list.
 
-        Raises: NotFound, Expired, Forbidden, Unavailable.
+        Raises:
+            ApiError: Expired, Forbidden, NotFound or Unavailable.
         """
         query = [
             ("labelSelector", selector),
             ("watch", "true"),
             ("resourceVersion", version),
-            ("allowWatchBookmarks", "true"),  # so that the version does not grow old where nothing happens
+            ("allowWatchBookmarks", "true"),  # so that the version does not expire where nothing changes
             ("timeoutSeconds", str(_WATCH_SECONDS)),
         ]
         return self.api.watch(_WORKFLOWS, {"namespace": self.namespace}, query, _SILENCE_SECONDS)
 
     def patch(self, name: str, operations: list[Operation], deadline: Deadline) -> None:
-        """Write a JSON Patch; only metadata comes back, as a Workflow can be large.
+        """Write a JSON Patch. The answer has only metadata, because a Workflow can be large.
 
-        Raises: NotFound, LostRace, Unsure, Forbidden, Unavailable.
+        Raises:
+            LostRace: another writer was faster.
+            Unsure: there was no answer.
+            ApiError: Forbidden, NotFound or Unavailable.
         """
         headers = {"Content-Type": "application/json-patch+json", "Accept": _METADATA}
         names = {"namespace": self.namespace, "name": name}
         if self._has_awaited_earlier_write(name, deadline):
             raise LostRace(f"An earlier write to Workflow {name} has just ended.")
         path, content = f"{_WORKFLOWS}/{{name}}", encode(operations)
-        # A large one takes a busy server long: it gets all the time that is left. Else some is kept for a look.
+        # A busy server takes long to write a large Workflow, so that write gets all the time that is left.
         is_large = any(call.size >= _LARGE for call in deadline.log.calls)
         through = partial(self.lasting.send, name) if is_large else None
-        seconds = deadline.left() if is_large else max(self.api.call_timeout, deadline.left() - _LOOK_SECONDS)
+        seconds = deadline.left() if is_large else max(self.api.call_timeout, deadline.left() - _READ_BACK_SECONDS)
         try:
             status, body, answer_headers = self.api.call(
                 "PATCH", path, names, [], headers, deadline, content, seconds, through=through
@@ -415,11 +436,11 @@ class Workflows:
         self.api.check(status, body, answer_headers, writes=True)
         try:
             _object(body)
-        except NoAnswer as error:  # a success that the API did not tell
+        except NoAnswer as error:  # a success whose answer was cut short
             raise Unsure(error.reason) from None
 
     def _has_awaited_earlier_write(self, name: str, deadline: Deadline) -> bool:
-        """Return whether there was one of another event that went on; it has ended now."""
+        """Return whether a write of an earlier event was in progress; it has ended now."""
         ended = self.lasting.wait(name, deadline.at)
         if ended is False:
             raise Unavailable(f"An earlier write to Workflow {name} is still in progress; try again.", 1)
@@ -428,7 +449,7 @@ class Workflows:
     def _read(
         self, path: str, names: Mapping[str, str], query: list[tuple[str, str]], accept: str, deadline: Deadline
     ) -> dict[str, Any]:
-        """GET, tried again with jitter while time is left."""
+        """Return the JSON object of a GET, which is retried with jitter while time is left."""
         seconds = self.api.call_timeout
         for attempt in range(3):
             try:
@@ -443,8 +464,8 @@ class Workflows:
                 if attempt == 2 or wait > deadline.left():
                     raise
                 self.api.pause(wait)
-            # The first one may have hung on a connection that is dead. The next gets all that is left, but for the
-            # moment in which a write can be sent: a server that takes long would take as long at each try.
+            # The first try may have waited for a dead connection. The next one gets all the time that is left but for
+            # a write, because a slow server would be as slow at each try.
             seconds = max(seconds, deadline.left() - _SEND_SECONDS)
         raise AssertionError("unreachable")  # pragma: no cover
 
@@ -459,19 +480,19 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        raise NoAnswer("The Kubernetes API sent half an answer.") from None
+        raise NoAnswer("The Kubernetes API sent an incomplete answer.") from None
     if not isinstance(answer, dict):
-        raise NoAnswer("The Kubernetes API sent something that is no object.")
+        raise NoAnswer("The Kubernetes API sent JSON that is not an object.")
     return answer
 
 
 def sentence(words: str) -> str:
-    """The words of a server, with a full stop."""
+    """Return the words of a server, with a full stop."""
     return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def words_of(body: bytes) -> str:
-    """The message of a Status object, in one line."""
+    """Return the message of a Status object, in one line."""
     try:
         status = json.loads(body)
     except (ValueError, RecursionError):

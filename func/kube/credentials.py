@@ -1,6 +1,6 @@
-"""What says to an API server who we are: a token, a file that others replace, or a program that makes tokens.
+"""The credential for an API server: a fixed one, a file that others replace, or a program that makes tokens.
 
-No credential gets into a message: what is wrong with one is said by where it comes from.
+No message contains a credential: messages name its source.
 """
 
 from __future__ import annotations
@@ -20,38 +20,38 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class Credential(Protocol):
-    """Who we are, to one server."""
+    """The credential for one server."""
 
     @property
     def source(self) -> str:
         """Return where it comes from, for messages."""
 
     def headers(self, seconds: float) -> Mapping[str, str]:
-        """Return what each request carries.
+        """Return the headers for a request.
 
         Args:
-            seconds: for which the caller can wait.
+            seconds: that the caller can wait.
 
         Raises:
-            Unauthenticated: there is none, or none that a header can hold.
-            NotRenewed: it is being made anew, or could not be.
+            Unauthenticated: there is no credential, or none that a header can hold.
+            NotRenewed: it is being renewed, or could not be.
         """
 
     def reject(self, headers: Mapping[str, str]) -> bool:
-        """The server did not accept these headers: return whether there may be others by now."""
+        """Note that the server did not accept these headers; return whether there may be others by now."""
 
 
 def bearer(token: str, source: str) -> dict[str, str]:
-    """Return the header of a token; blanks around it, such as the newline that ends a file, do not count.
+    """Return the header of a token, without the white space around it, such as the newline at the end of a file.
 
     Raises:
-        Unauthenticated: it is none that a header can hold.
+        Unauthenticated: the token is empty, or a header cannot hold it.
     """
     token = protect(token.strip())
     if not token:
         raise Unauthenticated(f"There is no token in {source}: it is empty.")
     if not _TOKEN.fullmatch(token):
-        raise Unauthenticated(f"What is in {source} is not a token: it has blanks or characters other than ASCII.")
+        raise Unauthenticated(f"What is in {source} is not a token: it has spaces or characters other than ASCII.")
     return {"Authorization": protect(f"Bearer {token}")}
 
 
@@ -63,7 +63,7 @@ def basic(user: str, password: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """The same headers for ever; none, where a server asks nobody or a client certificate is enough."""
+    """Headers that never change; none, where the server requires none or a client certificate is enough."""
 
     source: str
     fixed: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -104,7 +104,7 @@ class TokenFile:
         except OSError as error:
             raise Unauthenticated(f"The token in {self.source} can't be read: {error.strerror}.") from None
         except UnicodeDecodeError:
-            raise Unauthenticated(f"What is in {self.source} is not a token: it is no text in UTF-8.") from None
+            raise Unauthenticated(f"What is in {self.source} is not a token: it is not text in UTF-8.") from None
         return self._headers
 
     def reject(self, headers: Mapping[str, str]) -> bool:

@@ -3,14 +3,14 @@
 ApiError
 |- Unavailable       no answer, or refused for load: try again
 |  |- NoAnswer       the connection failed, or the answer was cut short
-|  `- NotRenewed     the credential is being made anew, or could not be
+|  `- NotRenewed     the credential is being renewed, or could not be
 |- Unsure            a write got no answer: read the object to see whether it was done
-|- LostRace          somebody else changed the object first: read it again
-|- NotFound          there is no such object
+|- LostRace          another writer changed the object first: read it again
+|- NotFound          the object does not exist
 |- Expired           a list or a watch is too old to go on
-`- Forbidden         refused for good
+`- Forbidden         refused: a retry does not help
    |- Unauthenticated    no credential, or one that the server does not accept
-   `- MissingPermission  RBAC allows it to nobody like us
+   `- MissingPermission  RBAC does not allow it
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import ssl
 from func.core.reasons import Rejection
 from func.redaction import redact
 
-# What http.client, urllib3 and the operating system raise, in words of ours.
+# What http.client and urllib3 raise -> the cause in plain words.
 _CAUSES = {
     "NameResolutionError": "the name of the host is not known",
     "NameLookupTimeoutError": "the name of the host is not resolved in time",
@@ -29,16 +29,16 @@ _CAUSES = {
     "BrokenPipeError": "it closed the connection",
     "SSLEOFError": "it closed the connection",
     "SSLZeroReturnError": "it closed the connection",
-    "IncompleteRead": "it sent half an answer",
-    "InvalidChunkLength": "it sent half an answer",
-    "BadStatusLine": "it does not speak HTTP",
-    "LineTooLong": "it does not speak HTTP",
+    "IncompleteRead": "it sent an incomplete answer",
+    "InvalidChunkLength": "it sent an incomplete answer",
+    "BadStatusLine": "it does not answer in HTTP",
+    "LineTooLong": "it does not answer in HTTP",
     "ClosedPoolError": "the connection was renewed meanwhile",
 }
 
 
 class ApiError(Rejection):
-    """The API did not do what was asked: an answer for the sender too."""
+    """The API did not do what was asked; it is also the answer for the sender."""
 
     code = "api-unavailable"
 
@@ -55,7 +55,7 @@ class NoAnswer(Unavailable):
 
 
 class NotRenewed(Unavailable):
-    """The credential is being made anew, or could not be: nobody asks again within the same event."""
+    """The credential is being renewed, or could not be: there is no retry within the same event."""
 
 
 class Unsure(ApiError):
@@ -63,19 +63,19 @@ class Unsure(ApiError):
 
 
 class LostRace(ApiError):
-    """Somebody else changed the object first: read it again."""
+    """Another writer changed the object first: read it again."""
 
 
 class NotFound(ApiError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class Expired(ApiError):
-    """The API has forgotten what was asked for: list again."""
+    """The API no longer has the version that was asked for: list again."""
 
 
 class Forbidden(ApiError):
-    """The API refuses for good."""
+    """The API refuses the request: a retry does not help."""
 
     code = "api-forbidden"
 
@@ -122,7 +122,7 @@ def _words_for(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what urllib3 wrapped in it, outermost first."""
+    """Return the error and those that urllib3 wrapped in it, outermost first."""
     chain = [error]
     while True:
         last = chain[-1]

@@ -1,7 +1,7 @@
 """Credentials from a program that a kubeconfig names, as those of EKS, GKE and single sign-on are.
 
-The program runs in a thread of its own, once at a time. Who needs its answer waits for it, few at once and never beyond
-the time that they have; the others are told to try again. So a program that hangs stops nobody.
+The program runs in its own thread, once at a time. A few callers wait for its answer, never beyond their deadline; the
+others get an error and retry. So a program that hangs blocks only a few threads.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 """
@@ -28,12 +28,12 @@ from func.kube.errors import NotRenewed, Unauthenticated
 from func.redaction import protect, redact
 
 VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
-_RUN_SECONDS = 60.0  # then it is killed; with a person at the terminal it may take as long as they do
-_WAITING = 4  # threads that wait for it: the others are left for events that need no API call
+_RUN_SECONDS = 60.0  # then it is killed; with a person at the terminal there is no limit
+_WAITING = 4  # threads that wait for it; the others can handle events that need no API call
 _PAUSE_SECONDS = 2.0  # after a failure, before it is run again
-_EARLY_SECONDS = 30.0  # before a token expires the next one is made, while this one is still used
+_EARLY_SECONDS = 30.0  # before a token expires the next one is made, while this one is still in use
 _SPARED_SECONDS = 0.5  # of the caller's time, for the call itself
-_WORDS = 300  # characters of what it says
+_SHOWN = 300  # characters of its output in a message
 _SECRET_NAME = re.compile(r"secret|token|password|passwd|key|credential", re.IGNORECASE)
 
 _MADE_TOKEN = re.compile(r'"(?:token|clientKeyData)"\s*:\s*"([^"]+)"')
@@ -41,12 +41,12 @@ _MADE_TOKEN = re.compile(r'"(?:token|clientKeyData)"\s*:\s*"([^"]+)"')
 
 @dataclass(frozen=True)
 class Plugin:
-    """What a kubeconfig says about the program.
+    """The program, as a kubeconfig describes it.
 
     Args:
         command: a name to look for in PATH, or a path.
-        cluster: what it is told about the cluster; None where it does not ask for it.
-        is_interactive: a person is at the terminal and may be asked.
+        cluster: information for the program; None where it does not ask for any.
+        is_interactive: whether it may ask a person at the terminal.
         hint: how to install it.
     """
 
@@ -61,10 +61,13 @@ class Plugin:
 
 @dataclass(frozen=True)
 class _Made:
-    """What the program made.
+    """A credential that the program made.
 
     Args:
-        made, renew, expires: on the clock, in seconds.
+        headers: for each request.
+        made: when it was made, in seconds since the epoch.
+        renew: when the next one is made, likewise.
+        expires: likewise.
     """
 
     headers: Mapping[str, str] = field(repr=False)
@@ -74,9 +77,11 @@ class _Made:
 
 
 class ExecCredential:
-    """The credential that a plugin makes, and makes again before it expires.
+    """A credential that a plugin makes, and renews before it expires.
 
     Args:
+        plugin: the program.
+        source: for messages.
         use_certificate: takes a client certificate and its key, where the plugin makes those.
     """
 
@@ -101,7 +106,7 @@ class ExecCredential:
                 protect(argument)
 
     def headers(self, seconds: float) -> Mapping[str, str]:
-        """Return those of the newest credential; where there is none that is valid, wait for it."""
+        """Return the headers of the newest credential; wait for it where none is valid."""
         with self._lock:
             made, now = self._made, time.time()
             if made and now < made.renew:
@@ -123,7 +128,7 @@ class ExecCredential:
                 self._waiting -= 1
 
     def reject(self, headers: Mapping[str, str]) -> bool:
-        """The token was revoked, or the clocks differ: let another one be made, unless this one is new."""
+        """Let the program make another credential, unless this one is new: the token may have been revoked."""
         with self._lock:
             if self._made and self._made.headers == headers:
                 if time.time() < self._made.made + _PAUSE_SECONDS:
@@ -132,7 +137,7 @@ class ExecCredential:
         return True
 
     def start(self, seconds: float) -> None:
-        """Make the first one, and wait so long for it; a program that takes longer goes on by itself.
+        """Make the first credential, and wait so long for it; a program that takes longer continues in its thread.
 
         Raises:
             NotRenewed: the program is missing, or failed, in its own words.
@@ -144,10 +149,18 @@ class ExecCredential:
                 run.result(seconds)
 
     def _begin(self) -> Future[_Made] | None:
-        """Run the program unless it runs already; None so soon after a failure."""
+        """Run the program unless it is running; return None for a while after a failure.
+
+        Raises:
+            NotRenewed: there is no thread for it.
+        """
         if self._run is None and time.monotonic() >= self._pause_until:
-            self._run = Future()
-            threading.Thread(target=self._make, args=(self._run,), name="exec-plugin", daemon=True).start()
+            run: Future[_Made] = Future()
+            try:
+                threading.Thread(target=self._make, args=(run,), name="exec-plugin", daemon=True).start()
+            except RuntimeError:
+                raise NotRenewed(f"{self.source} can't be run: no more threads.") from None
+            self._run = run
         return self._run
 
     def _make(self, run: Future[_Made]) -> None:
@@ -156,7 +169,7 @@ class ExecCredential:
             made = self._made_of(_output_of(self._plugin, self.source))
         except (NotRenewed, Unauthenticated) as error:
             failure = NotRenewed(error.reason)
-        except Exception as error:  # whatever it is, those who wait must hear of it, and not of what it holds
+        except Exception as error:  # those who wait need an error, and its text may hold a credential
             failure = NotRenewed(f"{self.source} can't be used: {type(error).__name__}.")
         with self._lock:
             self._made, self._failure, self._run = made or self._made, failure, None
@@ -170,10 +183,10 @@ class ExecCredential:
         try:
             answer = json.loads(output)
         except (ValueError, RecursionError):
-            raise NotRenewed(f"{self.source} printed no JSON.") from None
+            raise NotRenewed(f"{self.source} did not print JSON.") from None
         status = answer.get("status") if isinstance(answer, dict) else None
         if not isinstance(status, dict):
-            raise NotRenewed(f"{self.source} printed no ExecCredential with a status.")
+            raise NotRenewed(f"{self.source} did not print an ExecCredential with a status.")
         if answer.get("apiVersion") != self._plugin.version:
             raise NotRenewed(f"{self.source} printed another apiVersion than {self._plugin.version}.")
         token, certificate, key = (status.get(name) for name in ("token", "clientCertificateData", "clientKeyData"))
@@ -188,7 +201,7 @@ class ExecCredential:
 
     def _expiry(self, told: Any) -> float:  # noqa: ANN401 - JSON
         if told is None:
-            return float("inf")  # until the server does not accept it any more
+            return float("inf")  # until the server no longer accepts it
         try:
             expires = datetime.fromisoformat(told)
         except (TypeError, ValueError):
@@ -197,7 +210,7 @@ class ExecCredential:
 
 
 def _output_of(plugin: Plugin, source: str) -> str:
-    """Run the program.
+    """Return the output of the program.
 
     Raises:
         NotRenewed: it is missing, failed or took too long.
@@ -219,7 +232,7 @@ def _output_of(plugin: Plugin, source: str) -> str:
             start_new_session=not plugin.is_interactive,  # so that what it starts can be ended with it
         )
     except OSError as error:
-        hint = f" {' '.join(plugin.hint.split())[:_WORDS]}" if plugin.hint else ""
+        hint = f" {' '.join(plugin.hint.split())[:_SHOWN]}" if plugin.hint else ""
         raise NotRenewed(f"{source} can't be run: {error.strerror}.{hint}") from None
     with process:
         try:
@@ -231,6 +244,6 @@ def _output_of(plugin: Plugin, source: str) -> str:
     if process.returncode:
         for token in _MADE_TOKEN.findall(output):
             protect(token)
-        words = redact(" ".join((said or "").split()))[-_WORDS:]
+        words = redact(" ".join((said or "").split()))[-_SHOWN:]
         raise NotRenewed(f"{source} failed with exit code {process.returncode}{f': {words}' if words else ''}.")
     return output

@@ -1,7 +1,7 @@
-"""A kubeconfig -> the cluster of one of its contexts, and who we are there.
+"""A kubeconfig -> the cluster of one of its contexts, with its credential.
 
-The Kubernetes client's own loader prints errors that hold the whole user, runs plugins without a limit of time and
-keeps what they print for ever, so it is not used.
+The Kubernetes client's own loader is not used: its errors contain the whole user, it runs plugins without a timeout,
+and it never renews what they print.
 
 Source: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/ and clientcmd of k8s.io/client-go
 """
@@ -12,7 +12,7 @@ import base64
 import binascii
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,50 +21,23 @@ from urllib.parse import urlsplit
 import yaml
 
 from func.core.errors import SettingError
+from func.kube.cluster import Cluster, UseCertificate
 from func.kube.credentials import Credential, Fixed, TokenFile, basic, bearer
 from func.kube.errors import Unauthenticated
 from func.redaction import protect
 
-UseCertificate = Callable[[str, str], None]
 Entry = tuple[Path, Mapping[str, Any]]
-# kubectl changes who it acts for with these; to ignore them would be to act with other permissions.
+# Impersonation in kubectl. To ignore these fields would mean to act with other permissions.
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """How one API server is reached.
-
-    Args:
-        server: URL, without a slash at the end.
-        name: of it, for messages.
-        context: of the kubeconfig; None in a pod.
-        authority: certificates that vouch for the server, as PEM; None for those of this machine.
-        is_verified: False where its certificate is not looked at.
-        tls_name: the name in its certificate, where it is not that of the URL.
-        proxy: URL.
-        certificate: a client certificate and its key, as PEM.
-        credential: makes who we are; it gets what takes a client certificate that is made later.
-    """
-
-    server: str
-    name: str
-    context: str | None
-    credential: Callable[[UseCertificate], Credential] = field(repr=False)
-    authority: str | None = None
-    is_verified: bool = True
-    tls_name: str | None = None
-    proxy: str | None = field(default=None, repr=False)
-    certificate: tuple[str, str] | None = field(default=None, repr=False)
 
 
 def read_kubeconfig(paths: str, context: str | None, *, is_interactive: bool) -> Cluster:
     """Return the cluster of a context.
 
     Args:
-        paths: one, or several with colons between them, as in KUBECONFIG.
+        paths: one path, or several separated by colons, as in KUBECONFIG.
         context: None for the current one.
-        is_interactive: a person may be asked, at the terminal.
+        is_interactive: whether a plugin may ask a person at the terminal.
 
     Raises:
         SettingError: one line, without any credential.
@@ -102,7 +75,7 @@ def read_kubeconfig(paths: str, context: str | None, *, is_interactive: bool) ->
 
 
 class _Merged:
-    """One or more files; of each name the first entry counts, as for kubectl."""
+    """One or more files; of several entries with one name the first counts, as for kubectl."""
 
     def __init__(self, paths: str) -> None:
         self._paths = paths
@@ -143,9 +116,9 @@ def _read(path: Path) -> Mapping[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
     except OSError as error:
         raise SettingError(f"{where}: can't be read ({error.strerror})") from None
-    except yaml.MarkedYAMLError as error:  # its own words show the line, which may hold a credential
+    except yaml.MarkedYAMLError as error:  # its own message shows the line, which may hold a credential
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise SettingError(f"{where}: expected YAML, something is wrong{line}") from None
+        raise SettingError(f"{where}: expected YAML, there is an error{line}") from None
     except (yaml.YAMLError, ValueError):
         raise SettingError(f"{where}: expected YAML") from None
     if not isinstance(content, dict):
@@ -162,19 +135,19 @@ class _Fields:
     where: str
 
     def text(self, name: str) -> str | None:
-        """A field; None where it is absent or empty."""
+        """Return a string; None where it is absent or empty."""
         value = self.fields.get(name)
         if value is not None and not isinstance(value, str):
             raise SettingError(f"{self.where}: {name} is not a string")
         return value or None
 
     def path(self, name: str) -> Path | None:
-        """A file, relative to the one that names it."""
+        """Return the path of a file, relative to the one that names it."""
         value = self.text(name)
         return self.file.parent / value if value else None
 
     def data(self, name: str) -> str | None:
-        """PEM that stands here itself, or in the file that is named."""
+        """Return PEM, from the field itself or from the file that it names."""
         encoded, path = self.text(f"{name}-data"), self.path(name)
         try:
             if encoded:
@@ -183,7 +156,7 @@ class _Fields:
         except OSError as error:
             raise SettingError(f"{self.where}: {name} {path} can't be read ({error.strerror})") from None
         except (binascii.Error, UnicodeDecodeError):
-            raise SettingError(f"{self.where}: {name} is no PEM") from None
+            raise SettingError(f"{self.where}: {name} is not PEM") from None
 
 
 def _server(cluster: _Fields) -> str:
@@ -201,7 +174,7 @@ def _server(cluster: _Fields) -> str:
 def _credential(
     user: _Fields, cluster: _Fields, use_certificate: UseCertificate, *, is_interactive: bool
 ) -> Credential:
-    """The credential of a user, in kubectl's order: the file before the token, and a plugin where there is neither."""
+    """Return the credential of a user, in kubectl's order: the token's file, the token, and else a plugin."""
     impersonated = [name for name in _IMPERSONATION if user.fields.get(name)]
     if impersonated:
         raise SettingError(f"{user.where}: {impersonated[0]} (impersonation) is not supported")
@@ -243,7 +216,7 @@ def _plugin(user: _Fields, cluster: _Fields, use_certificate: UseCertificate, *,
     mode = told.text("interactiveMode") or "IfAvailable"
     is_interactive = is_interactive and mode != "Never" and sys.stdin.isatty()
     if mode == "Always" and not is_interactive:
-        raise SettingError(f"{told.where}: {command} wants a terminal (interactiveMode: Always), and there is none")
+        raise SettingError(f"{told.where}: {command} requires a terminal (interactiveMode: Always), and there is none")
     arguments, variables = told.fields.get("args") or [], told.fields.get("env") or []
     if not isinstance(arguments, list) or not isinstance(variables, list):
         raise SettingError(f"{told.where}: expected lists as args and env")
@@ -253,15 +226,15 @@ def _plugin(user: _Fields, cluster: _Fields, use_certificate: UseCertificate, *,
         arguments=tuple(map(str, arguments)),
         environment={str(each["name"]): str(each.get("value", "")) for each in variables if "name" in each},
         version=version,
-        cluster=_told_of(cluster) if told.fields.get("provideClusterInfo") else None,
+        cluster=_cluster_info(cluster) if told.fields.get("provideClusterInfo") else None,
         is_interactive=is_interactive,
         hint=told.text("installHint") or "",
     )
     return ExecCredential(plugin, f"the credential plugin {command}", use_certificate)
 
 
-def _told_of(cluster: _Fields) -> Mapping[str, object]:
-    """What a plugin is told about the cluster, where it asks for it."""
+def _cluster_info(cluster: _Fields) -> Mapping[str, object]:
+    """Return the information about the cluster for a plugin that asks for it."""
     names = ("server", "tls-server-name", "insecure-skip-tls-verify", "proxy-url")
     told = {name: cluster.fields[name] for name in names if cluster.fields.get(name)}
     if authority := cluster.data("certificate-authority"):

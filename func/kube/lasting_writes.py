@@ -1,12 +1,13 @@
-"""Writes that may take longer than the event that needs them.
+"""Writes that may outlast their event.
 
-An API server stops what it does for a client that hangs up. A large Workflow whose write takes longer than an event may
-would so never be written, however often the event is delivered again. So such a write goes on in a thread of its own
-when the event's time is over, and nobody begins another one on the same Workflow until it has ended.
+An API server stops a write when its client disconnects. A large Workflow whose write takes longer than an event may
+would never be written, however often the event is delivered. So such a write continues in its own thread after the
+deadline of the event, and no other write to the same Workflow begins until it has ended.
 """
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,18 +15,18 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 
-AT_ONCE = 2  # each on a connection of its own: more would only make an API server slower than its own time limit
+AT_ONCE = 2  # each on its own connection: more would slow the API server down beyond its own timeout
 _SECONDS = 60.0  # an API server gives up then too
 
 Reply = tuple[int, bytes, Mapping[str, str]]
-"""Status, body and headers of an answer, whatever they are."""
+"""Status, body and headers of an answer."""
 Send = Callable[[float], Reply]
-"""Sends a request, whose answer must have come by a time on the monotonic clock."""
+"""Sends a request whose answer must have come by a time on the monotonic clock."""
 
 
 @dataclass(slots=True)
 class LastingWrites:
-    """Those of one process, by the name of what they write to."""
+    """The writes of one process, by the name of the Workflow."""
 
     _running: dict[str, Future[Reply]] = field(default_factory=dict)
     _free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
@@ -46,10 +47,11 @@ class LastingWrites:
         return True
 
     def send(self, name: str, send: Send, until: float) -> Reply:
-        """Begin a write, and wait for it for so long.
+        """Begin a write, and wait for it until then.
 
         Raises:
-            TimeoutError: it goes on, or could not begin because others do.
+            TimeoutError: it continues, or it could not begin because others are in progress.
+            OSError: there is no thread for it.
         """
         if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
             raise TimeoutError("other large writes are in progress")
@@ -70,5 +72,10 @@ class LastingWrites:
             finally:
                 self._free.release()
 
-        threading.Thread(target=work, name="write", daemon=True).start()
+        try:
+            threading.Thread(target=work, name="write", daemon=True).start()
+        except RuntimeError:
+            self._running.pop(name)
+            self._free.release()
+            raise OSError(errno.EAGAIN, "no more threads") from None
         return done.result(max(0.0, until - time.monotonic()))

@@ -1,14 +1,15 @@
-"""What urllib3's connections lack for our calls: a deadline for all of a call, and requests in one piece.
+"""A deadline for all of a call, which urllib3 does not have.
 
-A timeout of urllib3 is for each address of a host and for each piece of an answer, and there is none for the lookup of
-the host's name. A silent DNS server, or an API server that sends a byte now and then, would be waited for without end.
-Here each step gets what is left of the time.
+urllib3's timeout applies to each address of a host and to each read of an answer, and the lookup of the host's name has
+none. A silent DNS server, or an API server that sends a byte now and then, would be waited for without end. Here each
+step gets the time that is left.
 
 Source: https://urllib3.readthedocs.io/en/stable/reference/urllib3.connection.html
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import socket
 import threading
@@ -36,7 +37,7 @@ class NameLookupTimeoutError(ConnectTimeoutError):
 
 @contextmanager
 def answered_by(until: float) -> Iterator[None]:
-    """Let the requests that this thread makes meanwhile have all of their answers by then.
+    """Set the time by which requests of this thread must have their whole answers.
 
     Args:
         until: on the monotonic clock; reads after it raise TimeoutError.
@@ -49,14 +50,12 @@ def answered_by(until: float) -> Iterator[None]:
 
 
 def prepare(manager: PoolManager) -> None:
-    """Let all connections that this manager will make do what this module is about."""
+    """Make a manager use the connections of this module."""
     classes = manager.pool_classes_by_scheme.items()
     manager.pool_classes_by_scheme = {scheme: _pool_class(pool) for scheme, pool in classes}
 
 
 class _Connection(HTTPConnection):
-    _pieces: list[bytes] | None = None
-
     def _new_conn(self) -> socket.socket:
         """Connect to one of the host's addresses, all within the time of a connection."""
         name, timeout = self._dns_host, self.timeout
@@ -87,25 +86,9 @@ class _Connection(HTTPConnection):
             raise NameLookupTimeoutError(self, f"{name} is not resolved in time") from None
 
     def response_class(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:  # type: ignore[override]  # noqa: ANN401
-        """Called by http.client, for the answer of a proxy that is asked for a tunnel too."""
+        """Return the answer; http.client calls it also for the answer of a proxy to CONNECT."""
         until = getattr(_thread, "until", None)
         return HTTPResponse(sock if until is None else _Timed(sock, until), *args, **more)  # type: ignore[arg-type]
-
-    def request(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as they come
-        """Send head and body together: a head that comes alone wakes the server for nothing."""
-        self._pieces = []
-        try:
-            super().request(*args, **more)
-            whole = b"".join(self._pieces)
-        finally:
-            self._pieces = None
-        self.send(whole)
-
-    def send(self, data: Any) -> None:  # noqa: ANN401 - bytes, or what else http.client takes
-        if self._pieces is None:
-            super().send(data)
-        else:
-            self._pieces.append(data)
 
 
 def _addresses_of(name: str, until: float) -> list[str]:
@@ -116,29 +99,41 @@ def _addresses_of(name: str, until: float) -> list[str]:
     Raises:
         socket.gaierror: it has none.
         TimeoutError: nobody knows yet.
+        OSError: there is no thread for the lookup.
     """
     with _lookups_lock:
         lookup = _lookups.get(name)
         if lookup is None:
-            lookup = _lookups[name] = Future()
-            threading.Thread(target=_look_up, args=(name, lookup), name="dns", daemon=True).start()
+            lookup = Future()
+            try:
+                threading.Thread(target=_look_up, args=(name, lookup), name="dns", daemon=True).start()
+            except RuntimeError:
+                raise OSError(errno.EAGAIN, "no more threads") from None
+            _lookups[name] = lookup
     return list(lookup.result(max(0.0, until - time.monotonic())))
 
 
 def _look_up(name: str, lookup: Future[list[str]]) -> None:
     try:
         found = socket.getaddrinfo(name, None, allowed_gai_family(), socket.SOCK_STREAM)
+    except UnicodeError:  # a label of more than 63 characters
+        _forget(name)
+        lookup.set_exception(socket.gaierror(socket.EAI_NONAME, "not a name"))
     except Exception as error:
-        del _lookups[name]
-        is_name = not isinstance(error, UnicodeError)  # with labels of 63 characters at most
-        lookup.set_exception(error if is_name else socket.gaierror(socket.EAI_NONAME, "not a name"))
+        _forget(name)
+        lookup.set_exception(error)
     else:
-        del _lookups[name]
+        _forget(name)
         lookup.set_result([str(address[0]) for *_, address in found])
 
 
+def _forget(name: str) -> None:
+    with _lookups_lock:
+        del _lookups[name]
+
+
 class _Timed:
-    """A socket, of which http.client needs `makefile` alone."""
+    """A socket with the one method that http.client needs."""
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock = sock

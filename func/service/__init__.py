@@ -1,1 +1,1 @@
-"""What a running function is made of: HTTP in, one pipeline, HTTP out."""
+"""The running function: its HTTP application, its pipeline and its settings."""

@@ -1,4 +1,4 @@
-"""The one module that talks HTTP: request in, reply out, with the limits that keep the process alive."""
+"""The HTTP application, with the limits that keep the process alive."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from func.service.authentication import Authenticator
 
 MAX_BODY = 25 * 1024 * 1024  # GitHub's own cap for a webhook
-MAX_BODIES = 2 * MAX_BODY  # bytes of all bodies in work
-MAX_MEMORY = 320 * 1024 * 1024  # of what all bodies in work are parsed to, by an estimate that is rather too high
-MAX_EVENTS = 100  # in work; beyond it a 503 at once serves senders better than a queue
+MAX_BODIES = 2 * MAX_BODY  # bytes of all bodies in progress
+MAX_MEMORY = 320 * 1024 * 1024  # of all parsed bodies in progress, by an estimate that errs upwards
+MAX_EVENTS = 100  # in progress; beyond it an immediate 503 serves senders better than a queue
 THREADS = 16
 BODY_SECONDS = 10.0
-RETRY_AFTER = 2  # seconds, where nobody knows better
+RETRY_AFTER = 2  # seconds, unless the answer has its own
 T = TypeVar("T")
 _METRICS = "/metrics"
 _READ = ("GET", "HEAD")
@@ -41,31 +41,29 @@ _METHODS = {"/": ("POST",), "/healthz": _READ, "/readyz": _READ, _METRICS: _READ
 
 
 class App:
-    """The function: an HTTP request -> an HTTP reply.
+    """The function as an application: an HTTP request in, an HTTP response out.
 
     Args:
-        pipeline: carries an event out.
-        authenticator: says who may send.
-        telemetry: is told of each event.
+        pipeline: handles each event.
+        authenticator: decides who may send.
+        telemetry: records each event.
     """
 
     def __init__(self, pipeline: Pipeline, authenticator: Authenticator, telemetry: Telemetry) -> None:
         self._pipeline = pipeline
         self._authenticator = authenticator
         self._telemetry = telemetry
-        # An executor each: threads that wait at one queue are woken in twos, and the second one for nothing.
-        self._idle = [ThreadPoolExecutor(1, thread_name_prefix=f"event-{number}") for number in range(THREADS)]
-        self._free = asyncio.Semaphore(THREADS)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="event")
         self._events = 0
         self._bytes = 0
         self._memory = _Memory()
 
     def ready(self) -> None:
-        """All is loaded."""
+        """Record that the process can take requests."""
         self._telemetry.ready()
 
     async def __call__(self, request: Request) -> Response:
-        """Probes, and CloudEvents posted to `/`."""
+        """Answer a probe, a scrape of the metrics, or a CloudEvent that is posted to `/`."""
         path, method = request.scope["path"], request.method
         methods = _METHODS.get(path)
         if not methods:
@@ -75,10 +73,10 @@ class App:
             return JSONResponse({"reason": reason}, 405, {"Allow": ", ".join(methods)})
         if path == "/":
             return await self._limited(request)
-        return await self._scraped(request) if path == _METRICS else JSONResponse({"status": "ok"})
+        return await self._scrape(request) if path == _METRICS else JSONResponse({"status": "ok"})
 
     async def _limited(self, request: Request) -> Response:
-        """A CloudEvent, unless too many are in work."""
+        """Answer a CloudEvent, unless too many are in progress."""
         started = time.perf_counter()
         deadline = Deadline.after(EVENT_SECONDS)
         answer: Answer | None
@@ -90,7 +88,7 @@ class App:
             try:
                 answer = await self._answer(request, deadline)
             except ClientDisconnect:
-                return Response(status_code=400)  # nobody is there to read it
+                return Response(status_code=400)  # the sender has gone
             finally:
                 self._events -= 1
                 self._telemetry.end()
@@ -100,14 +98,14 @@ class App:
         return _reply(answer)
 
     async def _answer(self, request: Request, deadline: Deadline) -> Answer | None:
-        """What came of the event; None where there is nothing to say."""
+        """Return the answer to an event; None for one that gets no answer."""
         try:
             inquiry = self._authenticator.admit(request.headers.get("authorization"))
             if inquiry:
                 await self._in_thread(lambda: inquiry(deadline))
             body = await self._read_body(request, deadline)
             try:
-                # Not dict(request.headers), which looks for each name among all. The first of a name counts.
+                # Not dict(request.headers), which searches all headers for each name. The first of a name counts.
                 headers = dict(reversed(request.headers.items()))
                 return await self._in_thread(lambda: self._handle(headers, body, deadline))
             finally:
@@ -117,14 +115,15 @@ class App:
         except ClientDisconnect:
             raise
         except Exception:
-            # A defect of ours: the sender tries again or keeps a dead letter, and the log has the traceback.
+            # A defect: the sender retries or keeps a dead letter, and the log has the traceback.
             log_line("ERROR", "The function failed on an event.", {"exception.stacktrace": traceback.format_exc()})
             return answer_of(Rejection("defect"))
 
     async def _read_body(self, request: Request, deadline: Deadline) -> bytearray:
-        """The body, counted among those in work; the time that its sender takes is not the event's.
+        """Return the body. The deadline moves by the time that the sender takes.
 
-        Raises: Rejection, as soon as it is too large, too slow, or too many are in work.
+        Raises:
+            Rejection: as soon as the body is too large or too slow, or all bodies in progress are too large.
         """
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > MAX_BODY:
@@ -150,34 +149,30 @@ class App:
         deadline.at += time.monotonic() - started
         return body
 
-    async def _scraped(self, request: Request) -> Response:
-        from func.telemetry.prometheus import scrape  # with prometheus_client, which only a scrape needs
+    async def _scrape(self, request: Request) -> Response:
+        from func.telemetry.prometheus import scrape  # imports prometheus_client, which only a scrape needs
 
         headers, body = await self._in_thread(lambda: scrape(PROCESS, request.headers.get("accept", "")))
         return Response(body, 200, headers)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        async with self._free:
-            thread = self._idle.pop()  # the one that was last at work, whose caches are warm
-            try:
-                return await asyncio.get_running_loop().run_in_executor(thread, work)
-            finally:
-                self._idle.append(thread)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _handle(self, headers: Mapping[str, str], body: bytearray, deadline: Deadline) -> Answer | None:
-        """One request whose sender is known -> the answer, or None where there is nothing to say.
+        """Return the answer to a request whose sender may send; None for one that gets no answer.
 
-        Raises: Rejection.
+        Raises:
+            Rejection: when it is not a CloudEvent.
         """
         with self._memory.reserving() as reserve:
             incoming = read_cloudevent(headers, body, reserve)
             if incoming.ref.type.startswith(OWN_TYPES):
-                return None  # a Broker sends our own replies back
+                return None  # a Broker can send our own replies back
             return self._pipeline.handle(incoming, deadline)
 
 
 class _Memory:
-    """What the bodies in work take in memory, for all threads."""
+    """The memory that the bodies in progress take, counted for all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -185,7 +180,7 @@ class _Memory:
 
     @contextmanager
     def reserving(self) -> Iterator[Reserve]:
-        """Yield what reserves bytes until the end of `with`, and raises Rejection where there are not so many."""
+        """Yield a function that reserves bytes until the end of `with`; it raises Rejection when too few are free."""
         mine = 0
 
         def reserve(count: int) -> None:

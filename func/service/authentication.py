@@ -1,4 +1,4 @@
-"""Who may send events: bearer tokens from a file, or tokens that the Kubernetes API vouches for."""
+"""Who may send events: bearer tokens from a file, or tokens that the Kubernetes API reviews."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from func.kube.deadline import Deadline
 from func.redaction import protect
 
 AUDIENCE = "taskgate"
-_VALID_SECONDS = 60.0  # for which a token is not asked about again: one API call a minute instead of one an event
-_REFUSED_SECONDS = 5.0  # the same for one that is not valid: it may be valid in a moment
+_VALID_SECONDS = 60.0  # before a valid token is reviewed again: one API call a minute, not one for each event
+_REFUSED_SECONDS = 5.0  # the same for an invalid token, which may become valid soon
 _REMEMBERED = 1000  # tokens of each kind
-_AT_ONCE = 4  # tokens that the API is asked about
+_AT_ONCE = 4  # reviews in progress
 T = TypeVar("T")
 
 
 Inquiry = Callable[[Deadline], None]
-"""A question to somebody else, which takes its time.
+"""A request to the Kubernetes API, to be made in a thread before the body is read.
 
-Raises: Rejection, `invalid` with status 401; `unavailable` or `forbidden`, when there is no answer.
+Raises Rejection: `invalid` with status 401, or `unavailable` or `forbidden` when the API does not answer.
 """
 
 
@@ -38,17 +38,21 @@ class Authenticator(Protocol):
     """Decides from the Authorization header alone, before the body is read."""
 
     def admit(self, authorization: str | None) -> Inquiry | None:
-        """Let the sender in; returns at once.
+        """Admit the sender, without waiting.
 
-        Returns: what has to be asked before; None when nothing has.
-        Raises: Rejection, with status 401.
+        Returns:
+            What has to be asked first; None when nothing has.
+
+        Raises:
+            Rejection: with status 401.
         """
 
 
 def bearer_token(authorization: str | None) -> str:
-    """`Bearer abc` -> `abc`.
+    """Return the token of `Bearer <token>`.
 
-    Raises: Rejection, with status 401, when there is no such token.
+    Raises:
+        Rejection: `no-token`.
     """
     scheme, _, token = (authorization or "").partition(" ")
     token = token.strip()
@@ -58,18 +62,18 @@ def bearer_token(authorization: str | None) -> str:
 
 
 class ServiceAccounts:
-    """Tokens that the Kubernetes API vouches for, such as those that Knative Eventing sends.
+    """Admits tokens that the Kubernetes API accepts, such as those that Knative Eventing sends.
 
-    A workload of any namespace can get itself a token for our audience, so in a cluster only service accounts of the
-    function's own namespace are admitted: there Knative makes those of its Triggers.
+    A workload of any namespace can request a token for our audience, so in a cluster only service accounts of the
+    function's own namespace are admitted: Knative creates those of its Triggers there.
 
-    What the API said of a token is remembered for a while. Few tokens are asked about at once, each by one event, so
-    that senders without a valid token can neither load the API nor take all threads.
+    Answers of the API are cached for a while. Few reviews are in progress at once, one for each token, so that senders
+    without a valid token can neither load the API nor occupy all threads.
 
     Source: https://knative.dev/docs/eventing/features/sender-identity/
 
     Args:
-        namespace: of this pod; None outside of a cluster, where every valid token will do.
+        namespace: of this pod; None outside a cluster, where every valid token is admitted.
     """
 
     def __init__(self, reviews: TokenReviews, namespace: str | None) -> None:
@@ -77,11 +81,11 @@ class ServiceAccounts:
         self._namespace = namespace
         self._valid: dict[bytes, float] = {}  # by a token's digest, until when
         self._refused: dict[bytes, tuple[float, Verdict]] = {}  # and why
-        self._asked: dict[bytes, Future[Verdict | None]] = {}  # those that the API is being asked about
+        self._asked: dict[bytes, Future[Verdict | None]] = {}  # reviews in progress
         self._lock = threading.Lock()
 
     def admit(self, authorization: str | None) -> Inquiry | None:
-        """Let the sender in, once a minute by asking the API."""
+        """Admit the sender; once a minute only after a review by the API."""
         token = bearer_token(authorization)
         digest, now = hashlib.sha256(token.encode()).digest(), time.monotonic()
         if self._valid.get(digest, 0.0) > now:
@@ -90,7 +94,7 @@ class ServiceAccounts:
         if refused is not None and until > now:
             raise Rejection.because(refused)
         if digest not in self._asked and len(self._asked) >= _AT_ONCE:
-            raise _too_many()  # already here, where it costs no thread
+            raise _too_many()  # here, before it takes a thread
         return lambda deadline: self._ask(token, digest, deadline)
 
     def _ask(self, token: str, digest: bytes, deadline: Deadline) -> None:
@@ -117,7 +121,7 @@ class ServiceAccounts:
             raise Rejection.because(why)
 
     def _why_not(self, token: str, digest: bytes, deadline: Deadline) -> Verdict | None:
-        """Ask the API, and remember what it says: None where the sender may send."""
+        """Ask the API and cache its answer: why the sender may not send, or None."""
         now = time.monotonic()
         username = self._reviews.username(token, AUDIENCE, deadline)
         why: Verdict | None = None
@@ -137,7 +141,7 @@ def _too_many() -> Rejection:
 
 
 def _remember(known: dict[bytes, T], digest: bytes, what: T) -> None:
-    """Keep it; the oldest goes where there are too many."""
+    """Add an entry, and drop the oldest beyond the limit."""
     known.pop(digest, None)
     known[digest] = what
     while len(known) > _REMEMBERED:
@@ -146,24 +150,24 @@ def _remember(known: dict[bytes, T], digest: bytes, what: T) -> None:
 
 
 class Anyone:
-    """No authentication: whoever reaches the port may send."""
+    """Admits everybody who reaches the port."""
 
     def admit(self, authorization: str | None) -> None:
-        """Let everybody in."""
+        """Admit the sender."""
 
 
 @dataclass(slots=True)
-class TokenFile:
-    """A file with one token a line, read again when it changes, so that tokens rotate without a restart."""
+class SenderTokens:
+    """Admits the tokens of a file, one a line, which is read again when it changes."""
 
     path: Path
     _seen: tuple[int, int, int] = (0, 0, 0)
     _tokens: tuple[bytes, ...] = field(default=())
 
     def admit(self, authorization: str | None) -> None:
-        """Let in whoever has one of the tokens."""
+        """Admit a sender that has one of the tokens."""
         token = bearer_token(authorization).encode()
-        # All lines are compared, in constant time each, so that the time tells nothing.
+        # All lines are compared, each in constant time, so that the time reveals nothing.
         if not sum(hmac.compare_digest(token, known) for known in self._read()):
             raise Rejection("unknown-token")
 

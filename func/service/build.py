@@ -1,4 +1,4 @@
-"""Settings -> the parts that an event needs, put together."""
+"""Build the application from its settings."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from func.kube.client import Api, TokenReviews, Workflows
 from func.kube.connection import connect
 from func.redaction import redact
 from func.service.app import THREADS, App
-from func.service.authentication import Anyone, Authenticator, ServiceAccounts, TokenFile
+from func.service.authentication import Anyone, Authenticator, SenderTokens, ServiceAccounts
 from func.service.pipeline import Pipeline
 from func.service.settings import Settings, read_settings
 from func.telemetry.facade import Observer, Telemetry
-from func.telemetry.settings import read_pushed
+from func.telemetry.settings import read_exports
 
 
 def build_app(environment: Mapping[str, str]) -> App:
-    """The function, ready for events.
+    """Return the application, ready for events.
 
-    Raises: SystemExit, one line, when a setting is wrong.
+    Raises:
+        SystemExit: one line, when a setting is wrong.
     """
     try:
         settings = read_settings(environment)
@@ -36,9 +37,11 @@ def build_app(environment: Mapping[str, str]) -> App:
 
 
 def build_pipeline(settings: Settings, api: Api, *, writes: bool) -> Pipeline:
-    """A pipeline that talks to the cluster of the settings.
+    """Return a pipeline for the cluster of the settings.
 
     Args:
+        settings: of the function.
+        api: of the cluster.
         writes: False to decide only.
     """
     argo = None
@@ -51,21 +54,21 @@ def build_pipeline(settings: Settings, api: Api, *, writes: bool) -> Pipeline:
 
 def _authenticator(settings: Settings, api: Api) -> Authenticator:
     if settings.auth == "token" and settings.token_file:
-        return TokenFile(settings.token_file)
+        return SenderTokens(settings.token_file)
     if settings.auth == "kubernetes":
         return ServiceAccounts(TokenReviews(api), settings.pod_namespace)
     return Anyone()
 
 
 def _observer(environment: Mapping[str, str]) -> Observer | None:
-    pushed = read_pushed(environment)
-    if not pushed:
+    exports = read_exports(environment)
+    if not exports:
         return None
     try:
-        from func.telemetry import otlp  # 0.1 s of loading: only who asks for it pays for it
+        from func.telemetry import otlp  # its import takes 0.1 s
     except ImportError as error:
         raise SettingError(
             f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is not installed: "
             "expected the image whose tag ends with -otlp, or pip install 'taskgate[otlp]'"
         ) from None
-    return otlp.connect(pushed)
+    return otlp.connect(exports)

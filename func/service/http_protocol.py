@@ -18,31 +18,32 @@ from func.core.outcomes import Answer
 
 READ_BYTES = 32 * 1024  # of one connection in one turn of the event loop
 _HEAD_BYTES = 16 * 1024  # of a head or trailers that is not complete yet
-EVENTS_PER_TURN = 64  # of h11, about 0.5 ms; a body of chunks of one byte has one for every six bytes
-LINGER_BYTES = 64 * 1024 * 1024  # read and thrown away after an early answer, then the connection is cut
-_MALFORMED_BYTES = 1024 * 1024  # the same of a sender that does not speak HTTP
+EVENTS_PER_TURN = 64  # of h11, about 0.5 ms; a body in chunks of one byte has one for every six bytes
+LINGER_BYTES = 64 * 1024 * 1024  # discarded after an early answer, before the connection is closed
+_MALFORMED_BYTES = 1024 * 1024  # the same, from a sender that does not send HTTP
 LINGER_SECONDS = 5.0
 _MALFORMED = "The request is not valid HTTP/1.1."
 _CLOSE = (b"connection", b"close")
 
 
 class BoundedProtocol(H11Protocol, asyncio.BufferedProtocol):
-    """uvicorn's protocol that gives way to other connections and stops reading after an early answer."""
+    """uvicorn's protocol, which yields to other connections and stops reading after an early answer."""
 
     conn: _Connection
-    _buffer: ClassVar = memoryview(bytearray(READ_BYTES))  # of all connections: its bytes are copied before the next
+    # Shared by all connections: its bytes are copied before the next read.
+    _buffer: ClassVar = memoryview(bytearray(READ_BYTES))
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as uvicorn gives them
         super().__init__(*arguments, **named)
         self.conn = _Connection(h11.SERVER, _HEAD_BYTES)
-        self.is_behind = False  # h11 has bytes whose turn has not come
+        self.is_behind = False  # h11 has bytes that are not parsed yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Begin, with a limit on the time until the first request has its head."""
+        """Start, with a limit on the time until the first request has its head."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self)
         self._lingering = _Lingering(transport, self)
-        self.transport = self._lingering  # type: ignore[assignment] # it stands for one
+        self.transport = self._lingering  # type: ignore[assignment] # it wraps one
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - as asyncio calls it
@@ -50,7 +51,7 @@ class BoundedProtocol(H11Protocol, asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read; after an early answer it is thrown away, unparsed."""
+        """Take what was read; after an early answer discard it unparsed."""
         if self._lingering.is_begun:
             self._lingering.discard(nbytes)
             return
@@ -59,7 +60,7 @@ class BoundedProtocol(H11Protocol, asyncio.BufferedProtocol):
         self.handle_events()
 
     def handle_events(self) -> None:
-        """Handle some of what was read; the rest when the application asks for more."""
+        """Parse some of what was read; the rest when the application asks for more."""
         self.conn.left = EVENTS_PER_TURN
         super().handle_events()
         if self.conn.left == 0 and not self.transport.is_closing():
@@ -67,13 +68,13 @@ class BoundedProtocol(H11Protocol, asyncio.BufferedProtocol):
             self.flow.pause_reading()
 
     def go_on(self) -> None:
-        """Handle more of what was read, then read more."""
+        """Parse more of what was read, then read more."""
         if not self.transport.is_closing():
             self.flow.resume_reading()
             self.handle_events()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - h11's words hold parts of the request
-        """Answer what is not HTTP, unless there is an answer already, and close."""
+        """Answer what is not HTTP, unless an answer was begun, and close."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers, body = write_reply(Answer("invalid", "malformed", _MALFORMED))
             headers |= {"content-length": str(len(body)), "connection": "close"}
@@ -90,7 +91,7 @@ class BoundedProtocol(H11Protocol, asyncio.BufferedProtocol):
             super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Cancel the timers of a connection that has ended."""
         self._lingering.end()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
@@ -100,30 +101,30 @@ class BoundedProtocol(H11Protocol, asyncio.BufferedProtocol):
 
 
 class _Connection(h11.Connection):
-    """h11's, which hands out a number of events, and closes where the end of a request may be in doubt."""
+    """h11's connection, with a limit of events for each turn; it closes where the end of a request is ambiguous."""
 
     left = EVENTS_PER_TURN
 
     def next_event(self) -> Any:  # noqa: ANN401 - h11's own type
-        """Return the next event, or NEED_DATA when there were enough of them."""
+        """Return the next event, or NEED_DATA at the limit."""
         if self.left == 0:
             return h11.NEED_DATA
         self.left -= 1
         event = super().next_event()
         if isinstance(event, h11.Request):
             names = {name for name, _ in event.headers}
-            # Whoever reads the other of the two, or knows no chunks, sees a request where we see a body.
-            # https://www.rfc-editor.org/rfc/rfc9112#section-6.1
+            # A proxy that follows the other header, or does not know chunks, would see a request where we see a body
+            # (request smuggling): https://www.rfc-editor.org/rfc/rfc9112#section-6.1
             if b"transfer-encoding" in names and (b"content-length" in names or event.http_version != b"1.1"):
-                raise h11.RemoteProtocolError("the end of the body is in doubt")
-            if not event.target.startswith(b"/"):  # a URL, whose host may be another than the header's
+                raise h11.RemoteProtocolError("the end of the body is ambiguous")
+            if not event.target.startswith(b"/"):  # a URL, whose host may differ from the header's
                 raise h11.RemoteProtocolError("the target is not a path")
         elif event is h11.NEED_DATA or event is h11.PAUSED:
             self.left = EVENTS_PER_TURN
         return event
 
     def send(self, event: Any) -> Any:  # noqa: ANN401 - h11's own types
-        """Return the bytes of an event; an answer before the end of its request says that it closes the connection."""
+        """Return the bytes of an event; an answer before the end of its request gets `Connection: close`."""
         if isinstance(event, h11.Response) and self.their_state is h11.SEND_BODY and _CLOSE not in event.headers:
             headers = [*event.headers.raw_items(), _CLOSE]
             event = h11.Response(status_code=event.status_code, headers=headers, reason=event.reason)
@@ -131,23 +132,23 @@ class _Connection(h11.Connection):
 
 
 class _Flow(FlowControl):
-    """uvicorn's, which parses what was read before more is read."""
+    """uvicorn's flow control, which parses what was read before it reads more."""
 
     def __init__(self, transport: asyncio.Transport, protocol: BoundedProtocol) -> None:
         super().__init__(transport)
         self._protocol = protocol
 
     def resume_reading(self) -> None:
-        """The application wants more of the body."""
+        """Read more, or parse what was read first."""
         if self._protocol.is_behind:
             self._protocol.is_behind = False
-            self._protocol.loop.call_soon(self._protocol.go_on)  # not now: it is the turn of others
+            self._protocol.loop.call_soon(self._protocol.go_on)  # later: other connections come first
         else:
             super().resume_reading()
 
 
 class _Lingering:
-    """A transport whose `close` lets a sender finish: cut off while it sends, it would never see the answer.
+    """A transport whose `close` waits for the sender, which would otherwise lose the answer to a connection reset.
 
     Source: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
     """
@@ -164,11 +165,11 @@ class _Lingering:
         return getattr(self._transport, name)
 
     def is_closing(self) -> bool:
-        """Return whether nothing more is to be read or written."""
+        """Return whether it is closing, or closed."""
         return self.is_begun or self._transport.is_closing()
 
     def close(self) -> None:
-        """Close, at once where nothing can be on its way."""
+        """Close; at once unless the sender is still sending."""
         if self.is_begun:
             return
         self.is_begun = True
@@ -190,13 +191,13 @@ class _Lingering:
         self._timer = self._protocol.loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def discard(self, count: int) -> None:
-        """Take bytes that nobody wants."""
+        """Count discarded bytes, and abort at the limit."""
         self._left -= count
         if self._left < 0:
             self._transport.abort()
 
     def end(self) -> None:
-        """Stop waiting for the sender."""
+        """Close without waiting for the sender any longer."""
         if self._timer:
             self._timer.cancel()
         self._transport.close()

@@ -1,4 +1,4 @@
-"""Without authentication, the function serves this machine alone: a web page of another site is not of this machine."""
+"""Without authentication, serve this machine alone, and no web page of another site that a browser here shows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LOOPBACK = re.compile(r"127(\.[0-9]{1,3}){3}|::1|localhost")
 Senders = Literal["configured", "local", "anybody"]
 
 
-def senders_of(host: str, environment: Mapping[str, str]) -> Senders:
+def allowed_senders(host: str, environment: Mapping[str, str]) -> Senders:
     """Return who may send to a function that listens at this address.
 
     Args:
         host: a name or an address.
 
     Raises:
-        SettingError: nothing would keep anybody from it, and nobody asked for that.
+        SettingError: it would be open to everybody, and TASKGATE_AUTH does not say so.
     """
     chosen = environment.get("TASKGATE_AUTH")
     if (
@@ -43,7 +43,7 @@ def senders_of(host: str, environment: Mapping[str, str]) -> Senders:
 
 
 class LocalOnly:
-    """Refuses requests whose Host is no name of loopback, before the application sees them.
+    """ASGI middleware that refuses requests whose Host is not a name of loopback.
 
     Args:
         app: ASGI.

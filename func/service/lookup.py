@@ -1,4 +1,4 @@
-"""Task -> Workflow: the one that is the task's, by its name or by its labels."""
+"""Task -> Workflow: by its name, else by its labels."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from func.kube.errors import NotFound
 
 
 class Found(NamedTuple):
-    """What was found for a task.
+    """The Workflow of a task.
 
     Args:
-        workflow: the one that is running, else the newest that has come to its end.
-        several: names of those that are running, where it is not one.
-        verdict: why there is not one.
+        workflow: the running one, else the newest that has ended.
+        several: names of the running ones, when there is more than one.
+        verdict: why there is not exactly one.
     """
 
     workflow: Workflow | None = None
@@ -28,8 +28,8 @@ class Found(NamedTuple):
     verdict: Verdict | None = None
 
 
-def find(task: Task, rules: WorkflowRules, workflows: Workflows, deadline: Deadline) -> Found:
-    """Look for the task's Workflow: one GET by its name, else one metadata-only LIST by its labels and one GET.
+def find_workflow(task: Task, rules: WorkflowRules, workflows: Workflows, deadline: Deadline) -> Found:
+    """Return the task's Workflow: one GET by its name, else one metadata-only LIST by its labels and one GET.
 
     Raises:
         NotFound: when the one that was listed is gone.

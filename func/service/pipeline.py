@@ -1,4 +1,4 @@
-"""The one place that puts the steps in order.
+"""The steps of an event, in order.
 
 CloudEvent -> Event -> Plan -> Workflow -> Decision -> JSON Patch -> Answer
 """
@@ -27,7 +27,7 @@ from func.kube.argo_server import ArgoServer
 from func.kube.client import Workflows
 from func.kube.deadline import Deadline
 from func.kube.errors import LostRace, NotFound, Unsure
-from func.service.lookup import Found, find
+from func.service.lookup import Found, find_workflow
 from func.telemetry.log import log_line
 
 MAX_UNSURE = 100  # events
@@ -37,20 +37,20 @@ EVENT_SECONDS = 4.5  # the Sensor delivers one event at a time, and waits 5 s fo
 
 
 class EventRecorder(Protocol):
-    """Somebody who reports to the cluster what was written."""
+    """Reports to the cluster what was written."""
 
     def record(self, answer: Answer, deadline: Deadline) -> None:
-        """Report an answer; whatever comes of it, the answer stays what it is."""
+        """Report an answer; a failure does not change the answer."""
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """Tries to write one Workflow.
+    """The state of several tries to write one Workflow.
 
     Args:
-        known: what is known of the answer so far.
-        unsure: what was written last, while nobody knows whether it was done.
-        why: the last try did not end it.
+        known: the answer so far.
+        unsure: what was written last, while it is not known whether the API did it.
+        why: the last try failed.
     """
 
     known: Answer
@@ -60,12 +60,12 @@ class _Attempt:
 
 @dataclass(slots=True)
 class Pipeline:
-    """Everything that an event needs on its way.
+    """Handles events, from a CloudEvent to an answer.
 
     Args:
         writes: False to decide only.
-        recorder: reports what was written to the cluster too.
-        clock: UTC.
+        recorder: also reports what was written to the cluster.
+        clock: returns the time in UTC.
     """
 
     rules: Rules
@@ -74,14 +74,14 @@ class Pipeline:
     writes: bool = True
     recorder: EventRecorder | None = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    # Writes that went on when their event was over, by the event: its next delivery says what became of them.
+    # Writes that outlasted their event, by the event: its next delivery tells what became of them.
     _unsure: dict[tuple[str, str], Decision] = field(default_factory=dict)
 
     def handle(self, incoming: Incoming, deadline: Deadline) -> Answer:
-        """Carry one CloudEvent out, all the way.
+        """Handle one CloudEvent.
 
         Returns:
-            What came of it; every rejection and every failure of the API is an answer too.
+            The answer; every rejection and every failure of the API is an answer too.
         """
         try:
             is_release = incoming.ref.type in RELEASE_TYPES
@@ -100,38 +100,38 @@ class Pipeline:
         plan = plan_event(event, self.rules)
         known = Answer("ignored", "no-rule", "", incoming.ref, plan.task, plan.gate)
         if not plan.intents:
-            return _tell(known, plan.verdict or Verdict.of("no-rule", event=event.signal.name, details=""))
+            return _with_verdict(known, plan.verdict or Verdict.of("no-rule", event=event.signal.name, details=""))
         try:
             return self._carry_out(plan, known, deadline)
         except Exception:
             return _defect(known)
 
     def _carry_out(self, plan: Plan, known: Answer, deadline: Deadline) -> Answer:
-        # What it revokes elsewhere comes first: what is sent again after a failure then ends the same.
+        # Revocations on other Workflows come first, so that a redelivery after a failure ends the same.
         others = [self._intent(intent, known, deadline) for intent in plan.intents[1:]]
         answer = self._intent(plan.intents[0], known, deadline)
         if plan.intents[0].rule is None and plan.verdict and plan.verdict.outcome == "ambiguous":
-            others, answer = [*others, answer], _tell(known, plan.verdict)._replace(written=answer.written)
+            others, answer = [*others, answer], _with_verdict(known, plan.verdict)._replace(written=answer.written)
         told = [each.reason for each in others if each.written]
         return answer._replace(reason=" ".join([answer.reason, *told])) if told else answer
 
     def _intent(self, intent: Intent, known: Answer, deadline: Deadline) -> Answer:
-        """Carry out what an event does to the Workflow of one task."""
+        """Do what an event does to the Workflow of one task."""
         known = known._replace(task=intent.task, gate=intent.gate or known.gate)
 
         def read(known: Answer) -> Workflow | Answer:
-            found = find(intent.task, self.rules.workflows, self.workflows, deadline)
+            found = find_workflow(intent.task, self.rules.workflows, self.workflows, deadline)
             if found.several and (intent.rule is None or intent.revokes or intent.signal.gone):
                 signal = intent.signal._replace(gate=None, outputs={})
                 return self._revoke_all(intent._replace(signal=signal, rule=None), found, known, deadline)
             if found.workflow is None:
-                return _tell(known, _without_workflow(intent, found))
+                return _with_verdict(known, _without_workflow(intent, found))
             return found.workflow
 
         return self._write(known, read, lambda workflow: decide(intent, self.rules, workflow, self.clock()), deadline)
 
     def _revoke_all(self, intent: Intent, found: Found, known: Answer, deadline: Deadline) -> Answer:
-        """Revoke on every Workflow that fits, since nobody knows which one is meant."""
+        """Revoke on every Workflow of the task, since several are running."""
         answers = [
             self._write(
                 known,
@@ -142,14 +142,14 @@ class Pipeline:
             for name in found.several[:MAX_REVOKED]
         ]
         verdict = found.verdict or Verdict.of("no-workflow", task=intent.task)
-        return _tell(known, verdict)._replace(written=any(each.written for each in answers))
+        return _with_verdict(known, verdict)._replace(written=any(each.written for each in answers))
 
     def _release(self, incoming: Incoming, deadline: Deadline) -> Answer:
         namespace, name = released_workflow(incoming)
         known = Answer("ignored", "nothing-to-release", "", incoming.ref)
         expected = self.rules.workflows.namespace
         if namespace != expected:
-            return _tell(known, Verdict.of("other-namespace", namespace=namespace, expected=expected))
+            return _with_verdict(known, Verdict.of("other-namespace", namespace=namespace, expected=expected))
         return self._write(
             known,
             lambda known: self._get(name, known, deadline),
@@ -161,7 +161,7 @@ class Pipeline:
         try:
             return read_workflow(self.workflows.get(name, deadline))
         except NotFound:
-            return _tell(known, Verdict.of("workflow-gone", workflow=name))
+            return _with_verdict(known, Verdict.of("workflow-gone", workflow=name))
 
     def _write(
         self,
@@ -170,10 +170,13 @@ class Pipeline:
         decide: Callable[[Workflow], Decision],
         deadline: Deadline,
     ) -> Answer:
-        """Read, decide, write; when somebody else wrote first, all over again.
+        """Read, decide and write; again when another writer was faster.
 
         Args:
-            read: the Workflow; or the answer, where there is none to decide about.
+            known: the answer so far.
+            read: returns the Workflow, or the answer where there is none.
+            decide: returns what to write.
+            deadline: of the event.
         """
         event = (known.event.source, known.event.id) if known.event else ("", "")
         attempt = _Attempt(known, self._unsure.pop(event, None))
@@ -182,7 +185,7 @@ class Pipeline:
                 answer = self._try(attempt, read, decide, deadline)
                 if answer:
                     return answer
-            # Our last write may have been done, and only its answer lost.
+            # The API may have done the last write, and only its answer was lost.
             answer = self._try(attempt, read, None, deadline)
             if answer:
                 return answer
@@ -201,7 +204,7 @@ class Pipeline:
         decide: Callable[[Workflow], Decision] | None,
         deadline: Deadline,
     ) -> Answer | None:
-        """Read, decide and write once; None when somebody else wrote first, or nobody knows."""
+        """Read, decide and write once; None when another writer was faster, or it is not known."""
         try:
             workflow = read(attempt.known)
             if isinstance(workflow, Answer):
@@ -213,14 +216,14 @@ class Pipeline:
             if decide is None:
                 return None
             decision = decide(workflow)
-            answer = _of_decision(attempt.known, decision)
+            answer = _with_decision(attempt.known, decision)
             if not self.writes:
                 return answer.observed()
             attempt.unsure = decision
             patch = _patch(workflow, decision)
             if not patch and decision.move is None:
                 return answer
-            if patch:  # none where a claim was remembered before, and only Argo Server is left to ask
+            if patch:  # none when the claim was written before, and only the call to Argo Server is left
                 self.workflows.patch(workflow.ref.name, patch, deadline)
             return self._settle(decision, workflow, attempt.known, deadline)
         except (LostRace, NotFound) as error:
@@ -239,8 +242,8 @@ class Pipeline:
         return self.argo.hydrate(workflow, deadline)
 
     def _settle(self, decision: Decision, workflow: Workflow, known: Answer, deadline: Deadline) -> Answer:
-        """For offloaded nodes: Argo Server carries the claim out, then the signals are used."""
-        answer = _of_decision(known, decision)._replace(written=True)
+        """Return the answer to a write; for offloaded nodes, first let Argo Server move the claimed node."""
+        answer = _with_decision(known, decision)._replace(written=True)
         if decision.move is None or workflow.stored != "offloaded" or self.argo is None:
             return answer
         self.argo.move(workflow, decision.move, deadline)
@@ -250,14 +253,14 @@ class Pipeline:
             lambda claimed: settle(claimed, decision, self.rules, self.clock()),
             deadline,
         )
-        # When the Workflow is gone meanwhile, its gate was moved all the same.
+        # The Workflow may have been deleted since, but its gate was moved.
         return answer if settled.code == "workflow-gone" else settled._replace(written=True)
 
 
 def _defect(known: Answer) -> Answer:
-    """Return the answer for a defect of Taskgate's: the log has the traceback, the answer names event and task."""
+    """Return the answer for a defect, which names event and task, and log the traceback."""
     log_line("ERROR", "Taskgate failed on an event.", {"exception.stacktrace": traceback.format_exc()})
-    return _tell(known, Verdict.of("defect"))
+    return _with_verdict(known, Verdict.of("defect"))
 
 
 def _patch(workflow: Workflow, decision: Decision) -> list[Operation]:
@@ -289,15 +292,17 @@ def answer_of(rejection: Rejection) -> Answer:
     )
 
 
-def _tell(known: Answer, verdict: Verdict) -> Answer:
+def _with_verdict(known: Answer, verdict: Verdict) -> Answer:
     return known._replace(
         outcome=verdict.outcome, code=verdict.code, reason=verdict.sentence, http_status=verdict.http_status
     )
 
 
-def _of_decision(known: Answer, decision: Decision) -> Answer:
+def _with_decision(known: Answer, decision: Decision) -> Answer:
     task: Task | None = decision.task or known.task
-    return _tell(known, decision.verdict)._replace(gate=decision.gate or known.gate, node=decision.node, task=task)
+    return _with_verdict(known, decision.verdict)._replace(
+        gate=decision.gate or known.gate, node=decision.node, task=task
+    )
 
 
 def _complete(answer: Answer, known: Answer) -> Answer:

@@ -1,4 +1,4 @@
-"""The environment -> Settings; all but the token file is read once, at start."""
+"""The environment -> Settings. All but the files of tokens is read once, at start."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BUILT_IN_RULES = Path(__file__).parent.with_name("gates.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the environment asks for.
+    """The settings of the function.
 
     Args:
-        token_file: its lines are the tokens that are valid.
+        token_file: has the valid tokens of senders, one a line.
         kubeconfig: None for the service account of the pod.
         argo_server: URL; None where no nodes are offloaded.
-        pod_namespace: None outside of a cluster.
-        kubernetes_events: what was written to a Workflow becomes an Event of it too.
+        pod_namespace: None outside a cluster.
+        kubernetes_events: whether each write to a Workflow is also recorded as a Kubernetes Event.
     """
 
     rules: Rules
@@ -45,9 +45,10 @@ class Settings:
 
 
 def read_rules(path: Path | None) -> Rules:
-    """gates.yaml at `path`, or the rules built in.
+    """Return the rules of a gates.yaml, or the built-in ones.
 
-    Raises: SettingError, one line.
+    Raises:
+        SettingError: one line.
     """
     path = path or BUILT_IN_RULES
     try:
@@ -55,15 +56,16 @@ def read_rules(path: Path | None) -> Rules:
     except OSError as error:
         raise SettingError(f"TASKGATE_CONFIG is {path}: can't be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise SettingError(f"TASKGATE_CONFIG is {path}: expected a text in UTF-8") from None
+        raise SettingError(f"TASKGATE_CONFIG is {path}: expected text in UTF-8") from None
     except ConfigError as error:
         raise SettingError(str(error)) from None
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """All settings.
+    """Return all settings.
 
-    Raises: SettingError, at the first that is wrong.
+    Raises:
+        SettingError: for the first that is wrong.
     """
     in_cluster = bool(environment.get("KUBERNETES_SERVICE_HOST"))
     token_file = _path(environment, "TASKGATE_TOKEN_FILE")
@@ -105,14 +107,14 @@ def _path(environment: Mapping[str, str], name: str) -> Path | None:
     return Path(value) if value else None
 
 
-def _choice(name: str, value: str, choices: object) -> Any:  # noqa: ANN401 - a Literal is no type to name
+def _choice(name: str, value: str, choices: object) -> Any:  # noqa: ANN401 - a member of the Literal
     if value not in get_args(choices):
         raise SettingError(f"{name} is {value!r}: expected one of {', '.join(get_args(choices))}")
     return value
 
 
 def _check_authority(path: Path, argo_server: str | None) -> None:
-    import ssl  # which is loaded later anyway
+    import ssl  # slow to import, and not needed by most commands
 
     where = f"ARGO_SERVER_CA_FILE is {path}"
     if not (argo_server or "").startswith("https://"):
@@ -130,7 +132,7 @@ def _check_token_file(path: Path | None) -> None:
     try:
         tokens = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: can't be read ({why})") from None
     if not tokens:
         raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: expected at least one line with a token, it has none")

@@ -1,4 +1,4 @@
-"""A listening socket as a server of asyncio wants it."""
+"""Listening sockets, and the names of loopback."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ _LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", r
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen at an address of IPv4 or IPv6.
+    """Return a socket that listens at an address of IPv4 or IPv6.
 
     Args:
-        port: 0 takes a free one.
+        host: an address, or a name.
+        port: 0 for any free one.
 
-    Raises: OSError, when the address is not to be had.
+    Raises:
+        OSError: when the address is not available.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio turns Nagle's algorithm off for each connection; without it, every answer on a
-    # kept connection waits 40 ms for the client's acknowledgement.
+    # asyncio turns Nagle's algorithm off only for sockets that name their protocol. Otherwise every answer on a kept
+    # connection waits 40 ms for the client's acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

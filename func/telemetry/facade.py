@@ -1,4 +1,4 @@
-"""The one place that tells of events: a line of the log, the metrics, and OpenTelemetry where it is asked for."""
+"""Record events: in the log, in the metrics, and with OpenTelemetry where it is configured."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ if TYPE_CHECKING:
     from func.core.outcomes import Answer
     from func.kube.deadline import Deadline
 
-# Of this process; in a module, since there is one process, whoever loaded the function into it.
+# Of this process, whatever loaded the function into it.
 PROCESS = Metrics()
 
 
 class Observer(Protocol):
-    """Somebody else who wants to know."""
+    """Receives the measurements and the traces too."""
 
     def add(self, measurements: Iterable[Measurement]) -> None:
-        """Take measurements in; returns at once."""
+        """Take measurements, without waiting."""
 
     def trace(self, handled: HandledEvent) -> Trace | None:
-        """Keep the spans of an event; returns at once.
+        """Take the spans of an event, without waiting.
 
-        Returns: the span of the event; None where no traces are kept.
+        Returns:
+            The span of the event; None where no traces are kept.
         """
 
 
 class Telemetry:
-    """Tells of the events of one function.
+    """Records the events of one function.
 
     Args:
         gates: of the rules.
-        observer: None where nobody else wants to know.
+        observer: None where OpenTelemetry is not configured.
     """
 
     def __init__(self, gates: Container[str], observer: Observer | None = None) -> None:
@@ -49,19 +50,21 @@ class Telemetry:
         self._is_cold = True
 
     def begin(self) -> None:
-        """An event is in work."""
+        """Count an event as in progress."""
         self._add([Measurement(ACTIVE, (), 1)])
 
     def end(self) -> None:
-        """It is no more, whatever came of it."""
+        """Count it no longer."""
         self._add([Measurement(ACTIVE, (), -1)])
 
     def answered(self, answer: Answer, started: float, deadline: Deadline, traceparent: str | None) -> None:
-        """An event got its answer.
+        """Record the answer to an event.
 
         Args:
-            started: when, on `time.perf_counter`, in seconds.
-            traceparent: of the request. It is nearer than that of the event, which may be its producer's.
+            answer: to the event.
+            started: when the request came, on `time.perf_counter`, in seconds.
+            deadline: of the event, with the log of its calls.
+            traceparent: of the request. It precedes that of the event, which may be its producer's.
         """
         trace = read_traceparent(traceparent) or (read_traceparent(answer.event.traceparent) if answer.event else None)
         seconds = time.perf_counter() - started
@@ -75,7 +78,7 @@ class Telemetry:
             log_event(handled, trace)
 
     def ready(self) -> None:
-        """The process can take requests."""
+        """Record that the process can take requests."""
         seconds = _process_age()
         if seconds is not None:
             self._add([Measurement(START, (), seconds)])
@@ -89,7 +92,7 @@ class Telemetry:
 
 @contextmanager
 def _contained() -> Iterator[None]:
-    """Log an error of telemetry, so that no event suffers from it."""
+    """Log an error of telemetry instead of raising it: no event depends on telemetry."""
     try:
         yield
     except Exception:
@@ -97,12 +100,12 @@ def _contained() -> Iterator[None]:
 
 
 def _process_age() -> float | None:
-    """Seconds since this process was started; None where there is no /proc.
+    """Return the seconds since this process was started; None where there is no /proc.
 
     Source: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     """
     try:
-        # The name of the program, in parentheses, may have blanks.
+        # The name of the program, in parentheses, may contain spaces.
         fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return time.clock_gettime(time.CLOCK_BOOTTIME) - started

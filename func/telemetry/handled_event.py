@@ -15,12 +15,12 @@ _TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16}
 
 
 class Trace(NamedTuple):
-    """Where in a trace something happened.
+    """A span of a trace.
 
     Args:
         trace_id: 32 hexadecimal digits.
         span_id: 16 of them.
-        is_sampled: somebody before us keeps this trace.
+        is_sampled: whether the caller keeps this trace.
     """
 
     trace_id: str
@@ -29,7 +29,7 @@ class Trace(NamedTuple):
 
 
 def read_traceparent(text: str | None) -> Trace | None:
-    """A `traceparent` -> where we are called from; None for one that is not valid, as if there were none.
+    """Return the caller's span of a `traceparent` header; None for one that is not valid.
 
     Source: https://www.w3.org/TR/trace-context/#traceparent-header
     """
@@ -45,10 +45,10 @@ class HandledEvent:
 
     Args:
         calls: to Kubernetes and Argo Server.
-        started: when, on `time.perf_counter`, in seconds.
+        started: on `time.perf_counter`, in seconds.
         seconds: from the first byte of the request to the answer.
-        cold_start: it was the first event of this process.
-        trace: of the sender.
+        cold_start: whether it was the first event of this process.
+        trace: the sender's span.
     """
 
     answer: Answer
@@ -60,11 +60,11 @@ class HandledEvent:
 
     @property
     def parked(self) -> bool:
-        """A signal was left on the Workflow: the same event again writes nothing."""
+        """Whether a signal was written to wait on the Workflow; the same event again writes nothing."""
         return self.answer.outcome == "parked" and self.answer.written
 
     @property
     def released(self) -> bool:
-        """A signal that waited has moved its gate."""
+        """Whether a signal that waited has moved its gate."""
         event = self.answer.event
         return self.answer.outcome in ("opened", "failed") and event is not None and event.type in RELEASE_TYPES

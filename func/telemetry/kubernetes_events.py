@@ -1,4 +1,4 @@
-"""What was done to a Workflow, as a Kubernetes Event of it, for `kubectl describe` and `kubectl get events`.
+"""Kubernetes Events about Workflows that were written to, for `kubectl describe` and `kubectl get events`.
 
 Source: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 """
@@ -19,10 +19,10 @@ from func.kube.deadline import Deadline
 from func.telemetry.log import log_line
 
 _EVENTS = "/apis/events.k8s.io/v1/namespaces/{namespace}/events"
-_SECONDS = 0.5  # of the event's time, for something that is only good to know
+_SECONDS = 0.5  # of the event's time
 _NOTE_BYTES = 1024
 _NAME_LENGTH = 200  # of a Workflow's name, so that the Event's is no longer than 253
-# Reason, and the action that was taken.
+# Outcome -> reason and action of the Kubernetes Event.
 _REASONS: Mapping[Outcome, tuple[str, str]] = {
     "opened": ("GateOpened", "Open"),
     "failed": ("GateFailed", "Fail"),
@@ -33,17 +33,17 @@ _REASONS: Mapping[Outcome, tuple[str, str]] = {
 
 @dataclass(slots=True)
 class EventRecorder:
-    """Writes Events about Workflows.
+    """Writes Kubernetes Events about Workflows.
 
     Args:
-        instance: which pod tells it.
+        instance: the name of this pod.
     """
 
     api: Api
     instance: str = field(default_factory=lambda: os.environ.get("HOSTNAME", "")[:128] or "taskgate")
 
     def record(self, answer: Answer, deadline: Deadline) -> None:
-        """Tell of a Workflow that was written to; whatever comes of it, the answer stays what it is."""
+        """Write a Kubernetes Event about a Workflow that was written to; a failure does not change the answer."""
         reason = _REASONS.get(answer.outcome)
         workflow = answer.workflow
         if reason is None or workflow is None or not answer.written:
@@ -56,7 +56,7 @@ class EventRecorder:
             problem = "" if status < 300 else words_of(content) or f"status {status}"
         except Rejection as rejection:
             problem = str(rejection)
-        except Exception as error:  # the gate is open: nothing that goes wrong here may say otherwise
+        except Exception as error:  # the gate is open, and the answer must say so
             problem = type(error).__name__
         if problem:
             told = {
@@ -68,11 +68,14 @@ class EventRecorder:
 
 
 def event_of(workflow: WorkflowRef, note: str, reason: str, action: str, instance: str) -> dict[str, object]:
-    """The Kubernetes Event that tells something about a Workflow.
+    """Return a Kubernetes Event about a Workflow.
 
     Args:
-        note: for a person; cut where it is too long for an Event.
-        instance: which pod tells it.
+        workflow: that it is about.
+        note: for a person; shortened where it is too long for an Event.
+        reason: a word for what happened.
+        action: a word for what was done.
+        instance: the name of this pod.
     """
     name = workflow.name[:_NAME_LENGTH].rstrip("-.")
     return {

@@ -1,4 +1,4 @@
-"""One JSON line for each event: what came of it, never a body or a secret.
+"""The log: one JSON line for each event, without its body and without credentials.
 
 The fields are those of OpenTelemetry's log data model, the attributes those of its conventions where there are any.
 Source: https://opentelemetry.io/docs/specs/otel/logs/data-model/ and https://opentelemetry.io/docs/specs/semconv/
@@ -31,7 +31,8 @@ def log_event(handled: HandledEvent, trace: Trace | None, to: TextIO | None = No
     """Write the line for one event.
 
     Args:
-        trace: the span that it was handled in, or the one that it came from.
+        handled: the event and its answer.
+        trace: the span that it was handled in, or the caller's.
         to: standard error where None.
     """
     severity = OUTCOMES[handled.answer.outcome].severity
@@ -39,7 +40,7 @@ def log_event(handled: HandledEvent, trace: Trace | None, to: TextIO | None = No
 
 
 def attributes_of(handled: HandledEvent) -> dict[str, str | int | float | bool]:
-    """What is known of an event, by the names of OpenTelemetry."""
+    """Return the attributes of an event, by their names in OpenTelemetry."""
     answer = handled.answer
     event, task, workflow = answer.event, answer.task, answer.workflow
     attributes = {
@@ -63,11 +64,11 @@ def attributes_of(handled: HandledEvent) -> dict[str, str | int | float | bool]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-class Lines(logging.Handler):
-    """Writes what libraries log as lines like all others.
+class LogHandler(logging.Handler):
+    """Writes the records of libraries as lines of this log.
 
     Args:
-        level: of the records that are written, at least.
+        level: the lowest level of records that are written.
         most: the highest severity of a line.
     """
 
@@ -76,14 +77,14 @@ class Lines(logging.Handler):
         self._most = most
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one."""
+        """Write one record."""
         try:
             attributes = {"otel.scope.name": record.name}
             if record.exc_info:
                 attributes["exception.stacktrace"] = "".join(traceback.format_exception(*record.exc_info))
             log_line(self._most if record.levelno >= logging.ERROR else "WARN", record.getMessage(), attributes)
         except Exception:
-            self.handleError(record)  # whoever logs goes on
+            self.handleError(record)  # the library that logs must not fail
 
 
 def log_line(
@@ -93,13 +94,14 @@ def log_line(
     trace: Trace | None = None,
     to: TextIO | None = None,
 ) -> None:
-    """Write one line, without any credential that this process knows.
+    """Write one line, without any credential that this process has read.
 
-    A standard error that is closed, broken, on a full disk or read by nobody loses the line: what becomes of an event
-    never depends on its log.
+    The line is lost when standard error is closed, broken, on a full disk or not read: no event depends on its log.
 
     Args:
+        severity: of the line.
         body: a sentence for a person.
+        attributes: by their names in OpenTelemetry.
         trace: the span that it is about.
         to: standard error where None.
     """

@@ -1,6 +1,6 @@
-"""The metrics: a catalogue, what one event adds to them, and the numbers; plain Python, which costs next to nothing.
+"""The metrics: a catalogue, what one event adds to them, and their values.
 
-Names and units are OpenTelemetry's; `Metric.prometheus` is what Prometheus makes of them, pushed or scraped.
+Names and units are OpenTelemetry's; `Metric.prometheus` is the name in Prometheus, pushed or scraped.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from func.telemetry.handled_event import HandledEvent
 
 Kind = Literal["counter", "updown", "gauge", "histogram"]
-# Seconds. An event takes milliseconds when all is well, 4.5 s at most, and then its body's time.
+# Seconds. An event takes milliseconds usually, 4.5 s at most, and the time of its body.
 BOUNDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-@dataclass(eq=False, repr=False)  # no more than is needed: making a frozen one takes the start 0.5 ms
+@dataclass(eq=False, repr=False)  # compared by identity, as a key of dicts
 class Metric:
     """One metric.
 
     Args:
-        kind: an `updown` counter goes down too.
-        unit: in UCUM, as OpenTelemetry has it.
-        labels: their names; no value of them comes from outside.
+        kind: an `updown` counter can decrease.
+        unit: in UCUM, as in OpenTelemetry.
+        labels: their names; no label has a value from outside.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Metric:
 
         Source: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/
         """
-        unit = {"s": "_seconds"}.get(self.unit, "")  # words in braces are none
+        unit = {"s": "_seconds"}.get(self.unit, "")  # a word in braces is not a unit
         return self.name.replace(".", "_") + unit + ("_total" if self.kind == "counter" else "")
 
 
@@ -73,7 +73,7 @@ CATALOGUE = (EVENTS, DURATION, ACTIVE, PARKED, RELEASED, API_CALLS, API_DURATION
 
 
 class Measurement(NamedTuple):
-    """Something that one metric is told.
+    """A value for one metric.
 
     Args:
         labels: their values, in the order of the metric's names.
@@ -85,10 +85,11 @@ class Measurement(NamedTuple):
 
 
 def measure(handled: HandledEvent, gates: Container[str]) -> Iterator[Measurement]:
-    """What one event adds.
+    """Return what one event adds to the metrics.
 
     Args:
-        gates: of the rules. A gate that was remembered on a Workflow may be another one: it gets no label of its own.
+        handled: the event and its answer.
+        gates: of the rules. Another gate, which was remembered on a Workflow, gets an empty label.
     """
     answer = handled.answer
     gate = answer.gate if answer.gate is not None and answer.gate in gates else ""
@@ -107,17 +108,17 @@ def measure(handled: HandledEvent, gates: Container[str]) -> Iterator[Measuremen
 
 
 def resource_of(call: ApiCall) -> str:
-    """`.../namespaces/{namespace}/workflows/{name}` -> `workflows`."""
+    """Return the resource of a call: `workflows` of `.../namespaces/{namespace}/workflows/{name}`."""
     *_, last = (part for part in call.route.split("/") if not part.startswith("{"))
     return last
 
 
-@dataclass(eq=False, repr=False)
-class Spread:
+@dataclass
+class Histogram:
     """The values of a histogram.
 
     Args:
-        counts: of the values up to each of BOUNDS, none of them counted twice; the last one is of those beyond.
+        counts: of the values in each bucket, by its upper bound in BOUNDS; the last one has no bound.
         total: the sum of all values.
     """
 
@@ -126,33 +127,35 @@ class Spread:
 
 
 class Metrics:
-    """The numbers of this process, for all threads."""
+    """The values of all metrics of this process, for all threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers: dict[Metric, dict[tuple[str, ...], float]] = {}
-        self._spreads: dict[Metric, dict[tuple[str, ...], Spread]] = {}
+        self._histograms: dict[Metric, dict[tuple[str, ...], Histogram]] = {}
 
     def add(self, measurements: Iterable[Measurement]) -> None:
-        """Take measurements in."""
+        """Add measurements."""
         with self._lock:
             for metric, labels, value in measurements:
                 if metric.kind == "histogram":
-                    spreads = self._spreads.setdefault(metric, {})
-                    spread = spreads.get(labels) or spreads.setdefault(labels, Spread([0] * (len(BOUNDS) + 1)))
-                    spread.counts[bisect_left(BOUNDS, value)] += 1
-                    spread.total += value
+                    histograms = self._histograms.setdefault(metric, {})
+                    histogram = histograms.get(labels) or histograms.setdefault(
+                        labels, Histogram([0] * (len(BOUNDS) + 1))
+                    )
+                    histogram.counts[bisect_left(BOUNDS, value)] += 1
+                    histogram.total += value
                 else:
                     numbers = self._numbers.setdefault(metric, {})
                     numbers[labels] = value if metric.kind == "gauge" else numbers.get(labels, 0) + value
 
     def numbers(self, metric: Metric) -> dict[tuple[str, ...], float]:
-        """The numbers by their labels, as they are now."""
+        """Return a copy of a metric's values, by labels."""
         with self._lock:
             return dict(self._numbers.get(metric, {}))
 
-    def spreads(self, metric: Metric) -> dict[tuple[str, ...], Spread]:
-        """The values of a histogram by their labels, as they are now."""
+    def histograms(self, metric: Metric) -> dict[tuple[str, ...], Histogram]:
+        """Return a copy of a metric's histograms, by labels."""
         with self._lock:
-            found = self._spreads.get(metric, {})
-            return {labels: Spread(list(spread.counts), spread.total) for labels, spread in found.items()}
+            found = self._histograms.get(metric, {})
+            return {labels: Histogram(list(histogram.counts), histogram.total) for labels, histogram in found.items()}

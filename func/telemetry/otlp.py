@@ -1,7 +1,7 @@
-"""Metrics and traces for an OpenTelemetry collector, pushed. Loaded only where somebody asks for it.
+"""Metrics and traces that are pushed to an OpenTelemetry collector; imported only where that is configured.
 
-Nothing here waits: what is to be sent is put into a queue, and threads of the SDK send it. The one exception is the end
-of the process, which waits a moment, since a function that goes back to zero has told of its last events to nobody yet.
+Nothing here waits: threads of the SDK send what is in their queue. Only the end of the process waits for a moment, so
+that the last events of a function that scales to zero are sent too.
 
 Source: https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 """
@@ -44,11 +44,11 @@ from opentelemetry.trace import (
 from func.core.errors import SettingError
 from func.kube.call_log import ApiCall
 from func.telemetry.handled_event import HandledEvent, Trace
-from func.telemetry.log import Lines, attributes_of
+from func.telemetry.log import LogHandler, attributes_of
 from func.telemetry.metrics import BOUNDS, CATALOGUE, Measurement, Metric
-from func.telemetry.settings import Signal
+from func.telemetry.settings import Export
 
-_FLUSH_SECONDS = 3.0  # at the end; an event in work takes 5 s before that, and Kubernetes kills after 10
+_FLUSH_SECONDS = 3.0  # at the end; events in progress take 5 s before that, and Kubernetes kills the process after 10 s
 _SCOPE = "taskgate"
 _REQUEST: dict[str, str | int | float | bool] = {
     "http.request.method": "POST",
@@ -58,21 +58,22 @@ _REQUEST: dict[str, str | int | float | bool] = {
 }
 
 
-def connect(signals: Iterable[Signal]) -> OpenTelemetry:
-    """Begin to push, as the variables OTEL_* say.
+def connect(exports: Iterable[Export]) -> OpenTelemetry:
+    """Start to push, as the variables OTEL_* configure it.
 
-    Raises: SettingError, one line.
+    Raises:
+        SettingError: one line.
     """
-    said = Lines(most="WARN")  # no event suffers
+    handler = LogHandler(most="WARN")  # no event depends on it
     logger = logging.getLogger("opentelemetry")
-    logger.handlers, logger.propagate = [said], False
+    logger.handlers, logger.propagate = [handler], False
     try:
         resource = _resource(os.environ)
-        tracers = TracerProvider(resource=resource, shutdown_on_exit=False) if "traces" in signals else None
+        tracers = TracerProvider(resource=resource, shutdown_on_exit=False) if "traces" in exports else None
         if tracers:
             tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         meters = None
-        if "metrics" in signals:
+        if "metrics" in exports:
             reader = PeriodicExportingMetricReader(OTLPMetricExporter())
             meters = MeterProvider([reader], resource, shutdown_on_exit=False)
     except ValueError as error:  # of most variables the SDK only logs that it takes its default instead
@@ -80,32 +81,34 @@ def connect(signals: Iterable[Signal]) -> OpenTelemetry:
     observer = OpenTelemetry(
         tracers.get_tracer(_SCOPE) if tracers else None, meters.get_meter(_SCOPE) if meters else None
     )
-    said.setLevel(logging.ERROR)  # from here on it warns of each single try to reach the collector
+    handler.setLevel(logging.ERROR)  # the SDK warns of each single retry
     _at_the_end(*(provider.shutdown for provider in (tracers, meters) if provider))
     return observer
 
 
 class OpenTelemetry:
-    """An observer that tells a collector.
+    """An observer that pushes to a collector.
 
     Args:
-        tracer, meter: of the SDK; None where it is not asked for.
+        tracer: of the SDK; None where traces are not pushed.
+        meter: likewise, for metrics.
     """
 
     def __init__(self, tracer: Tracer | None, meter: Meter | None) -> None:
         self._tracer = tracer
-        self._tell = {metric: _instrument(meter, metric) for metric in CATALOGUE} if meter else {}
+        self._instruments = {metric: _instrument(meter, metric) for metric in CATALOGUE} if meter else {}
 
     def add(self, measurements: Iterable[Measurement]) -> None:
-        """Take measurements in; returns at once."""
+        """Take measurements, without waiting."""
         for metric, labels, value in measurements:
-            if tell := self._tell.get(metric):
-                tell(value, dict(zip(metric.labels, labels, strict=True)))
+            if record := self._instruments.get(metric):
+                record(value, dict(zip(metric.labels, labels, strict=True)))
 
     def trace(self, handled: HandledEvent) -> Trace | None:
-        """Keep the spans of an event; returns at once.
+        """Take the spans of an event, without waiting.
 
-        Returns: the span of the event; None where no traces are kept.
+        Returns:
+            The span of the event; None where no traces are kept.
         """
         if self._tracer is None:
             return None
@@ -130,7 +133,7 @@ class OpenTelemetry:
             child = self._tracer.start_span(
                 f"{call.method} {call.route}", inside, SpanKind.CLIENT, start_time=at(call.started)
             )
-            _tell_of(child, call)
+            _describe(child, call)
             child.end(at(call.started + call.seconds))
         span.end(at(handled.started + handled.seconds))
         here = span.get_span_context()
@@ -145,11 +148,11 @@ def _parent(trace: Trace | None) -> Context:
     return set_span_in_context(NonRecordingSpan(context), Context())
 
 
-def _tell_of(span: Span, call: ApiCall) -> None:
+def _describe(span: Span, call: ApiCall) -> None:
     span.set_attributes({"http.request.method": call.method, "url.template": call.route, "peer.service": call.api})
     if call.result.isdecimal():
         span.set_attribute("http.response.status_code", int(call.result))
-    if not call.result.startswith("2"):  # a client's span is an error from 400 on, by the conventions
+    if not call.result.startswith("2"):  # by the conventions, a client's span is an error from 400 on
         span.set_attribute("error.type", call.result)
         span.set_status(Status(StatusCode.ERROR))
 
@@ -168,11 +171,11 @@ def _instrument(meter: Meter, metric: Metric) -> Callable[[float, Mapping[str, s
 
 
 def _resource(environment: Mapping[str, str]) -> Resource:
-    """Which process tells this. What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say goes before what we know."""
+    """Return the attributes of this process; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override them."""
     ours = {
         "service.name": "taskgate",
-        "service.instance.id": str(uuid.uuid4()),  # else the numbers of two pods would be taken for one's
-        "faas.name": environment.get("K_SERVICE"),  # Knative's, as is K_REVISION
+        "service.instance.id": str(uuid.uuid4()),  # else the values of two pods would be mixed
+        "faas.name": environment.get("K_SERVICE"),  # Knative sets it, and K_REVISION
         "faas.version": environment.get("K_REVISION"),
     }
     known = {name: value for name, value in ours.items() if value}
@@ -180,11 +183,11 @@ def _resource(environment: Mapping[str, str]) -> Resource:
 
 
 def _at_the_end(*shutdowns: Callable[[], None]) -> None:
-    """Send what is left when the process ends, in a bounded time."""
+    """Send what is left when the process ends, within a bounded time."""
 
     def flush() -> None:
         atexit.unregister(flush)
-        # Each in a thread: how long the SDK may wait for a collector that is silent is not for us to say.
+        # Each in a thread: the SDK's own timeout for a collector that does not answer is longer.
         threads = [threading.Thread(target=each, name="otlp-flush", daemon=True) for each in shutdowns]
         deadline = time.monotonic() + _FLUSH_SECONDS
         for thread in threads:
@@ -202,6 +205,6 @@ def _at_the_end(*shutdowns: Callable[[], None]) -> None:
         signal.signal(number, before)
         signal.raise_signal(number)
 
-    # uvicorn takes the signal, finishes what is in work, and raises it again for the handler from before: this one.
-    # Without it the process would end there, by the signal, and atexit would not be called.
+    # uvicorn handles the signal, finishes the events in progress, and raises it again for the handler before: this one.
+    # Otherwise the signal would end the process without calling atexit.
     signal.signal(signal.SIGTERM, ended)

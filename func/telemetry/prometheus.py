@@ -1,4 +1,4 @@
-"""The metrics as Prometheus reads them; loaded at the first scrape."""
+"""The metrics for a scrape by Prometheus; imported at the first one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from func.telemetry.metrics import BOUNDS, CATALOGUE, Metric, Metrics
 
 
 def scrape(metrics: Metrics, accept: str) -> tuple[dict[str, str], bytes]:
-    """All metrics as headers and body of an answer.
+    """Return headers and body of an answer with all metrics.
 
     Args:
-        accept: what the scraper can read; Prometheus' text where it says nothing.
+        metrics: of this process.
+        accept: the request's header; empty for Prometheus' text format.
     """
     registry = CollectorRegistry()
-    registry.register(_Numbers(metrics))
+    registry.register(_Collector(metrics))
     encode, content_type = choose_encoder(accept)
     return {"content-type": content_type}, encode(registry)
 
 
-class _Numbers(Collector):
+class _Collector(Collector):
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
@@ -45,6 +46,6 @@ def _numbers(metric: Metric, metrics: Metrics) -> Family:
 def _histogram(metric: Metric, metrics: Metrics) -> Family:
     family = HistogramMetricFamily(metric.prometheus, metric.help, labels=metric.labels)
     bounds = [*(str(bound) for bound in BOUNDS), "+Inf"]
-    for labels, spread in metrics.spreads(metric).items():
-        family.add_metric(labels, list(zip(bounds, accumulate(spread.counts), strict=True)), spread.total)
+    for labels, found in metrics.histograms(metric).items():
+        family.add_metric(labels, list(zip(bounds, accumulate(found.counts), strict=True)), found.total)
     return family

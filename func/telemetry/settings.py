@@ -1,4 +1,4 @@
-"""The environment -> which telemetry is pushed to an OpenTelemetry collector."""
+"""Which telemetry the environment asks to push to an OpenTelemetry collector."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from urllib.parse import unquote
 from func.core.errors import SettingError
 from func.redaction import protect, redact_url
 
-Signal = Literal["traces", "metrics"]
+Export = Literal["traces", "metrics"]
 
 
-def read_pushed(environment: Mapping[str, str]) -> frozenset[Signal]:
-    """What goes to an OpenTelemetry collector; the variables of its SDK, which reads the rest of them itself.
+def read_exports(environment: Mapping[str, str]) -> frozenset[Export]:
+    """Return what is pushed to an OpenTelemetry collector, from variables of its SDK, which reads the others itself.
 
-    Raises: SettingError, at the first that is wrong.
+    Raises:
+        SettingError: for the first that is wrong.
+
     Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and
     https://opentelemetry.io/docs/specs/otel/protocol/exporter/
     """
     for name, value in environment.items():
         if name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith("HEADERS"):
             _protect_headers(value)
-    return frozenset(signal for signal in get_args(Signal) if _is_pushed(environment, signal))
+    return frozenset(each for each in get_args(Export) if _is_pushed(environment, each))
 
 
 def _protect_headers(headers: str) -> None:
-    """Let no log line show them: `authorization=Bearer%20abc,x-api-key=def`."""
+    """Keep them out of the log: `authorization=Bearer%20abc,x-api-key=def`."""
     for header in headers.split(","):
         value = header.partition("=")[2].strip()
         protect(value)
@@ -34,25 +36,25 @@ def _protect_headers(headers: str) -> None:
             protect(part)
 
 
-def _is_pushed(environment: Mapping[str, str], signal: Signal) -> bool:
+def _is_pushed(environment: Mapping[str, str], export: Export) -> bool:
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    exporter = f"OTEL_{signal.upper()}_EXPORTER"
-    endpoint = _own_or_common(environment, signal, "ENDPOINT")
-    if endpoint is None or environment.get(exporter) == "none":
+    variable = f"OTEL_{export.upper()}_EXPORTER"
+    endpoint = _own_or_common(environment, export, "ENDPOINT")
+    if endpoint is None or environment.get(variable) == "none":
         return False
-    if environment.get(exporter) not in (None, "", "otlp"):
-        raise SettingError(f"{exporter} is {environment[exporter]!r}: expected otlp or none")
+    if environment.get(variable) not in (None, "", "otlp"):
+        raise SettingError(f"{variable} is {environment[variable]!r}: expected otlp or none")
     name, url = endpoint
     if not url.startswith(("http://", "https://")):
         raise SettingError(f"{name} is {redact_url(url)!r}: expected a URL like http://otel-collector.monitoring:4318")
-    protocol = _own_or_common(environment, signal, "PROTOCOL")
+    protocol = _own_or_common(environment, export, "PROTOCOL")
     if protocol and protocol[1] != "http/protobuf":
         raise SettingError(f"{protocol[0]} is {protocol[1]!r}: expected http/protobuf, at the collector's port 4318")
     return True
 
 
-def _own_or_common(environment: Mapping[str, str], signal: Signal, what: str) -> tuple[str, str] | None:
-    """The variable of one signal, else the one of all of them: its name and its value."""
-    names = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_{what}", f"OTEL_EXPORTER_OTLP_{what}")
+def _own_or_common(environment: Mapping[str, str], export: Export, what: str) -> tuple[str, str] | None:
+    """Return name and value of the variable of one export, else of the one for both."""
+    names = (f"OTEL_EXPORTER_OTLP_{export.upper()}_{what}", f"OTEL_EXPORTER_OTLP_{what}")
     return next(((name, environment[name]) for name in names if environment.get(name)), None)

@@ -69,7 +69,7 @@ def test_a_wrong_kubeconfig_is_one_sentence(tmp_path: Path) -> None:
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert result.output.startswith(f"Error: KUBECONFIG is {tmp_path / 'kubeconfig'}: expected the configuration")
     nowhere = taskgate("board", "--port", 0)
-    assert nowhere.output.startswith("Error: KUBECONFIG is not set and this is no pod")
+    assert nowhere.output.startswith("Error: KUBECONFIG is not set and this is not a pod")
 
 
 def test_a_cluster_that_does_not_answer_is_one_sentence(cluster: EmbeddedCluster, kubeconfig: Path) -> None:

@@ -145,7 +145,7 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(cluster: EmbeddedCluster
     assert result.output.startswith("Error: The Kubernetes API does not answer")
     nowhere = taskgate("waiting")
     assert nowhere.exit_code == 1
-    assert nowhere.output.startswith("Error: KUBECONFIG is not set and this is no pod")
+    assert nowhere.output.startswith("Error: KUBECONFIG is not set and this is not a pod")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tests.payloads import (
     commented,
     dismissed,
     labeled,
+    reopened,
     synchronize,
     unlabeled,
 )
@@ -69,6 +70,12 @@ def vote(name: str, who: str | None = None) -> Request:
     return cloudevent_structured(data, "vote", delivery=name, prefix="com.example.", source="/votes")
 
 
+def of_nobody(payload: Payload) -> Payload:
+    """The account of the reviewer is deleted."""
+    payload["review"]["user"] = None
+    return payload
+
+
 def edited(payload: Payload) -> Payload:
     """The text of a review is edited. GitHub leaves its submitted_at."""
     return payload | {"action": "edited", "changes": {"body": {"from": "Before"}}}
@@ -106,8 +113,9 @@ def test_an_event_that_names_nobody_does_not_count_for_a_quorum() -> None:
         labeled(by=TESS, happened=at(1)),
         commented(review_id=2, happened=at(1)),
         dismissed(review_id=1, happened=at(-9), updated=at(1)),  # of the approval that came before
+        of_nobody(dismissed(review_id=2, updated=at(-1))),
     ],
-    ids=["push", "label", "comment", "dismissal of an older review"],
+    ids=["push", "label", "comment", "dismissal of an older review", "dismissal of a review of a deleted account"],
 )
 def test_requested_changes_stand_whatever_else_the_same_person_does(event: Payload) -> None:
     bench = Bench.at(EARLY, REVIEWS)
@@ -169,7 +177,32 @@ def test_an_edited_approval_is_revoked_where_the_rules_ask_for_it() -> None:
     assert bench.release().outcome == "ignored"
 
 
+def test_a_closing_that_would_fail_a_gate_is_revoked_by_the_reopening() -> None:
+    rules = rules_with(
+        "  wait-pr-approved: {event: pull_request.closed, merged: false, by: anyone, then: fail,\n"
+        "    withdraw: [{event: pull_request.reopened}]}"
+    )
+    bench = Bench.at(EARLY, rules)
+    bench.deliver(closed(merged=False, happened=at(0)))
+    assert bench.deliver(reopened(happened=at(1))).outcome == "withdrawn"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
 # ---- open or fail
+
+
+def test_an_edit_of_an_approval_fails_the_gate_though_it_keeps_the_time_of_the_review() -> None:
+    rules = rules_with(
+        "  wait-pr-approved:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+        "  - {event: pull_request_review.edited, by: anyone, then: fail}"
+    )
+    bench = Bench.at(EARLY, rules)
+    bench.deliver(approved())
+    bench.deliver(edited(approved()))
+    bench.reach()
+    assert bench.release().outcome == "failed"
 
 
 @pytest.mark.parametrize("is_turned", [False, True])
@@ -364,12 +397,13 @@ def test_the_answer_says_what_revoked_a_label_or_an_event_of_nobody() -> None:
     )
 
 
-def test_the_answer_says_what_came_before_it_at_a_gate_that_waits_again() -> None:
+@pytest.mark.parametrize("seconds", [-1, 0])
+def test_the_answer_says_what_came_before_it_at_a_gate_that_waits_again(seconds: int) -> None:
     bench = Bench.at()
     bench.deliver(approved(review_id=1, happened=at(0)))
     node = gate_node(bench.document, GATE)
     node |= {"phase": "Running", "startedAt": "2026-11-22T12:30:00Z"}  # as `argo retry` leaves it
-    assert bench.deliver(approved(by=OTHER, review_id=2, happened=at(-1))).reason == (
+    assert bench.deliver(approved(by=OTHER, review_id=2, happened=at(seconds))).reason == (
         "It is not newer than the last event that moved wait-pr-approved, of 2026-11-22T11:00:00Z. Cause a new one, "
         "for example approve again."
     )

@@ -75,7 +75,7 @@ def test_an_event_for_a_gate_carries_its_task_its_rule_and_its_outputs() -> None
 @pytest.mark.parametrize(
     ("event", "name", "details"),
     [
-        (labeled("odd"), "pull_request.labeled", " with label odd, merged false"),
+        (labeled("Odd"), "pull_request.labeled", " with label Odd, merged false"),
         (closed(merged=False), "pull_request.closed", " with merged false"),
         (commented(), "pull_request_review.submitted", " with review commented"),
     ],

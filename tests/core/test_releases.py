@@ -253,7 +253,7 @@ def test_a_gate_that_somebody_has_to_look_at_keeps_no_other_from_opening(is_seco
         assert (answer.outcome, answer.gate) == ("opened", GATE)
     else:
         assert told(answer) == says("several-nodes", gate=EARLY, nodes=", ".join(ids))
-        assert (answer.node, answer.task, bench.is_parked) == (ids[0], TASK, True)
+        assert (answer.gate, answer.node, answer.task, bench.is_parked) == (EARLY, ids[0], TASK, True)
 
 
 def test_the_pull_request_whose_signal_is_older_goes_first() -> None:

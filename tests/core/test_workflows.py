@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from typing import Any
 
 import pytest
 
 from func.core.reasons import Rejection
 from func.core.workflows import compress, decompress, read_workflow
-from tests.recorded_workflows import recorded, waiting_workflow
+from tests.recorded_workflows import nodes_of, recorded, waiting_workflow
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,21 @@ def test_what_is_no_packed_json_is_refused(text: object) -> None:
 
 def test_a_bomb_of_packed_nodes_is_refused() -> None:
     with pytest.raises(ValueError, match="more than"):
-        decompress(compress({"a": "x" * (65 * 1024 * 1024)}))
+        decompress(compress({"a": "x" * (33 * 1024 * 1024)}))
+
+
+def test_a_bomb_of_small_packed_values_is_refused_before_it_is_built() -> None:
+    packed = base64.b64encode(gzip.compress(b'{"a":[' + b"[]," * (8 << 20) + b"1]}")).decode()
+    assert len(packed) < 100_000
+    with pytest.raises(ValueError, match="needs more than 256 MiB of memory"):
+        decompress(packed)
+
+
+def test_as_many_packed_nodes_as_an_object_can_hold_are_read() -> None:
+    pattern = list(nodes_of(recorded("compressed-nodes")).values())
+    nodes = {f"{number}": pattern[number % len(pattern)] | {"id": f"{number:040x}"} for number in range(30_000)}
+    packed = compress(nodes)
+    assert decompress(packed) == nodes
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import get_args
 import yaml
 
 from func.telemetry.metrics import CATALOGUE
-from func.telemetry.settings import Signal, read_pushed
+from func.telemetry.settings import Export, read_exports
 from tests.docs.markdown import DOCS, ROOT, links, table
 
 PAGE = (DOCS / "observe.md").read_text()
@@ -32,11 +32,11 @@ def test_all_fields_and_attributes_of_the_log() -> None:
 def test_the_variables_of_opentelemetry_that_we_read() -> None:
     source = (ROOT / "func/service/settings.py").read_text()
     named = {word for row in table(PAGE, "variable") for word in re.findall(r"`(OTEL_\w+)`", row[0])}
-    for signal in get_args(Signal):
+    for signal in get_args(Export):
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
-        assert read_pushed(settings) == set(get_args(Signal))
+        assert read_exports(settings) == set(get_args(Export))
         assert {f"OTEL_{signal.upper()}_EXPORTER", f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"} <= named
-        assert signal not in read_pushed(settings | {f"OTEL_{signal.upper()}_EXPORTER": "none"})
+        assert signal not in read_exports(settings | {f"OTEL_{signal.upper()}_EXPORTER": "none"})
     assert set(re.findall(r'"(OTEL_\w+)"', source)) <= named
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,38 @@ def test_a_name_of_several_addresses_has_the_time_of_one(
         assert time.monotonic() - started < 5  # 0.7 s for each would be 8 s
     found[:] = ["127.0.0.2", "127.0.0.1"]  # the first of them refuses now
     Site(fault_cluster, None).load(waiting_workflow(3))  # type: ignore[arg-type] # which needs no function
+    assert workflows.get("play-task-3-workflow", Deadline.after(20))
+
+
+@contextmanager
+def no_more_threads(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
+    """Let threads of this name fail to begin, as in a process that has as many as it may have."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        yield
+
+
+def test_a_write_that_gets_no_thread_is_done_by_a_redelivery(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.load(large_workflow())
+    with no_more_threads(monkeypatch, "write"):
+        assert {site.send(EVENT).outcome for _ in range(3)} == {"unavailable"}
+    assert site.send(EVENT).outcome == "opened"
+
+
+def test_a_name_that_gets_no_thread_is_resolved_by_the_next_call(
+    fault_cluster: EmbeddedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflows = named(tmp_path, fault_cluster, f"http://localhost:{fault_cluster.port}")
+    Site(fault_cluster, None).load(waiting_workflow(3))  # type: ignore[arg-type] # which needs no function
+    with no_more_threads(monkeypatch, "dns"), pytest.raises(Unavailable, match="no more threads"):
+        workflows.get("play-task-3-workflow", Deadline.after(20))
     assert workflows.get("play-task-3-workflow", Deadline.after(20))
 
 

@@ -122,7 +122,7 @@ def test_without_one_the_server_does_not_talk(server: Server, tmp_path: Path) ->
 
 def test_a_key_of_another_certificate_stops_the_start(server: Server, tmp_path: Path) -> None:
     user = {"client-certificate-data": encoded(parts("first")[0]), "client-key-data": encoded(parts("second")[1])}
-    with pytest.raises(SettingError, match="the client certificate and its key do not fit together"):
+    with pytest.raises(SettingError, match="the client certificate and its key do not match"):
         workflows(tmp_path, server, user)
 
 

@@ -23,6 +23,7 @@ from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import Forbidden, MissingPermission, Unauthenticated, Unavailable
+from tests.faults.test_slow_api import no_more_threads
 from tests.kube.test_connection import Recorder
 from tests.payloads import REX, Request, approved, cloudevent_structured
 from tests.recorded_workflows import NAMESPACE, waiting_workflow
@@ -76,7 +77,7 @@ class TestTokenFile:
         file = tmp_path / "token"
         for text, words in (
             ("", "There is no token in tokenFile .*: it is empty"),
-            ("two words", "is not a token: it has blanks or characters other than ASCII"),
+            ("two words", "is not a token: it has spaces or characters other than ASCII"),
             ("t\u00f6ken", "is not a token"),
         ):
             file.write_text(text, encoding="utf-8")
@@ -242,13 +243,13 @@ class TestPlugin:
             ({"command": "./none"}, r"the credential plugin \./none can't be run: No such file or directory$"),
             ({"command": "aws-none", "installHint": "Get it at\nx"}, "No such file or directory. Get it at x$"),
             ({"command": "./fails"}, "failed with exit code 7: no such profile: dev$"),
-            ({"command": "./words"}, "printed no JSON$"),
-            ({"command": "./object"}, "printed no ExecCredential with a status$"),
+            ({"command": "./words"}, "did not print JSON$"),
+            ({"command": "./object"}, "did not print an ExecCredential with a status$"),
             ({"command": "./other"}, "printed another apiVersion than client.authentication.k8s.io/v1$"),
             ({"command": "./nothing"}, "printed neither a token nor a certificate with its key$"),
             ({"command": ""}, "user us, exec: expected a command$"),
             ({"apiVersion": "client.authentication.k8s.io/v1alpha1"}, "apiVersion is .*v1alpha1, expected one of"),
-            ({"interactiveMode": "Always"}, "wants a terminal"),
+            ({"interactiveMode": "Always"}, "requires a terminal"),
         ],
     )
     def test_a_start_with_one_that_is_no_good_says_so(self, plugin: Plugin, told: dict[str, str], words: str) -> None:
@@ -274,6 +275,15 @@ class TestPlugin:
         assert len(plugin.runs) == 1
         assert workflows.get(NAME, Deadline.after(20))["metadata"]["name"] == NAME
         assert len(plugin.runs) == 1
+
+    def test_one_that_gets_no_thread_is_run_for_the_next_call(
+        self, plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plugin.gives("first-token", seconds=0)
+        workflows = plugin.workflows()
+        with no_more_threads(monkeypatch, "exec-plugin"), pytest.raises(Unavailable, match="no more threads"):
+            workflows.get(NAME, Deadline.after(5))
+        assert workflows.get(NAME, Deadline.after(20))["metadata"]["name"] == NAME
 
     def test_one_that_hangs_is_ended_with_all_that_it_started(
         self, plugin: Plugin, monkeypatch: pytest.MonkeyPatch

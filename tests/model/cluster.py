@@ -59,7 +59,9 @@ class Cluster:
         """LIST of the metadata."""
         wanted = selectors.parse(selector)
         found = sorted(self.documents.items())
-        return [{"metadata": each["metadata"]} for _, each in found if wanted.matches(each["metadata"]["labels"], each)]
+        return [
+            {"metadata": each["metadata"]} for name, each in found if wanted.matches(each["metadata"]["labels"], name)
+        ]
 
     def patch(self, name: str, operations: list[Document], deadline: Deadline) -> None:
         """PATCH, with a JSON Patch: all of it or nothing."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from func.core.errors import SettingError
-from func.service.local_only import LocalOnly, senders_of
+from func.service.local_only import LocalOnly, allowed_senders
 
 TOKENS = {"TASKGATE_TOKEN_FILE": "/tokens"}
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what this is about
@@ -32,13 +32,13 @@ IN_CLUSTER = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "TASKGATE_AUTH": "none"}
     ],
 )
 def test_who_may_send(host: str, environment: dict[str, str], senders: str) -> None:
-    assert senders_of(host, environment) == senders
+    assert allowed_senders(host, environment) == senders
 
 
 @pytest.mark.parametrize("host", [EVERYWHERE, "::", "192.168.1.4", "build.example", "127.example"])
 def test_everybody_only_when_it_is_asked_for(host: str) -> None:
     with pytest.raises(SettingError, match=re.escape(f"--host is {host}: ")):
-        senders_of(host, {})
+        allowed_senders(host, {})
 
 
 async def _app(_scope: Any, _receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI

@@ -21,7 +21,7 @@ from func.core.errors import SettingError
 from func.devcluster import EmbeddedCluster
 from func.service.build import build_app
 from func.telemetry.metrics import BOUNDS
-from func.telemetry.settings import read_pushed
+from func.telemetry.settings import read_exports
 from tests.payloads import approved, cloudevent_structured
 from tests.recorded_workflows import fleet
 from tests.service.site import Site, make_function
@@ -234,7 +234,7 @@ URL = "http://collector:4318"
     ],
 )
 def test_what_is_pushed(settings: dict[str, str], pushed: set[str]) -> None:
-    assert read_pushed(settings) == pushed
+    assert read_exports(settings) == pushed
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_what_is_pushed(settings: dict[str, str], pushed: set[str]) -> None:
 )
 def test_a_wrong_variable_is_named(settings: dict[str, str], named: str) -> None:
     with pytest.raises(SettingError, match=named):
-        read_pushed(settings)
+        read_exports(settings)
 
 
 _NOWHERE = """
