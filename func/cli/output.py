@@ -34,7 +34,7 @@ class Problem(click.ClickException):
     """
 
     def __init__(self, message: object, code: int = 1) -> None:
-        super().__init__(clean(redact(str(message))))
+        super().__init__(clean(message))
         self.exit_code = code  # type: ignore[misc]  # click has one for the class
 
 
@@ -53,10 +53,10 @@ class Row:
 
 
 def clean(value: object) -> str:
-    """Return a value from outside, without anything that a terminal would act on."""
+    """Return a value from outside, without credentials and without anything that a terminal would act on."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(value)
+        for character in redact(str(value))
     )
 
 
@@ -156,7 +156,7 @@ def print_advice(text: str, command: str | None) -> None:
 
 def print_json(value: object) -> None:
     """Print JSON, all of it ASCII: control characters stay escaped."""
-    click.echo(json.dumps(value, indent=2))
+    click.echo(redact(json.dumps(value, indent=2)))
 
 
 def progress(items: Iterable[Item], length: int, label: str) -> AbstractContextManager[Iterator[Item]]:

@@ -16,6 +16,7 @@ from func.cli.output import Problem, Row, clean, output_option, print_json, prin
 from func.cli.recorded import Recorded, read_recorded
 from func.cli.sending import NoReplyError, Reply, Sender
 from func.core.reasons import Rejection
+from func.redaction import protect, redact_url
 
 _TRIES = 4
 _PAUSE, _LONGEST_PAUSE = 2.0, 30.0  # seconds, where a 503 does not say how long, and at most
@@ -54,8 +55,9 @@ def replay(
       taskgate replay events.jsonl --failed again.jsonl
       kubectl -n taskgate get configmaps -l taskgate.dev/dead-letter=true -o json | taskgate replay -
     """
-    if not to.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{clean(to)} is not a URL like http://127.0.0.1:8080", param_hint="--to")
+    if not to.startswith(("http://", "https://")) or "@" in to:
+        what = f"{redact_url(clean(to))} is not a URL like http://127.0.0.1:8080, without user or password"
+        raise click.BadParameter(what, param_hint="--to")
     events = _events(file)
     if failed:
         _check_writable(failed)
@@ -144,7 +146,7 @@ def _token(file: Path) -> str:
     token = next((line.strip() for line in lines if line.strip()), "").removeprefix("Bearer ").strip()
     if not token or not token.isascii() or not token.isprintable():
         raise Problem(f"--token-file is {file}: expected a line with a token")
-    return token
+    return protect(token)
 
 
 def _check_writable(file: Path) -> None:
