@@ -1,4 +1,4 @@
-"""`taskgate check`: is this gates.yaml right, what is dangerous in it, and what would it decide?"""
+"""`taskgate check`: validate gates.yaml, and say what it would decide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from func.cli.dry_run import DryRun, dry_run_offline
-from func.cli.findings import passed
 from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress, wrap
 from func.cli.recorded import Recorded, read_recorded
 from func.cli.wording import demands_in_words, event_in_words, person_in_words
@@ -31,10 +30,10 @@ from func.core.rules import Rules
 @output_option
 @click.pass_context
 def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, output: str) -> None:
-    """Is this gates.yaml right, what is dangerous in it, and what would it decide?
+    """Validate a gates.yaml and test it on recorded events.
 
-    Prints in words what FILE says, and warnings. With --events, also what would become of recorded events, as far as
-    that is known without their Workflows. Calls no API.
+    Prints in words what FILE says, and warns of what is dangerous in it. With --events, also what would become of
+    recorded events, as far as that is known without their Workflows. Calls no API.
 
     \b
     Exit codes:
@@ -58,7 +57,7 @@ def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, o
             "warnings": [each._asdict() for each in warnings],
         }
         if runs is not None:
-            shown["events"] = [_data(run, rules) for run in runs]
+            shown["events"] = [run.data(rules) for run in runs]
         print_json(shown)
     else:
         _print(file, rules, warnings, runs, is_wrong=is_wrong)
@@ -68,10 +67,6 @@ def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, o
 def _run(events: list[Recorded], rules: Rules) -> list[DryRun]:
     with progress(events, len(events), "Deciding") as shown:
         return [dry_run_offline(recorded, rules) for recorded in shown]
-
-
-def _data(run: DryRun, rules: Rules) -> dict[str, Any]:
-    return {**run.data(), "passed": [{"check": name, "found": found} for name, found in passed(run, rules)]}
 
 
 def _read(file: Path) -> Rules:
@@ -136,7 +131,7 @@ def _gates(rules: Rules) -> list[Row]:
 
 
 def _decision(run: DryRun) -> Row:
-    task = (run.answer.task if run.answer else None) or (run.plan.task if run.plan else None)
+    task = run.task
     if run.answer is None:
         decision = "accepted so far, the rest depends on its Workflow"
         if run.plan and run.plan.intents and not run.plan.intents[0].rule:

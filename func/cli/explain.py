@@ -1,4 +1,4 @@
-"""`taskgate explain`: what would happen to this event, and why?"""
+"""`taskgate explain`: say what an event would do, or why a Workflow waits."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import click
 
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, is_there_a_cluster, settings_for_people
-from func.cli.advice import advice
-from func.cli.dry_run import DryRun, NoCluster, dry_run
+from func.cli.advice import Advice, advice_for_event
+from func.cli.dry_run import DryRun, NoCluster, dry_run, passed_checks
 from func.cli.explain_workflow import complete_workflow, explain_workflow
-from func.cli.findings import passed
-from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, wrap
+from func.cli.output import Problem, Row, output_option, print_advice, print_json, print_table, wrap
 from func.cli.recorded import Recorded, read_recorded
-from func.cli.remedies import Remedy
 from func.core.outcomes import OUTCOMES
 from func.core.reasons import CHECKS
 from func.core.rules import Rules
@@ -27,7 +25,7 @@ _REJECTED, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
 @click.command()
 @click.argument("file", metavar="[FILE|-]", required=False, type=click.Path(allow_dash=True))
 @click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="Explain this Workflow instead.")
-@click.option("--github-event", metavar="NAME", help="Of a GitHub payload, as in X-GitHub-Event; default: guessed.")
+@click.option("--github-event", metavar="NAME", help="GitHub's name of the event (X-GitHub-Event); default: guessed.")
 @config_option
 @context_option
 @output_option
@@ -41,7 +39,7 @@ def explain(
     config: Path | None,
     output: str,
 ) -> None:
-    """What would this event do, or why is this Workflow waiting?
+    """Say what an event would do, or why a Workflow waits.
 
     FILE is a CloudEvent, a payload of GitHub, a recorded delivery or a dead letter. Shows the checks in their order
     with what each found, and for the one that rejects the event what it takes. Reads the cluster of KUBECONFIG (or of
@@ -86,13 +84,12 @@ def explain(
         pipeline = Pipeline(settings.rules, NoCluster(settings.rules.workflows.namespace), writes=False)
     pipeline.clock = access.now
     run = dry_run(recorded, pipeline)
-    what = advice(run, settings.rules)
+    advice = advice_for_event(run, settings.rules)
     if output == "json":
-        steps = [{"check": check, "found": found} for check, found in passed(run, settings.rules)]
-        told = {"needed": what.text if what else None, "run": what.command if what else None}
-        print_json({**run.data(), "passed": steps, **told, "guessed": recorded.guessed})
+        told = {"needed": advice.text if advice else None, "run": advice.command if advice else None}
+        print_json({**run.data(settings.rules), **told, "guessed": recorded.guessed})
     else:
-        _print(run, settings.rules, what)
+        _print(run, settings.rules, advice)
     ctx.exit(_exit_code(run))
 
 
@@ -113,7 +110,7 @@ def _exit_code(run: DryRun) -> int:
     return _UNKNOWN if OUTCOMES[run.outcome].retry else _REJECTED
 
 
-def _print(run: DryRun, rules: Rules, what: Remedy | None) -> None:
+def _print(run: DryRun, rules: Rules, advice: Advice | None) -> None:
     ref = run.recorded.event
     title = f"{run.name or '(no type)'}, event {ref.get('id', '(no id)')} from {ref.get('source', '(no source)')}"
     click.secho(wrap(title), bold=True)
@@ -123,14 +120,12 @@ def _print(run: DryRun, rules: Rules, what: Remedy | None) -> None:
     print_table(("", "CHECK", "FOUND"), _steps(run, rules))
     click.echo()
     click.echo(_conclusion(run))
-    if what:
-        click.echo(wrap(f"What it takes: {what.text}"))
-        if what.command:
-            click.echo(f"  {clean(what.command)}")  # never broken, so that it can be pasted
+    if advice:
+        print_advice(advice.text, advice.command)
 
 
 def _steps(run: DryRun, rules: Rules) -> list[Row]:
-    found = dict(passed(run, rules))
+    found = dict(passed_checks(run, rules))
     rows, rest = [], []
     for check in CHECKS:
         if check == run.check and run.is_accepted:

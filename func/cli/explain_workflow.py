@@ -1,4 +1,4 @@
-"""`taskgate explain --workflow`: where one Workflow stands, and why."""
+"""`taskgate explain --workflow`: where one Workflow waits, and why."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Any
 import click
 
 from func.cli import access
+from func.cli.advice import advice_for_problem, arguments, open_manually
 from func.cli.output import Problem as CommandProblem
-from func.cli.output import Row, clean, print_json, print_table, wrap
-from func.cli.remedies import open_manually, remedy, where
+from func.cli.output import Row, clean, print_advice, print_json, print_table, wrap
 from func.cli.wording import age, demands_in_words, event_in_words, people_in_words
 from func.core.fold import describe
 from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.core.signals import Signal
-from func.core.status import GateStatus, SignalStatus, WorkflowStatus, read_status
+from func.core.status import GateStatus, Problem, SignalStatus, WorkflowStatus, read_status
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED, is_finished, read_workflow
 from func.kube.client import Workflows
@@ -39,7 +38,7 @@ _GONE = {"closed": "was closed unmerged", "left": "left the task", "merged": "wa
 
 
 def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
-    """Print where a Workflow stands.
+    """Print where a Workflow waits, why, and what is wrong with it.
 
     Args:
         name: as it is, or `<namespace>/<name>` as the function's log has it.
@@ -60,8 +59,8 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
     try:
         status = _read(short, pipeline, now)
     except NotFound:
-        where = f"in namespace {rules.workflows.namespace}"
-        raise CommandProblem(f"there is no Workflow {short} {where}; {_HINT}") from None
+        namespace = rules.workflows.namespace
+        raise CommandProblem(f"there is no Workflow {short} in namespace {namespace}; {_HINT}") from None
     except Rejection as rejection:  # it cannot be read, or the cluster refuses
         raise CommandProblem(rejection) from None
     if output == "json":
@@ -173,7 +172,7 @@ def _demands(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator
 def _next(status: WorkflowStatus, rules: Rules) -> Iterator[tuple[str, str]]:
     """Return what to run next: why, and a command."""
     if status.finished or not status.waiting or not rules.workflows.parsed_selector.matches(status.labels):
-        yield "What Argo says of it", f"argo get {where(status)}"
+        yield "What Argo says of it", f"argo get {arguments(status.ref)}"
         return
     gate = status.waiting[0]
     if status.task:
@@ -202,7 +201,7 @@ def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]
         "pull_request": status.bound,
         "facts": list(_facts(status)),
         "opens": {gate.name: list(_demands(gate, status, rules)) for gate in status.waiting},
-        "problems": [_problem_data(status, rules, place) for place in range(len(status.problems))],
+        "problems": [_problem_data(problem, status, rules) for problem in status.problems],
         "next": [{"why": why, "run": command} for why, command in _next(status, rules)],
     }
 
@@ -219,7 +218,7 @@ def _gate_data(gate: GateStatus, status: WorkflowStatus) -> dict[str, Any]:
 
 def signal_data(each: SignalStatus) -> dict[str, Any]:
     """Return a signal for scripts."""
-    signal: Signal = each.signal
+    signal = each.signal
     return {
         "gate": each.gate,
         "state": each.state,
@@ -234,10 +233,9 @@ def signal_data(each: SignalStatus) -> dict[str, Any]:
     }
 
 
-def _problem_data(status: WorkflowStatus, rules: Rules, place: int) -> dict[str, Any]:
-    problem = status.problems[place]
-    what = remedy(problem, status, rules)
-    return {"code": problem.code, "what": problem.sentence, "remedy": what.text, "run": what.command}
+def _problem_data(problem: Problem, status: WorkflowStatus, rules: Rules) -> dict[str, Any]:
+    advice = advice_for_problem(problem, status, rules)
+    return {"code": problem.code, "what": problem.sentence, "remedy": advice.text, "run": advice.command}
 
 
 def _print(status: WorkflowStatus, rules: Rules, now: datetime) -> None:
@@ -252,10 +250,7 @@ def _print(status: WorkflowStatus, rules: Rules, now: datetime) -> None:
         print_table(("GATE", "STATE", "SIGNALS"), [_row(gate, status) for gate in status.gates])
     for problem in status.problems:
         click.secho(f"\n{wrap(problem.sentence)}", fg="red", bold=True)
-        what = remedy(problem, status, rules)
-        click.echo(wrap(f"What it takes: {what.text}"))
-        if what.command:
-            click.echo(f"  {clean(what.command)}")  # never broken, so that it can be pasted
+        print_advice(*advice_for_problem(problem, status, rules))
     for gate in status.waiting if not status.is_blocked else ():
         click.secho(f"\nEvents that move {clean(gate.name)}:", bold=True)
         for demand in _demands(gate, status, rules):

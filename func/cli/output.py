@@ -27,14 +27,14 @@ output_option = click.option(
 
 
 class Problem(click.ClickException):
-    """What was wrong and what to do about it, in one sentence.
+    """What is wrong and what to do about it, in one sentence.
 
     Args:
-        code: The command's exit code.
+        code: the command's exit code.
     """
 
     def __init__(self, message: object, code: int = 1) -> None:
-        super().__init__(clean(redact(str(message))))
+        super().__init__(clean(message))
         self.exit_code = code  # type: ignore[misc]  # click has one for the class
 
 
@@ -53,10 +53,10 @@ class Row:
 
 
 def clean(value: object) -> str:
-    """A value from outside, without anything that a terminal would act on."""
+    """Return a value from outside, without credentials and without anything that a terminal would act on."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in str(value)
+        for character in redact(str(value))
     )
 
 
@@ -123,21 +123,43 @@ def _wrapped(text: str, width: int | None, indent: str) -> str:
 
 
 def terminal_width() -> int | None:
-    """Characters in a line of the terminal; None when the output goes elsewhere, where nothing has to fit."""
+    """Return the characters in a line of the terminal; None when the output goes elsewhere and nothing has to fit."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def print_table(titles: Sequence[str], rows: Iterable[Row]) -> None:
-    """A table on standard output."""
-    click.echo(table(titles, rows, terminal_width()))
+def print_table(titles: Sequence[str], rows: Iterable[Row], *, movable: int = 0) -> None:
+    """Print a table.
+
+    Args:
+        movable: how many of the last columns become notes, one after the other, while the table is too wide.
+    """
+    rows, width = list(rows), terminal_width()
+    for _ in range(movable):
+        if not width or width_of(titles, rows) <= width:
+            break
+        *titles, last = titles
+        rows = [_with_note(row, last) for row in rows]
+    click.echo(table(titles, rows, width))
+
+
+def _with_note(row: Row, title: str) -> Row:
+    *cells, last = row.cells
+    return Row(cells, row.style, [f"{title.lower()}: {last}", *row.notes] if last else row.notes)
+
+
+def print_advice(text: str, command: str | None) -> None:
+    """Print what a person does; the command is never broken, so that it can be pasted."""
+    click.echo(wrap(f"What it takes: {text}"))
+    if command:
+        click.echo(f"  {clean(command)}")
 
 
 def print_json(value: object) -> None:
-    """JSON on standard output, all of it ASCII: control characters stay escaped."""
-    click.echo(json.dumps(value, indent=2))
+    """Print JSON, all of it ASCII: control characters stay escaped."""
+    click.echo(redact(json.dumps(value, indent=2)))
 
 
 def progress(items: Iterable[Item], length: int, label: str) -> AbstractContextManager[Iterator[Item]]:
-    """The items, with a bar on standard error where somebody watches and there are several."""
+    """Return the items, with a bar on standard error where somebody watches and there are several."""
     is_hidden = length < _SEVERAL or not sys.stderr.isatty()
     return click.progressbar(items, length, label, hidden=is_hidden, file=sys.stderr, show_pos=True)

@@ -48,9 +48,9 @@ class Recorded:
     Args:
         where: file and place in it, for people.
         event: a CloudEvent in structured mode; empty where there is a problem.
-        problem: why it is none.
-        guessed: what it does not say itself; where something is guessed, it is another event than the one recorded.
-        has_id: False where the id is made up here, as GitHub shows payloads without their delivery.
+        problem: why it is not an event.
+        guessed: what was added because the record does not say it; then it is not the event that was sent.
+        has_id: False where the id is made up here, because GitHub shows payloads without their delivery.
     """
 
     where: str

@@ -1,4 +1,4 @@
-"""`taskgate replay`: recorded events, sent again."""
+"""`taskgate replay`: send recorded events again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from func.cli.output import Problem, Row, clean, output_option, print_json, prin
 from func.cli.recorded import Recorded, read_recorded
 from func.cli.sending import NoReplyError, Reply, Sender
 from func.core.reasons import Rejection
+from func.redaction import protect, redact_url
 
 _TRIES = 4
 _PAUSE, _LONGEST_PAUSE = 2.0, 30.0  # seconds, where a 503 does not say how long, and at most
@@ -23,12 +24,14 @@ _PAUSE, _LONGEST_PAUSE = 2.0, 30.0  # seconds, where a 503 does not say how long
 
 @click.command()
 @click.argument("file", metavar="FILE|-", type=click.Path(allow_dash=True))
-@click.option("--to", default="http://127.0.0.1:8080", show_default=True, metavar="URL", help="Of the function.")
-@click.option("--token-file", type=click.Path(dir_okay=False, path_type=Path), help="Its first token goes along.")
+@click.option("--to", default="http://127.0.0.1:8080", show_default=True, metavar="URL", help="The function's address.")
+@click.option(
+    "--token-file", type=click.Path(dir_okay=False, path_type=Path), help="Sends the first token of this file."
+)
 @click.option(
     "--failed",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Gets the events that were not delivered, one a line, for another replay.",
+    help="Collects the events that were not delivered, one per line, for another replay.",
 )
 @output_option
 @click.pass_context
@@ -37,14 +40,14 @@ def replay(
 ) -> None:
     """Send recorded events again.
 
-    FILE has one CloudEvent a line, or dead letters as kubectl prints them. They are sent in order, with the ids they
-    have, so that what was done already is not done twice. An answer 503 is tried again when it says; after a 401 or no
-    answer at all the rest is not sent.
+    FILE has one CloudEvent per line, or dead letters as kubectl prints them. They are sent in order and keep their
+    ids, so that what was done is not done twice. After a 503 the event is sent again when the answer says; after a 401,
+    or without any answer, the rest is not sent.
 
     \b
     Exit codes:
       0  every event has its final answer, whatever it says
-      1  some were not delivered, or FILE can't be read (then nothing is sent)
+      1  some were not delivered, or FILE cannot be read (then nothing is sent)
       2  wrong usage
 
     \b
@@ -52,8 +55,9 @@ def replay(
       taskgate replay events.jsonl --failed again.jsonl
       kubectl -n taskgate get configmaps -l taskgate.dev/dead-letter=true -o json | taskgate replay -
     """
-    if not to.startswith(("http://", "https://")):
-        raise click.BadParameter(f"{clean(to)} is no URL like http://127.0.0.1:8080", param_hint="--to")
+    if not to.startswith(("http://", "https://")) or "@" in to:
+        what = f"{redact_url(clean(to))} is not a URL like http://127.0.0.1:8080, without user or password"
+        raise click.BadParameter(what, param_hint="--to")
     events = _events(file)
     if failed:
         _check_writable(failed)
@@ -78,8 +82,8 @@ class _Result:
 
     Args:
         reply: None where there was none.
-        problem: Why there was none.
-        tried: It was sent.
+        problem: why there was none.
+        tried: whether it was sent.
     """
 
     recorded: Recorded
@@ -89,18 +93,18 @@ class _Result:
 
     @property
     def is_delivered(self) -> bool:
-        """The function has given its final answer."""
+        """Whether the function gave its final answer."""
         return self.reply is not None and self.reply.is_final
 
     @property
     def outcome(self) -> str:
-        """In one word."""
+        """What came of it, in a word."""
         if self.reply is None:
             return "no answer" if self.tried else "not sent"
         return str(self.reply.body.get("outcome") or f"HTTP {self.reply.status}")
 
     def data(self) -> dict[str, Any]:
-        """For scripts."""
+        """Return it for scripts."""
         return {
             "where": self.recorded.where,
             "id": self.recorded.event["id"],
@@ -113,7 +117,7 @@ class _Result:
 
 
 def _events(file: str) -> list[Recorded]:
-    """All of them, or none: what can't be read is found before anything is sent."""
+    """Return all events of a file; fail before anything is sent if one of them cannot be read."""
     events = read_recorded(file)
     problems = [f"{recorded.where}: {problem}" for recorded in events if (problem := _problem(recorded))]
     if problems:
@@ -136,24 +140,23 @@ def _token(file: Path) -> str:
     try:
         lines = file.read_text(encoding="utf-8").split("\n")
     except OSError as error:
-        raise Problem(f"--token-file is {file}: can't be read ({error.strerror})") from None
+        raise Problem(f"--token-file is {file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise Problem(f"--token-file is {file}: expected a text in UTF-8") from None
+        raise Problem(f"--token-file is {file}: expected text in UTF-8") from None
     token = next((line.strip() for line in lines if line.strip()), "").removeprefix("Bearer ").strip()
     if not token or not token.isascii() or not token.isprintable():
         raise Problem(f"--token-file is {file}: expected a line with a token")
-    return token
+    return protect(token)
 
 
 def _check_writable(file: Path) -> None:
-    """Before anything is sent."""
     new = not file.exists()
     try:
         file.open("a").close()
         if new:
             file.unlink()
     except OSError as error:
-        raise Problem(f"--failed is {file}: can't be written ({error.strerror})") from None
+        raise Problem(f"--failed is {file}: cannot be written ({error.strerror})") from None
 
 
 def _send_all(events: list[Recorded], sender: Sender) -> list[_Result]:
@@ -164,7 +167,7 @@ def _send_all(events: list[Recorded], sender: Sender) -> list[_Result]:
 
 
 def _results(events: list[Recorded], sender: Sender) -> Iterator[_Result]:
-    """One for each event; after a reason that holds for all of them, the rest is not sent."""
+    """Yield a result for each event; after a failure that all would have, the rest is not sent."""
     stopped: str | None = None
     for recorded in events:
         if stopped:
@@ -185,9 +188,10 @@ def _results(events: list[Recorded], sender: Sender) -> Iterator[_Result]:
 
 
 def _send(recorded: Recorded, sender: Sender) -> Reply:
-    """One event, again when a 503 asks for it.
+    """Send one event, again when a 503 asks for it.
 
-    Raises: NoReplyError.
+    Raises:
+        NoReplyError: the function does not answer.
     """
     for _ in range(_TRIES - 1):
         reply = sender.send(recorded.event)
@@ -199,18 +203,18 @@ def _send(recorded: Recorded, sender: Sender) -> Reply:
 
 
 def _keep(undelivered: list[_Result], file: Path, *, instead: bool) -> None:
-    """Add them to the file, or put them in its place."""
+    """Append the events to the file, or replace it by them."""
     lines = "".join(json.dumps(result.recorded.event) + "\n" for result in undelivered)
     try:
         with file.open("w" if instead else "a", encoding="utf-8") as kept:
             kept.write(lines)
     except OSError as error:
         click.echo(lines, nl=False)  # nothing is lost
-        raise Problem(f"--failed is {file}: can't be written any more ({error.strerror}); they stand above") from None
+        raise Problem(f"--failed is {file}: cannot be written any more ({error.strerror}); see above") from None
 
 
 def _print(results: list[_Result], undelivered: int, failed: Path | None) -> None:
-    print_table(("EVENT", "TYPE", "OUTCOME", "REASON"), [_row(result) for result in results])
+    print_table(("EVENT", "OUTCOME", "TYPE", "REASON"), [_row(result) for result in results], movable=2)
     counts = Counter(result.outcome for result in results if result.is_delivered)
     words = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     click.echo()
@@ -222,5 +226,5 @@ def _print(results: list[_Result], undelivered: int, failed: Path | None) -> Non
 
 def _row(result: _Result) -> Row:
     reason = result.problem or (str(result.reply.body.get("reason") or "") if result.reply else "")
-    cells = (str(result.recorded.event["id"]), str(result.recorded.event["type"]), result.outcome, reason)
+    cells = (str(result.recorded.event["id"]), result.outcome, str(result.recorded.event["type"]), reason)
     return Row(cells, {} if result.is_delivered else {"fg": "red"})

@@ -1,4 +1,4 @@
-"""CloudEvents to a function over HTTP, in structured mode."""
+"""Sends CloudEvents to a function over HTTP, in structured mode."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Reply:
     """What the function answered.
 
     Args:
-        headers: With names in lower case.
-        body: The JSON object; empty where there is none.
+        headers: with names in lower case.
+        body: the JSON object; empty where there is none.
     """
 
     status: int
@@ -31,7 +31,7 @@ class Reply:
 
     @property
     def is_final(self) -> bool:
-        """Sending the event again would change nothing."""
+        """Whether sending the event again would change nothing."""
         return self.status not in (401, 500, 503)
 
 
@@ -39,8 +39,8 @@ class Sender:
     """Sends events to one function.
 
     Args:
-        url: Of the function.
-        token: For the Authorization header; None to send none.
+        url: of the function.
+        token: for the Authorization header; None to send none.
     """
 
     def __init__(self, url: str, token: str | None = None) -> None:
@@ -51,9 +51,10 @@ class Sender:
         self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
 
     def send(self, event: Mapping[str, Any]) -> Reply:
-        """One CloudEvent.
+        """Send one CloudEvent and return the answer.
 
-        Raises: NoReplyError.
+        Raises:
+            NoReplyError: there is none.
         """
         try:
             response = self._pool.request("POST", self.url, body=json.dumps(event).encode(), headers=self._headers)

@@ -1,4 +1,4 @@
-"""Signals that end a command in order: whatever it started is ended before it."""
+"""Ends a command in order on a signal: what it started ends before it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """SIGTERM and a closed terminal raise KeyboardInterrupt, as Ctrl-C does; once, so that cleaning up goes on."""
+    """Raise KeyboardInterrupt on SIGTERM and a closed terminal too; once, so that cleaning up goes on."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         for number in _ENDING:

@@ -46,14 +46,12 @@ def _victim(state: State, rules: Rules, now: datetime) -> Signal:
         verdict = verdicts.get(signal.identity)
         if signal.identity in claimed:
             place = 5  # whoever finishes the claim needs its outputs and its message
-        elif signal.identity in earlier:
+        elif signal.identity in earlier or (signal.gate and verdict and signal.review is None):
             place = 0 if verdict and verdict.code in _REVOKED else 1
         elif signal.verdict == "changes_requested":
             place = 4  # it blocks all approvals to come
         elif signal.identity in standing:
             place = 3
-        elif signal.gate and verdict and signal.review is None:
-            place = 0 if verdict.code in _REVOKED else 1
         else:
             place = 2
         return place, signal.happened, signal.id
@@ -77,7 +75,10 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         or victim.review is not None
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
     )
-    if may_revoke or victim.gate is None or state.use_of(victim.identity):
+    # Anybody can open pull requests from forks, as many as it takes to make the bounds one for all. Where no signal of
+    # theirs can count, there is nothing that their revocations protect.
+    is_idle = victim.fork and not rules.may_accept_forks
+    if state.use_of(victim.identity) or (not is_idle and (may_revoke or victim.gate is None)):
         blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
         left.append((victim.pull_request, LATEST if blocks else victim.happened))
     if len(used) > MAX_SIGNALS:

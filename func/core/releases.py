@@ -55,8 +55,7 @@ def _release(
     task = Task(signal.task or "", signal.repository, "signal")
     disagreement = rules.workflows.disagreement(workflow.labels, task)
     if disagreement:
-        wrong = Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=disagreement)
-        return Decision(wrong, gate=gate, task=task)
+        return Decision(Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=disagreement))
     view = view_gate(workflow, state, gate, identifier, rules)
     why = why_waiting(standing, folded, view)
     if why:

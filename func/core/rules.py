@@ -258,6 +258,13 @@ class Rules(_Part):
                     found.setdefault(name, []).append((gate, rule, withdrawal))
         return found
 
+    @cached_property
+    def may_accept_forks(self) -> bool:
+        """Whether a fork's pull request can signal a gate: a rule sets `forks`, or its events cannot tell a fork."""
+        kinds = {name.partition(".")[0] for name in self.rules_by_event}
+        is_told = all("base-repository" in github.paths_of(kind) for kind in kinds)
+        return not is_told or any(rule.forks for _, rule in self.each_rule())
+
     def each_rule(self) -> Iterator[tuple[str, Rule]]:
         """Return all rules with their gates, in the order of the file."""
         for gate, rules in self.gates.items():

@@ -12,31 +12,20 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from func.devcluster import (
-    core_events,
-    discovery,
-    documents,
-    errors,
-    jsonpatch,
-    label_selectors,
-    objects,
-    resources,
-    watches,
-)
+from func.devcluster import core_events, discovery, documents, errors, jsonpatch, label_selectors, resources, watches
 from func.devcluster.documents import Document
 from func.devcluster.errors import ApiError
 from func.devcluster.resources import Resource
 from func.devcluster.store import Store, Stored, View
 from func.service.sockets import is_loopback_host
 
-MAX_BODY_BYTES = 3 * 1024 * 1024
-JSON = "application/json"
-JSON_PATCH = "application/json-patch+json"
-MERGE_PATCH = "application/merge-patch+json"
+_MAX_BODY_BYTES = 3 * 1024 * 1024
 _MAX_OPERATIONS = 10_000
 _MAX_CONTINUED = 100
 _WATCH_SECONDS = 1800.0
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+_JSON = "application/json"
+_JSON_PATCH = "application/json-patch+json"
+_MERGE_PATCH = "application/merge-patch+json"
 _HEALTH = ("/healthz", "/readyz", "/livez")
 
 _log = logging.getLogger(__name__)
@@ -54,11 +43,8 @@ class Identity:
     """The account that a token belongs to.
 
     Args:
-        username: For instance `system:serviceaccount:knative-eventing:broker-filter`.
-        uid: Of the account.
-        groups: Of the account.
-        audiences: Whom the token is for; empty means the API server only.
-
+        username: for instance `system:serviceaccount:knative-eventing:broker-filter`.
+        audiences: whom the token is for; empty means the API server only.
     """
 
     username: str
@@ -71,7 +57,7 @@ class Identity:
 class _Answer:
     code: int
     body: bytes
-    content_type: str = JSON
+    content_type: str = _JSON
 
 
 @dataclass(frozen=True)
@@ -88,25 +74,41 @@ class _Call:
     name: str
 
     @property
-    def partial(self) -> bool:
-        """Whether the client asks for the metadata alone.
-
-        Raises:
-            ApiError: 406, it accepts nothing that is served.
-
-        """
-        return _partial(self.headers.get("accept", JSON))
-
-    @property
     def content_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
+    @property
+    def wants_metadata(self) -> bool:
+        """Whether the first media type that is served is PartialObjectMetadata, or a list of it.
+
+        Tables and protobuf are passed over, so a client that names JSON after them gets JSON.
+
+        Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
+
+        Raises:
+            ApiError: 406, none of them is served.
+        """
+        for each in self.headers.get("accept", _JSON).split(","):
+            kind, *pairs = (part.strip() for part in each.split(";"))
+            parameters = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+            if kind not in (_JSON, "application/*", "*/*"):
+                continue
+            if "as" not in parameters:
+                return False
+            if parameters["as"].startswith("PartialObjectMetadata") and parameters.get("v") == "v1":
+                return True
+        message = f"only the following media types are accepted: {_JSON}"
+        raise ApiError(406, "NotAcceptable", message)
+
+    def is_true(self, name: str) -> bool:
+        """Return whether a query parameter is set to true."""
+        return self.query.get(name) in ("1", "true")
+
     def number(self, name: str) -> int:
-        """Return a query parameter that is a whole number, 0 where it is not given.
+        """Return a query parameter that is a whole number; 0 where it is not given.
 
         Raises:
             ApiError: 400, it is something else.
-
         """
         text = self.query.get(name, "") or "0"
         if not (text.isascii() and text.isdigit() and len(text) < 19):
@@ -118,28 +120,20 @@ class _Call:
 
         Raises:
             ApiError: 400 or 415, it is something else.
-
         """
-        if self.content_type not in ("", JSON):
-            raise errors.unsupported_media_type((JSON,))
-        try:
-            value = documents.parse(self.body)
-        except ValueError as problem:
-            raise errors.bad_request(f"the body is not JSON: {problem}") from None
-        if not isinstance(value, dict):
-            raise errors.bad_request("the body is not a JSON object")
-        return value
+        if self.content_type not in ("", _JSON):
+            raise errors.unsupported_media_type(_JSON)
+        return _object_of(self.body)
 
-    def view(self, resource: Resource) -> View:
+    def view(self) -> View:
         """Return the selection of objects that the query asks for.
 
         Raises:
             ApiError: 400, a selector is not valid.
-
         """
         labels, fields = self.query.get("labelSelector", ""), self.query.get("fieldSelector", "")
         try:
-            return View(self.namespace, label_selectors.parse(labels, fields, resource.selectable))
+            return View(self.namespace, label_selectors.parse(labels, fields))
         except ValueError as problem:
             raise errors.bad_request(str(problem)) from None
 
@@ -148,10 +142,8 @@ class Api:
     """The application.
 
     Args:
-        store: The objects.
-        record: Called with every request before it is answered.
-        tokens: Bearer tokens and their accounts; may change while the application runs.
-
+        record: called with every request before it is answered.
+        tokens: bearer tokens and their accounts; may change while the application runs.
     """
 
     def __init__(self, store: Store, *, record: Callable[[Recorded], None], tokens: Mapping[str, Identity]) -> None:
@@ -177,7 +169,7 @@ class Api:
             self._admit(headers)
             call = await _read(scope, receive, query, headers)
             # Only collections are watched: for one object the parameter means nothing.
-            if call.resource and not call.name and call.method == "GET" and call.query.get("watch") in _TRUE:
+            if call.resource and not call.name and call.method == "GET" and call.is_true("watch"):
                 await self._watch(call, call.resource, receive, send)
                 return
             answer = self._answer(call)
@@ -185,22 +177,24 @@ class Api:
             answer = _json(error.code, error.status())
         except Exception:
             _log.exception("%s %s failed", scope["method"], scope["path"])
-            answer = _json(500, errors.internal().status())
+            message = "Internal error occurred: see the log of the embedded cluster"
+            answer = _json(500, ApiError(500, "InternalError", message, {}).status())
         length = str(len(answer.body)).encode()
         kind = [(b"content-type", answer.content_type.encode()), (b"content-length", length)]
         await send({"type": "http.response.start", "status": answer.code, "headers": kind})
         await send({"type": "http.response.body", "body": answer.body})
 
     def _admit(self, headers: Mapping[str, str]) -> None:
-        # A page in a browser can make its own host name resolve to 127.0.0.1. It can't change the Host header.
+        # A page in a browser can make its own host name resolve to 127.0.0.1, but cannot change the Host header.
         if not is_loopback_host(headers.get("host", "")):
-            raise errors.forbidden("this API serves only loopback names: use 127.0.0.1 or localhost as Host")
+            message = "this API serves only loopback names: use 127.0.0.1 or localhost as Host"
+            raise ApiError(403, "Forbidden", message)
         if "origin" in headers:  # a page of another site can send here without changing a name
-            raise errors.forbidden("this API serves no web pages: it refuses requests with an Origin")
-        # A client without a token may do everything. A wrong token is refused, as by the real server.
+            raise ApiError(403, "Forbidden", "this API serves no web pages: it rejects requests with an Origin")
+        # A client without a token may do everything. A wrong token is rejected, as by the real server.
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip() not in self._tokens:
-            raise errors.unauthorized()
+            raise ApiError(401, "Unauthorized", "Unauthorized")
 
     def _answer(self, call: _Call) -> _Answer:
         if call.path in _HEALTH:
@@ -215,30 +209,31 @@ class Api:
             raise errors.no_such_path()
         if call.resource is resources.NEW_EVENTS:
             return self._create_event(call)
-        call.partial  # noqa: B018 - a form that is not served is refused before anything is written
+        call.wants_metadata  # noqa: B018 - a form that is not served is rejected before anything is written
         return self._object(call, call.resource) if call.name else self._collection(call, call.resource)
 
     def _collection(self, call: _Call, resource: Resource) -> _Answer:
         if call.method == "GET":
             return self._list(call, resource)
         if call.method == "POST" and bool(call.namespace) == resource.namespaced:
-            return _object(201, self._store.create(resource, call.namespace, call.document()), call)
+            return _stored(201, self._store.create(resource, call.namespace, call.document()), call)
         raise errors.method_not_allowed()
 
     def _object(self, call: _Call, resource: Resource) -> _Answer:
         where = resource, call.namespace, call.name
         match call.method:
             case "GET":
-                stored = self._store.get(*where)
+                return _stored(200, self._store.get(*where), call)
             case "PUT":
-                stored = self._store.replace(*where, call.document())
+                return _stored(200, self._store.replace(*where, call.document()), call)
             case "PATCH":
-                stored = self._store.change(*where, _patch(call))
+                return _stored(200, self._store.change(*where, _patch(call)), call)
             case "DELETE":
-                return self._delete(call, resource)
-            case _:
-                raise errors.method_not_allowed()
-        return _object(200, stored, call)
+                gone = self._store.delete(*where)
+                details = {"name": gone.name, "group": resource.group, "kind": resource.plural, "uid": gone.uid}
+                status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+                return _json(200, {**status, "details": {key: value for key, value in details.items() if value}})
+        raise errors.method_not_allowed()
 
     def _list(self, call: _Call, resource: Resource) -> _Answer:
         if token := call.query.get("continue"):
@@ -246,7 +241,7 @@ class Api:
                 raise errors.expired("The provided continue parameter is too old: start a new list without it.")
             version, items = self._continued[token]
         else:
-            page = self._store.select(resource, call.view(resource))
+            page = self._store.select(resource, call.view())
             version, items = page.version, page.items
         metadata: Document = {"resourceVersion": str(version)}
         limit = call.number("limit") or len(items)
@@ -255,7 +250,7 @@ class Api:
             self._continued[metadata["continue"]] = version, items[limit:]
             while len(self._continued) > _MAX_CONTINUED:
                 del self._continued[next(iter(self._continued))]
-        partial = call.partial
+        partial = call.wants_metadata
         head = {
             "apiVersion": "meta.k8s.io/v1" if partial else resource.api_version,
             "kind": "PartialObjectMetadataList" if partial else f"{resource.kind}List",
@@ -264,28 +259,13 @@ class Api:
         bodies = b",".join(each.partial if partial else each.body for each in items[:limit])
         return _Answer(200, documents.encode(head)[:-1] + b',"items":[' + bodies + b"]}")
 
-    def _delete(self, call: _Call, resource: Resource) -> _Answer:
-        wanted = call.document().get("preconditions") if call.body.strip() else None
-        conditions = wanted if isinstance(wanted, dict) else {}
-        gone = self._store.delete(
-            resource,
-            call.namespace,
-            call.name,
-            uid=str(conditions.get("uid") or ""),
-            version=str(conditions.get("resourceVersion") or ""),
-        )
-        details = {"name": gone.name, "group": resource.group, "kind": resource.plural, "uid": gone.uid}
-        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-        return _json(200, {**status, "details": {key: value for key, value in details.items() if value}})
-
     def _create_event(self, call: _Call) -> _Answer:
         """Store an Event under its older name, by which it is read."""
         if call.method != "POST" or call.name or not call.namespace:
             raise errors.method_not_allowed()
         document = core_events.to_core(call.document(), call.namespace)
-        return _json(
-            201, core_events.from_core(self._store.create(resources.EVENTS, call.namespace, document).document)
-        )
+        stored = self._store.create(resources.EVENTS, call.namespace, document)
+        return _json(201, core_events.from_core(stored.document))
 
     def _review(self, call: _Call) -> Document:
         """Answer who a token belongs to, or that a client may do everything.
@@ -315,23 +295,23 @@ class Api:
         return {"authenticated": True, "user": user} | ({"audiences": fitting} if fitting else {})
 
     async def _watch(self, call: _Call, resource: Resource, receive: Receive, send: Send) -> None:
-        initial = call.query.get("sendInitialEvents") in _TRUE
+        initial = call.is_true("sendInitialEvents")
         from_now = initial or call.query.get("resourceVersion", "") in ("", "0")
         request = watches.Request(
             resource=resource,
-            view=call.view(resource),
-            partial=call.partial,
+            view=call.view(),
+            partial=call.wants_metadata,
             since=None if from_now else call.number("resourceVersion"),
             seconds=float(call.number("timeoutSeconds")) or _WATCH_SECONDS,
             initial_end=initial,
         )
         watch = watches.Watch(self._store, request)
         self._watches.add(watch)
-        leaving = asyncio.create_task(_until_gone(receive, watch))
+        leaving = asyncio.create_task(_end_when_gone(receive, watch))
         if self._stopping:
             watch.end()
         try:
-            kind = [(b"content-type", JSON.encode())]
+            kind = [(b"content-type", _JSON.encode())]
             await send({"type": "http.response.start", "status": 200, "headers": kind})
             async for line in watch.lines():
                 await send({"type": "http.response.body", "body": line, "more_body": True})
@@ -341,55 +321,32 @@ class Api:
             self._watches.discard(watch)
 
 
-def _partial(accept: str) -> bool:
-    """Return whether the first media type that is served is PartialObjectMetadata (or a list of it).
-
-    Tables and protobuf are passed over, so a client that names JSON after them gets JSON.
-
-    Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
+def _patch(call: _Call) -> Callable[[Document], object]:
+    """Return the function that applies the patch of a request.
 
     Raises:
-        ApiError: 406, none of them is served.
-
+        ApiError: 400, 413 or 415, it is not a patch that is served.
     """
-    for each in accept.split(","):
-        kind, *pairs = (part.strip() for part in each.split(";"))
-        parameters = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-        if kind not in (JSON, "application/*", "*/*"):
-            continue
-        if "as" not in parameters:
-            return False
-        if parameters["as"].startswith("PartialObjectMetadata") and parameters.get("v") == "v1":
-            return True
-    raise errors.not_acceptable()
-
-
-def _patch(call: _Call) -> Callable[[Document], Document]:
+    if call.content_type == _MERGE_PATCH:
+        patch = _object_of(call.body)
+        return lambda document: merged(document, patch)
+    if call.content_type != _JSON_PATCH:
+        raise errors.unsupported_media_type(_JSON_PATCH, _MERGE_PATCH)
     try:
-        if call.content_type == JSON_PATCH:
-            operations = jsonpatch.parse(call.body)
-            if len(operations) > _MAX_OPERATIONS:
-                limit = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
-                raise errors.request_too_large(limit)
-            return lambda document: _patched(document, operations)
-        if call.content_type == MERGE_PATCH:
-            patch = documents.parse(call.body)
-            if not isinstance(patch, dict):
-                raise errors.bad_request("error decoding patch: a merge patch is an object")
-            return lambda document: merged(document, patch)
+        operations = jsonpatch.parse(call.body)
     except ValueError as problem:
         raise errors.bad_request(f"error decoding patch: {problem}") from None
-    raise errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH))
+    if len(operations) > _MAX_OPERATIONS:
+        limit = f"The allowed maximum operations in a JSON patch is {_MAX_OPERATIONS}, got {len(operations)}"
+        raise errors.request_too_large(limit)
 
+    def apply(document: Document) -> object:
+        try:
+            return jsonpatch.apply(document, operations)
+        except jsonpatch.PatchError:
+            raise errors.patch_failed() from None
 
-def _patched(document: Document, operations: list[jsonpatch.Operation]) -> Document:
-    try:
-        patched = jsonpatch.apply(document, operations)
-    except jsonpatch.PatchError:
-        raise errors.patch_failed() from None
-    if not isinstance(patched, dict):
-        raise objects.not_an_object(patched, "it is an array")
-    return patched
+    return apply
 
 
 def merged(target: object, patch: Mapping[str, object]) -> Document:
@@ -406,12 +363,22 @@ def merged(target: object, patch: Mapping[str, object]) -> Document:
     return result
 
 
+def _object_of(body: bytes) -> Document:
+    try:
+        value = documents.parse(body)
+    except ValueError as problem:
+        raise errors.bad_request(f"the body is not JSON: {problem}") from None
+    if not isinstance(value, dict):
+        raise errors.bad_request("the body is not a JSON object")
+    return value
+
+
 def _json(code: int, document: Document) -> _Answer:
     return _Answer(code, documents.encode(document))
 
 
-def _object(code: int, stored: Stored, call: _Call) -> _Answer:
-    return _Answer(code, stored.partial if call.partial else stored.body)
+def _stored(code: int, stored: Stored, call: _Call) -> _Answer:
+    return _Answer(code, stored.partial if call.wants_metadata else stored.body)
 
 
 async def _read(scope: Scope, receive: Receive, query: str, headers: Mapping[str, str]) -> _Call:
@@ -420,20 +387,15 @@ async def _read(scope: Scope, receive: Receive, query: str, headers: Mapping[str
     while more:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > MAX_BODY_BYTES:
-            raise errors.request_too_large(f"limit is {MAX_BODY_BYTES}")
+        if len(body) > _MAX_BODY_BYTES:
+            raise errors.request_too_large(f"limit is {_MAX_BODY_BYTES}")
         more = message.get("more_body", False)
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     return _Call(scope["method"], scope["path"], parameters, headers, bytes(body), *_target(scope["path"]))
 
 
 def _target(path: str) -> tuple[Resource | None, str, str]:
-    """Return the resource, the namespace and the name that a path names, None for what is not served.
-
-    Args:
-        path: Such as `/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows/a`.
-
-    """
+    """Return the resource, the namespace and the name that a path names; None for a path that is not served."""
     match path.split("/")[1:]:
         case ["api", version, *rest]:
             group = ""
@@ -452,7 +414,7 @@ def _target(path: str) -> tuple[Resource | None, str, str]:
     return resource, namespace, name
 
 
-async def _until_gone(receive: Receive, watch: watches.Watch) -> None:
+async def _end_when_gone(receive: Receive, watch: watches.Watch) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     watch.end()

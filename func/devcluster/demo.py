@@ -8,12 +8,11 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -21,11 +20,11 @@ from func.cli.output import Problem, clean, output_option, print_json, print_tab
 from func.cli.sending import NoReplyError, Reply, Sender
 from func.cli.signals import ended_in_order
 from func.devcluster import Change, EmbeddedCluster
-from func.devcluster.approval import EVENTS, GATE, TASK, approved
+from func.devcluster.comparison import TITLES, Comparison, compare
 from func.devcluster.function_process import FunctionProcess
 from func.devcluster.releases import Releases
+from func.devcluster.sample_events import EVENTS, GATE, TASK, approved
 from func.devcluster.sample_workflows import NAMESPACE, fleet, gates_of
-from func.devcluster.standings import TITLES, Comparison
 from func.kube.client import Workflows
 from func.kube.connection import connect
 
@@ -95,10 +94,10 @@ def demo(
       taskgate demo --stay                        # and then curl
     """
     ports = (_FUNCTION_PORT, _CLUSTER_PORT) if stay else (0, 0)
+    log_readers: list[Callable[[str], object]] = [_print_log] if stay else []
     try:
         with ended_in_order(), ExitStack() as started:
             folder = _folder(started, folder)
-            log_readers: list[Callable[[str], None]] = [_to_stderr] if stay else []
             place = _start(
                 started,
                 tasks=tasks,
@@ -118,8 +117,7 @@ def demo(
             raise
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """What was started."""
 
     cluster: EmbeddedCluster
@@ -138,15 +136,15 @@ def _folder(started: ExitStack, folder: Path | None) -> Path:
 
 
 def _start(
-    started: ExitStack,
-    *,
-    tasks: int,
-    port: int,
-    cluster_port: int,
-    folder: Path,
-    log: Any,  # noqa: ANN401
+    started: ExitStack, *, tasks: int, port: int, cluster_port: int, folder: Path, log: Callable[[str], object]
 ) -> _Place:
-    cluster = started.enter_context(_filled_cluster(cluster_port, tasks))
+    workflows = fleet(tasks, datetime.now(UTC))
+    try:
+        with progress(workflows, tasks, f"Filling the cluster with {tasks} Workflows") as shown:
+            cluster = EmbeddedCluster(cluster_port, objects=shown)
+    except OSError as error:
+        raise _port_problem("the Kubernetes API", cluster_port, "--cluster-port", error) from None
+    started.enter_context(cluster)
     try:
         kubeconfig = cluster.write_kubeconfig(folder / "kubeconfig", NAMESPACE)
     except OSError as error:
@@ -156,23 +154,16 @@ def _start(
     return _Place(cluster, kubeconfig, function)
 
 
-def _filled_cluster(port: int, tasks: int) -> EmbeddedCluster:
-    label = f"Filling the cluster with {tasks} Workflows"
-    workflows = fleet(tasks, datetime.now(UTC))
-    try:
-        with progress(workflows, tasks, label) as shown:
-            return EmbeddedCluster(port, objects=shown)
-    except OSError as error:
-        hint = "choose another one with --cluster-port, or 0 for a free one"
-        raise Problem(f"port {port} for the Kubernetes API cannot be used ({error.strerror}): {hint}") from None
+def _port_problem(what: str, port: int, option: str, error: OSError) -> Problem:
+    hint = f"choose another one with {option}, or 0 for a free one"
+    return Problem(f"port {port} for {what} cannot be used ({error.strerror}): {hint}")
 
 
-def _to_stderr(line: str) -> None:
+def _print_log(line: str) -> None:
     click.echo(clean(line), err=True)
 
 
 def _board(started: ExitStack, place: _Place, port: int) -> BoardServer:
-    """Start a board of the cluster."""
     from func.board.server import BoardServer
     from func.board.view import Names
     from func.service.settings import read_settings
@@ -181,79 +172,67 @@ def _board(started: ExitStack, place: _Place, port: int) -> BoardServer:
     try:
         board = BoardServer(Workflows(connect(place.kubeconfig, 1), NAMESPACE), rules, Names(), port)
     except OSError as error:
-        hint = "choose another one with --board-port, or 0 for a free one"
-        raise Problem(f"port {port} for the board cannot be used ({error.strerror}): {hint}") from None
+        raise _port_problem("the board", port, "--board-port", error) from None
     return started.enter_context(board)
 
 
 def _show(place: _Place, output: str) -> bool:
-    """Send the event and show what came of it.
-
-    Returns: did exactly the one gate open?
-    """
+    """Send the event and print what came of it; return whether exactly the one gate opened."""
     workflows = Workflows(connect(place.kubeconfig, 1), NAMESPACE)
     before = list(workflows.list_all(""))
-    sender = Sender(place.function.url)
-    try:
-        with _moved_on(place.cluster) as moved:
-            reply = sender.send(approved(datetime.now(UTC)))
-            went_on = reply.body.get("outcome") == "opened" and moved.wait(_MOVES_ON_SECONDS)
-    except NoReplyError as error:
-        raise Problem(error) from None
-    finally:
-        sender.close()
-    comparison = Comparison.of(before, workflows.list_all(""))
-    good = (
-        went_on
-        and reply.status == 200
-        and comparison.changed == [_WORKFLOW]
-        and comparison.opened() == [(_WORKFLOW, GATE)]
-    )
-    verdict = _verdict(comparison, good=good)
-    if output == "json":
-        print_json(_as_json(comparison, reply, verdict, good=good))
-    else:
-        _print(comparison, reply, verdict, good=good)
-    return good
-
-
-@contextmanager
-def _moved_on(cluster: EmbeddedCluster) -> Iterator[threading.Event]:
-    """Set when the Workflow of the event waits at another gate than it did."""
-    moved = threading.Event()
+    has_moved = threading.Event()  # the Workflow of the event waits at another gate than it did
 
     def look(change: Change) -> None:
         places = [node["displayName"] for node in gates_of(change.object, "Running")]
         if change.object["metadata"]["name"] == _WORKFLOW and places and GATE not in places:
-            moved.set()
+            has_moved.set()
 
-    subscription = cluster.subscribe(look, namespace=NAMESPACE)
+    place.cluster.follow(look)
+    sender = Sender(place.function.url)
     try:
-        yield moved
+        reply = sender.send(approved(datetime.now(UTC)))
+    except NoReplyError as error:
+        raise Problem(error) from None
     finally:
-        subscription.close()
+        sender.close()
+    if reply.body.get("outcome") == "opened":
+        has_moved.wait(_MOVES_ON_SECONDS)
+    comparison = compare(before, workflows.list_all(""))
+    good = (
+        has_moved.is_set()
+        and reply.status == 200
+        and comparison.changed == [_WORKFLOW]
+        and comparison.opened == [(_WORKFLOW, GATE)]
+    )
+    verdict = _verdict(comparison, good=good)
+    if output == "json":
+        print_json(_data(comparison, reply, verdict, good=good))
+    else:
+        _print(comparison, reply, verdict, good=good)
+    return good
 
 
 def _verdict(comparison: Comparison, *, good: bool) -> str:
     unchanged = len(comparison.unchanged)
     if good:
         return f"One event opened one gate of one Workflow. The other {unchanged} Workflows keep their resourceVersion."
-    opened = ", ".join(f"{gate} of {name}" for name, gate in comparison.opened()) or "none"
+    opened = ", ".join(f"{gate} of {name}" for name, gate in comparison.opened) or "none"
     changed = ", ".join(comparison.changed) or "none"
     return f"Expected one open gate. Opened gates: {opened}. Changed Workflows: {changed}. Unchanged: {unchanged}."
 
 
-def _as_json(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) -> dict[str, Any]:
+def _data(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) -> dict[str, Any]:
     changed = []
     for name in comparison.changed:
         before, after = comparison.before.get(name), comparison.after.get(name)
+        one = after or before
         changed.append(
             {
                 "workflow": name,
-                "task": (after or before).task if (after or before) else None,  # type: ignore[union-attr]
+                "task": one.task if one else None,
                 "waited_at": list(before.waits_at) if before else None,
                 "waits_at": list(after.waits_at) if after else None,
-                "opened": [gate for workflow, gate in comparison.opened() if workflow == name],
+                "opened": [gate for workflow, gate in comparison.opened if workflow == name],
             }
         )
     return {
@@ -282,7 +261,7 @@ def _print(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) ->
 
 
 def _stay(place: _Place, folder: Path, board: str) -> None:
-    """Until the function ends, or a signal comes."""
+    """Print what to try, and return when the function ends by itself."""
     now = datetime.now(UTC)
     url = place.function.url
     click.echo(f"Function:       {url}/  (the rules built in, no token)")
@@ -301,13 +280,12 @@ def _stay(place: _Place, folder: Path, board: str) -> None:
     click.echo("  taskgate waiting")
     click.echo(f"  kubectl get workflow {_WORKFLOW} -o yaml\n")
     click.echo("Ctrl-C ends all of it.\n")
-    place.cluster.subscribe(_say_move, namespace=NAMESPACE)
+    place.cluster.follow(_print_move)
     code = place.function.wait()
     raise Problem(f"the function ended by itself, with exit code {code}")
 
 
-def _say_move(change: Change) -> None:
-    """A line for each Workflow that went on."""
+def _print_move(change: Change) -> None:
     was, now = (_place_of(workflow) for workflow in (change.old, change.object))
     if now != was and now:
         task = change.object["metadata"].get("labels", {}).get("task-id")
@@ -315,7 +293,7 @@ def _say_move(change: Change) -> None:
 
 
 def _place_of(workflow: Mapping[str, Any] | None) -> str:
-    """Where a Workflow is; empty while the controller has not looked at an opened gate yet."""
+    """Return where a Workflow is; empty while the controller has not looked at an opened gate yet."""
     gates = [node["displayName"] for node in gates_of(dict(workflow or {}), "Running")]
     if gates:
         return f"waits at {', '.join(gates)}"

@@ -13,10 +13,17 @@ def _no_constant(text: str) -> NoReturn:
 
 
 def _number(text: str) -> float | int:
-    value = float(text)
+    return whole(float(text))
+
+
+def whole(value: float) -> float | int:
+    """Return a number as the server stores it: 1.0 as 1, and patches compare against that.
+
+    Raises:
+        ValueError: it is infinite.
+    """
     if value in (float("inf"), float("-inf")):
-        raise ValueError(f"the number {text} is out of range")
-    # The server keeps 1.0 as 1, and patches compare against that.
+        raise ValueError("a number is out of range")
     return int(value) if value.is_integer() else value
 
 
@@ -24,8 +31,7 @@ def parse(body: bytes) -> object:
     """Read JSON strictly: no NaN, no infinity, UTF-8 only.
 
     Raises:
-        ValueError: The body is not JSON.
-
+        ValueError: the body is not JSON.
     """
     try:
         return json.loads(body.decode(), parse_constant=_no_constant, parse_float=_number)
@@ -49,8 +55,5 @@ def server_text(text: str) -> str:
     Source: https://pkg.go.dev/encoding/json#Marshal (HTML characters and U+2028/U+2029 are escaped, other
     non-ASCII characters are not).
     """
-    written = json.dumps(text, ensure_ascii=False)
-    for character in "<>&\u2028\u2029":
-        if character in written:
-            written = written.replace(character, f"\\u{ord(character):04x}")
-    return written
+    escapes = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+    return json.dumps(text, ensure_ascii=False).translate(escapes)

@@ -17,7 +17,7 @@ from func.cli.output import Problem
 
 _LISTENS = re.compile(r'Taskgate listens on (http://[^\s"]+)')
 _STOP_SECONDS = 15  # a little more than the function takes to finish what it has begun
-# What would make it another function than the one that was asked for, or lead it past loopback.
+# Settings that would change the function, or let it reach something else than loopback.
 _NOT_INHERITED = re.compile(
     r"(TASKGATE_|ARGO_|KUBE|OTEL_|FUNCTION_|PYTHONPATH$|PYTHONSAFEPATH$|PORT$|.*_PROXY$)", re.IGNORECASE
 )
@@ -27,14 +27,14 @@ class FunctionProcess:
     """`python -m func serve`, with the rules built in and without a token.
 
     Args:
-        kubeconfig: Of the cluster with the Workflows.
-        port: On loopback; 0 takes a free one.
-        log: Gets each line of its log.
+        kubeconfig: of the cluster with the Workflows.
+        port: on loopback; 0 takes a free one.
+        log: called with each line of its log.
     """
 
-    def __init__(self, kubeconfig: Path, port: int, log: Callable[[str], None]) -> None:
+    def __init__(self, kubeconfig: Path, port: int, log: Callable[[str], object]) -> None:
         self.url = ""
-        # Whatever is called func in the current folder is not meant: -P.
+        # -P: not whatever is called func in the current folder.
         self._command = [sys.executable, "-P", "-m", "func", "serve", "--port", str(port)]
         self._environment = _environment(os.environ, kubeconfig)
         self._log = log
@@ -42,9 +42,10 @@ class FunctionProcess:
         self._listens = threading.Event()
 
     def __enter__(self) -> Self:
-        """Returns when it listens.
+        """Start it, and return when it listens.
 
-        Raises: Problem, when it does not.
+        Raises:
+            Problem: it does not.
         """
         self._process = subprocess.Popen(  # noqa: S603 - this very program
             self._command,
@@ -55,7 +56,7 @@ class FunctionProcess:
             text=True,
             encoding="utf-8",
             errors="replace",
-            start_new_session=True,  # Ctrl-C is for us: the function is ended in order
+            start_new_session=True,  # Ctrl-C is for this process, which ends the function in order
         )
         self._reader = threading.Thread(target=self._read, name="function-log", daemon=True)
         self._reader.start()
@@ -75,7 +76,7 @@ class FunctionProcess:
         self.stop()
 
     def wait(self) -> int:
-        """Returns its exit code, when it ends by itself."""
+        """Return its exit code, when it ends by itself."""
         return self._process.wait()
 
     def stop(self) -> None:

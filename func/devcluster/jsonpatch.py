@@ -1,8 +1,8 @@
-"""JSON Patch (RFC 6902) with the API server's own reading of it.
+"""JSON Patch (RFC 6902) as the API server applies it.
 
-Where the server is more lenient or stricter than the RFC, the server wins, because that is what callers meet:
-`test` of null passes where the member is absent, `replace` creates an absent member, negative indexes count from
-the end, and a `test` compares the text of strings as they were sent with the text that the server would write.
+Where the server differs from the RFC, the server wins, because that is what clients meet: `test` of null passes where
+the member is absent, `replace` creates an absent member, negative indexes count from the end, and a `test` compares the
+text of strings as they were sent with the text that the server would write.
 
 Source: https://www.rfc-editor.org/rfc/rfc6902 and
 https://github.com/evanphx/json-patch/blob/v4.13.0/patch.go, which the API server applies patches with.
@@ -18,9 +18,8 @@ from typing import Any, TypeAlias
 
 from func.devcluster import documents
 
-MAX_OPERATIONS = 10_000
 _INDEX = re.compile(r"[+-]?[0-9]{1,9}")
-_UNSAFE = re.compile(r"[\\<>&\u2028\u2029]")
+_ESCAPED = re.compile(r"[\\<>&\u2028\u2029]")
 
 Operation: TypeAlias = dict[str, Any]
 
@@ -38,13 +37,13 @@ class OddlyWritten(str):
 def _read_string(text: str, begin: int, strict: bool) -> tuple[str, int]:  # noqa: FBT001 - the decoder's hook
     value, end = scanstring(text, begin, strict)
     raw = text[begin - 1 : end]
-    if _UNSAFE.search(raw) and raw != documents.server_text(value):
+    if _ESCAPED.search(raw) and raw != documents.server_text(value):
         return OddlyWritten(value), end
     return value, end
 
 
 def _no_constant(text: str) -> object:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 class _Decoder(JSONDecoder):
@@ -59,53 +58,60 @@ _DECODER = _Decoder()
 
 
 def parse(body: bytes) -> list[Operation]:
-    """Read a patch.
-
-    Args:
-        body: UTF-8 JSON text, an array of operations.
+    """Read a patch; null stands for no operation, or for one that fails later, as on the server.
 
     Raises:
-        ValueError: It is no array of objects whose `op`, `path` and `from` are strings.
-
+        ValueError: it is not an array of objects whose `op`, `path` and `from` are strings.
     """
     try:
         operations = _DECODER.decode(body.decode())
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
-    if operations is None:
-        return []  # as the server reads it
-    if not isinstance(operations, list):
-        raise ValueError("a JSON Patch is an array of operations")  # noqa: TRY004 - one kind of error for callers
-    for operation in operations:
-        if operation is None:
-            continue  # as the server reads it: an operation without a name, which fails later
-        if not isinstance(operation, dict):
-            raise ValueError("each operation of a JSON Patch is an object")  # noqa: TRY004 - as above
-        for key in ("op", "path", "from"):
-            if not isinstance(operation.get(key), str | None):
-                raise ValueError(f"{key} of an operation is a string")  # noqa: TRY004 - as above
-    return [operation or {} for operation in operations]
+    found = [] if operations is None else operations
+    if not isinstance(found, list) or not all(isinstance(each, dict | None) for each in found):
+        raise ValueError("a JSON Patch is an array of objects")
+    if not all(isinstance(each.get(key), str | None) for each in found if each for key in ("op", "path", "from")):
+        raise ValueError("op, path and from of an operation are strings")
+    return [operation or {} for operation in found]
 
 
 def apply(document: object, operations: list[Operation]) -> object:
-    """The document after all operations, or an error and no change.
+    """Return the document after all operations.
 
-    The given document is never changed: what an operation touches is copied along its path, the rest is shared.
+    The given document never changes: what an operation touches is copied along its path, the rest is shared.
 
     Raises:
-        PatchError: An operation names something that is not there, or a `test` failed.
-
+        PatchError: an operation names something that is not there, or a `test` fails.
     """
     for operation in operations:
-        change = _OPERATIONS.get(operation.get("op") or "")
-        if change is None:
-            raise PatchError(f"unknown operation {operation.get('op')!r}")
-        document = change(document, operation)
+        document = _apply(document, operation)
     return document
 
 
+def _apply(document: object, operation: Operation) -> object:
+    path, value = _pointer(operation, "path"), operation.get("value")
+    match operation.get("op"):
+        case "test":
+            if not equal(_at(document, path), value):
+                raise PatchError(f"{operation['path']} is not as the test expects")
+            return document
+        case "add":
+            return _inserted(document, path, _stored(value))
+        case "remove":
+            return _edited(document, path, _delete)
+        case "replace":
+            return _replaced(document, path, _stored(value))
+        case "move":
+            origin = _pointer(operation, "from")
+            return _inserted(_edited(document, origin, _delete), path, _at(document, origin))
+        case "copy":
+            return _inserted(document, path, _at(document, _pointer(operation, "from")))
+        case other:
+            raise PatchError(f"unknown operation {other!r}")
+
+
 def equal(value: object, expected: object) -> bool:
-    """Whether a `test` finds a stored value equal to the one sent.
+    """Return whether a `test` finds a stored value equal to the one sent.
 
     Numbers of another form (1.0 for 1) and strings in other characters (`\\u00e9` for é) are not equal.
     """
@@ -116,11 +122,7 @@ def equal(value: object, expected: object) -> bool:
             and all(equal(each, expected[key]) for key, each in value.items())
         )
     if isinstance(value, list):
-        return (
-            isinstance(expected, list)
-            and len(value) == len(expected)
-            and all(equal(each, other) for each, other in zip(value, expected, strict=True))
-        )
+        return isinstance(expected, list) and len(value) == len(expected) and all(map(equal, value, expected))
     if isinstance(expected, OddlyWritten):
         return False
     return type(value) is type(expected) and value == expected
@@ -128,61 +130,77 @@ def equal(value: object, expected: object) -> bool:
 
 def _pointer(operation: Mapping[str, Any], key: str) -> list[str]:
     path = operation.get(key)
-    if path is None:
-        raise PatchError(f"the operation has no {key}")
+    if path is None or (path and not path.startswith("/")):
+        raise PatchError(f"the operation has no {key} that begins with /")
     return [part.replace("~1", "/").replace("~0", "~") for part in str(path).split("/")][1:]
 
 
-def _index(array: list[Any], key: str, size: int) -> int:
-    if not _INDEX.fullmatch(key):
-        raise PatchError(f"{key!r} is no index")
-    index = int(key)
+def _index(key: str, size: int) -> int:
+    index = int(key) if _INDEX.fullmatch(key) else size
     if not -size <= index < size:
-        raise PatchError(f"index {key} is not in an array of {len(array)}")
+        raise PatchError(f"{key!r} is not an index below {size}")
     return index % size
 
 
-def _child(container: object, key: str) -> object:
-    """What a container holds under a key; an absent member reads as null."""
-    if isinstance(container, dict):
-        return container.get(key)
-    if isinstance(container, list):
-        return container[_index(container, key, len(container))]
-    raise PatchError(f"nothing can be under {key!r}")
-
-
-def _changed(document: object, parts: list[str], change: Callable[[Any, str], None]) -> object:
-    """The document with one container copied and changed."""
-    if not parts:
-        raise PatchError("the whole document can only be replaced or tested")
-    copy: Any
-    if isinstance(document, dict):
-        copy = dict(document)
-    elif isinstance(document, list):
-        copy = list(document)
-    else:
-        raise PatchError(f"nothing can be under {parts[0]!r}")
-    if len(parts) == 1:
-        change(copy, parts[0])
-        return copy
-    below = _changed(_child(document, parts[0]), parts[1:], change)
-    if isinstance(copy, dict):
-        copy[parts[0]] = below
-    else:
-        copy[_index(copy, parts[0], len(copy))] = below
-    return copy
-
-
-def _found(document: object, parts: list[str]) -> object:
-    if not parts:
-        raise PatchError("the path is empty")
-    for part in parts:
-        document = _child(document, part)
+def _at(document: object, path: list[str]) -> object:
+    """Return what is under a path; an absent member reads as null."""
+    for key in path:
+        if isinstance(document, dict):
+            document = document.get(key)
+        elif isinstance(document, list):
+            document = document[_index(key, len(document))]
+        else:
+            raise PatchError(f"nothing can be under {key!r}")
     return document
 
 
+def _edited(document: object, path: list[str], edit: Callable[[Any, str], None]) -> object:
+    """Return the document with one container copied and edited."""
+    if not path:
+        raise PatchError("the whole document can only be replaced or tested")
+    if not isinstance(document, dict | list):
+        raise PatchError(f"nothing can be under {path[0]!r}")
+    copy: Any = document.copy()
+    if len(path) == 1:
+        edit(copy, path[0])
+        return copy
+    below = _edited(_at(document, path[:1]), path[1:], edit)
+    copy[path[0] if isinstance(copy, dict) else _index(path[0], len(copy))] = below
+    return copy
+
+
+def _delete(container: Any, key: str) -> None:  # noqa: ANN401 - a dict or a list
+    if isinstance(container, list):
+        del container[_index(key, len(container))]
+    elif key in container:
+        del container[key]
+    else:
+        raise PatchError(f"there is no {key!r} to remove")
+
+
+def _inserted(document: object, path: list[str], value: object) -> object:
+    def insert(container: Any, key: str) -> None:  # noqa: ANN401 - a dict or a list
+        if isinstance(container, dict):
+            container[key] = value
+        else:
+            container.insert(len(container) if key == "-" else _index(key, len(container) + 1), value)
+
+    return _edited(document, path, insert)
+
+
+def _replaced(document: object, path: list[str], value: object) -> object:
+    def replace(container: Any, key: str) -> None:  # noqa: ANN401 - a dict or a list
+        container[key if isinstance(container, dict) else _index(key, len(container))] = value
+
+    if path:
+        return _edited(document, path, replace)
+    if not isinstance(value, dict | list):
+        raise PatchError("a whole document is an object or an array")
+    return value
+
+
 def _stored(value: object) -> object:
-    """A value as the store keeps it: plain strings, whole numbers without a fraction."""
+    """Return a value as the store keeps it: plain strings, whole numbers without a fraction."""
     if isinstance(value, dict):
         return {key: _stored(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -190,89 +208,8 @@ def _stored(value: object) -> object:
     if isinstance(value, OddlyWritten):
         return str(value)
     if isinstance(value, float):
-        return _whole(value)
+        try:
+            return documents.whole(value)
+        except ValueError as error:
+            raise PatchError(str(error)) from None
     return value
-
-
-def _whole(value: float) -> float | int:
-    if value in (float("inf"), float("-inf")):
-        raise PatchError("a number is out of range")
-    return int(value) if value.is_integer() else value
-
-
-def _insert(document: object, parts: list[str], value: object) -> object:
-    def insert(container: Any, key: str) -> None:  # noqa: ANN401 - a dict or a list
-        if isinstance(container, dict):
-            container[key] = value
-        elif key == "-":
-            container.append(value)
-        else:
-            container.insert(_index(container, key, len(container) + 1), value)
-
-    return _changed(document, parts, insert)
-
-
-def _delete(document: object, parts: list[str]) -> object:
-    def delete(container: Any, key: str) -> None:  # noqa: ANN401 - a dict or a list
-        if isinstance(container, list):
-            del container[_index(container, key, len(container))]
-        elif key in container:
-            del container[key]
-        else:
-            raise PatchError(f"there is no {key!r} to remove")
-
-    return _changed(document, parts, delete)
-
-
-def _add(document: object, operation: Operation) -> object:
-    return _insert(document, _pointer(operation, "path"), _stored(operation.get("value")))
-
-
-def _remove(document: object, operation: Operation) -> object:
-    return _delete(document, _pointer(operation, "path"))
-
-
-def _replace(document: object, operation: Operation) -> object:
-    parts = _pointer(operation, "path")
-    value = _stored(operation.get("value"))
-    if operation["path"] == "":
-        if not isinstance(value, dict | list):
-            raise PatchError("a whole document is an object or an array")
-        return value
-
-    def replace(container: Any, key: str) -> None:  # noqa: ANN401 - a dict or a list
-        if isinstance(container, list):
-            container[_index(container, key, len(container))] = value
-        else:
-            container[key] = value
-
-    return _changed(document, parts, replace)
-
-
-def _move(document: object, operation: Operation) -> object:
-    origin = _pointer(operation, "from")
-    value = _found(document, origin)
-    return _insert(_delete(document, origin), _pointer(operation, "path"), value)
-
-
-def _copy(document: object, operation: Operation) -> object:
-    value = _found(document, _pointer(operation, "from"))
-    return _insert(document, _pointer(operation, "path"), value)
-
-
-def _test(document: object, operation: Operation) -> object:
-    parts = _pointer(operation, "path")
-    value = document if operation["path"] == "" else _found(document, parts)
-    if not equal(value, operation.get("value")):
-        raise PatchError(f"{operation['path']} is not as the test expects")
-    return document
-
-
-_OPERATIONS: dict[str, Callable[[object, Operation], object]] = {
-    "add": _add,
-    "remove": _remove,
-    "replace": _replace,
-    "move": _move,
-    "copy": _copy,
-    "test": _test,
-}

@@ -1,6 +1,6 @@
-"""Label and field selectors, as the API server reads them.
+"""Label selectors, and field selectors of a name, as the API server reads them.
 
-The function has a parser of its own in func/core: here the server's rules are played, so the two share no code.
+The function has a parser of its own in func/core: the embedded API plays the server, so the two share no code.
 
 Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#api and
 https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/
@@ -9,11 +9,10 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selector
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from func.devcluster import names
-from func.devcluster.documents import Document
 
 _SET = re.compile(r"\s*(\S+?)\s+(in|notin)\s*\(([^()]*)\)\s*")
 _COMPARISON = re.compile(r"\s*([^\s=!<>(),]+)\s*(==|!=|=)\s*([^\s=!<>(),]*)\s*")
@@ -27,10 +26,8 @@ class Requirement:
     """One condition on one label.
 
     Args:
-        key: Label key.
-        values: What the label may be; None for any value.
-        negated: Whether the label must not be like that; an absent label is not.
-
+        values: what the label may be; None for any value.
+        negated: whether the label must not be like that; an absent label is not.
     """
 
     key: str
@@ -48,38 +45,34 @@ class Selector:
     """All conditions that an object must satisfy; without any it selects everything.
 
     Args:
-        labels: Conditions on labels.
-        fields: Path of a field, value, and whether the two must be equal or must differ.
-
+        names: name of an object, and whether it must be that one or another.
     """
 
     labels: tuple[Requirement, ...] = ()
-    fields: tuple[tuple[str, str, bool], ...] = ()
+    names: tuple[tuple[str, bool], ...] = ()
 
-    def matches(self, labels: Mapping[str, str], document: Document) -> bool:
-        """Return whether an object with these labels is selected."""
+    def matches(self, labels: Mapping[str, str], name: str) -> bool:
+        """Return whether an object is selected."""
         return all(requirement.matches(labels) for requirement in self.labels) and all(
-            (_field(document, field) == value) == wanted for field, value, wanted in self.fields
+            (name == value) is wanted for value, wanted in self.names
         )
 
 
 EVERYTHING = Selector()
 
 
-def parse(labels: str = "", fields: str = "", selectable: Container[str] = ("metadata.name",)) -> Selector:
+def parse(labels: str = "", fields: str = "") -> Selector:
     """Read the query parameters `labelSelector` and `fieldSelector`.
 
     Args:
-        labels: Such as `a=b,c!=d,e in (f,g),!h`.
-        fields: Such as `metadata.name=a`.
-        selectable: The paths that a field selector may name.
+        labels: for instance `a=b,c!=d,e in (f,g),!h`.
+        fields: for instance `metadata.name=a`, the only field.
 
     Raises:
-        ValueError: One of them is not a selector; the message is worded for the caller.
-
+        ValueError: one of them is not a selector; the message is for the client.
     """
     requirements = tuple(_requirement(part) for part in _COMMA.split(labels)) if labels.strip() else ()
-    return Selector(requirements, tuple(_condition(part, selectable) for part in fields.split(",") if part.strip()))
+    return Selector(requirements, tuple(_name(part) for part in fields.split(",") if part.strip()))
 
 
 def _requirement(text: str) -> Requirement:
@@ -99,19 +92,11 @@ def _requirement(text: str) -> Requirement:
     return requirement
 
 
-def _condition(text: str, selectable: Container[str]) -> tuple[str, str, bool]:
+def _name(text: str) -> tuple[str, bool]:
     match = _FIELD.fullmatch(text)
     if not match:
         raise ValueError(f"invalid selector: '{text}'; can't understand '{text}'")
     field, operator, value = match.groups()
-    if field not in selectable:
+    if field != "metadata.name":
         raise ValueError(f"field label not supported: {field}")
-    return field, value, operator != "!="
-
-
-def _field(document: Document, path: str) -> object:
-    """Return a field of an object; an absent one is empty."""
-    found: object = document
-    for part in path.split("."):
-        found = found.get(part, "") if isinstance(found, dict) else ""
-    return found
+    return value, operator != "!="

@@ -36,12 +36,8 @@ def load_objects(paths: Iterable[str | Path]) -> list[Document]:
     A folder stands for all .json, .yaml and .yml files below it, in the order of their paths. A file may hold several
     YAML documents and lists (any kind that ends in List).
 
-    Args:
-        paths: Files or folders.
-
     Raises:
-        LoadError: A path does not exist, a file is not JSON or YAML, or holds something that is not served.
-
+        LoadError: a path does not exist, a file is not JSON or YAML, or holds something that is not served.
     """
     return [document for path in paths for file in _files(Path(path)) for document in _objects(file)]
 
@@ -50,8 +46,7 @@ def resource_of(document: Document) -> Resource:
     """Return the resource of a loaded object.
 
     Raises:
-        LoadError: It is not served.
-
+        LoadError: it is not served.
     """
     resource = resources.by_kind(document.get("apiVersion"), document.get("kind"))
     if resource is None:

@@ -17,7 +17,7 @@ ANNOTATION_BYTES = 256 * 1024
 
 
 def subdomain_problem(name: str) -> str | None:
-    """Return why a name is not an RFC 1123 subdomain, None if it is one."""
+    """Return why a name is not an RFC 1123 subdomain."""
     must = (
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
         "start and end with an alphanumeric character"
@@ -26,7 +26,7 @@ def subdomain_problem(name: str) -> str | None:
 
 
 def label_problem(name: str) -> str | None:
-    """Return why the name of a namespace is not an RFC 1123 label, None if it is one."""
+    """Return why the name of a namespace is not an RFC 1123 label."""
     must = (
         "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
         "end with an alphanumeric character"
@@ -35,7 +35,7 @@ def label_problem(name: str) -> str | None:
 
 
 def label_key_problem(key: str) -> str | None:
-    """Return why a text is not the key of a label or an annotation, None if it is one."""
+    """Return why a text is not the key of a label or an annotation."""
     prefix, slash, name = key.rpartition("/")
     must = "must consist of alphanumeric characters, '-', '_' or '.', and start and end with an alphanumeric character"
     part, problem = "name", _problem(name, _QUALIFIED, 63, must)
@@ -45,7 +45,7 @@ def label_key_problem(key: str) -> str | None:
 
 
 def label_value_problem(value: str) -> str | None:
-    """Return why a text is not the value of a label, None if it is one."""
+    """Return why a text is not the value of a label."""
     must = (
         "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
         "and end with an alphanumeric character"
@@ -55,7 +55,7 @@ def label_value_problem(value: str) -> str | None:
 
 
 def annotations_problem(annotations: Mapping[str, str]) -> str | None:
-    """Return why annotations are refused, None if they are not."""
+    """Return why annotations are refused."""
     for key in annotations:
         if problem := label_key_problem(key.lower()):
             return problem

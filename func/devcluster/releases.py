@@ -1,4 +1,4 @@
-"""Stands for Argo Events' `resource` EventSource: notifies the function of Workflows on which signals wait.
+"""Plays Argo Events' `resource` EventSource: notifies the function of Workflows on which signals wait.
 
 The real one is in knative/overlays/argo-events/waiting.yaml; its Sensor sends the event that is made here.
 """
@@ -15,15 +15,15 @@ from func.cli.sending import NoReplyError, Sender
 from func.core.workflows import PARKED_LABEL
 from func.devcluster import Change, EmbeddedCluster
 
-_PAUSES = (1, 2, 4, 8, 16, 0)  # as the Sensor
+_PAUSES = (1, 2, 4, 8, 16, 0)  # seconds, as the Sensor
 
 
 class Releases:
-    """Posts an event for each change of a Workflow on which a signal waits, while it is entered.
+    """Sends an event for each change of a Workflow on which a signal waits, while it is entered.
 
     Args:
-        url: Of the function.
-        pauses: Seconds after each try; so many tries there are.
+        url: of the function.
+        pauses: seconds after each try, one for each.
     """
 
     def __init__(self, cluster: EmbeddedCluster, url: str, pauses: Sequence[float] = _PAUSES) -> None:
@@ -33,26 +33,26 @@ class Releases:
         self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
-        self._subscription = self._cluster.subscribe(self._tell, label_selector=f"{PARKED_LABEL}=true", existing=True)
+        self._follower = self._cluster.follow(self._notify, label_selector=f"{PARKED_LABEL}=true", existing=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        self._subscription.close()
+        self._follower.close()
         self._sender.close()
 
-    def _tell(self, change: Change) -> None:
+    def _notify(self, change: Change) -> None:
         if change.type == "DELETED":
             return  # no signal waits there any more
         event = release_event(change.object["metadata"], datetime.now(UTC))
         for pause in self._pauses:
-            if self._stopped.is_set() or self._was_taken(event):
+            if self._stopped.is_set() or self._is_accepted(event):
                 return
             self._stopped.wait(pause)
 
-    def _was_taken(self, event: dict[str, Any]) -> bool:
+    def _is_accepted(self, event: dict[str, Any]) -> bool:
         try:
             return self._sender.send(event).is_final
         except NoReplyError:
@@ -60,12 +60,7 @@ class Releases:
 
 
 def release_event(metadata: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """Return the CloudEvent for a change of a Workflow on which signals wait.
-
-    Args:
-        metadata: Of the Workflow.
-        now: UTC.
-    """
+    """Return the CloudEvent for a change of a Workflow on which signals wait."""
     namespace, name = metadata["namespace"], metadata["name"]
     return {
         "specversion": "1.0",

@@ -1,4 +1,4 @@
-"""A fleet of Workflows for trying things out: one for each task, each waiting at one of the pipeline's gates."""
+"""A fleet of Workflows to try things with: one for each task, each waiting at one of the pipeline's gates."""
 
 from __future__ import annotations
 
@@ -10,38 +10,31 @@ from func.devcluster.documents import Document
 from func.devcluster.workflows import Node
 
 PIPELINE = ("wait-pr-created", "wait-ready-for-qa", "wait-pr-approved", "wait-pr-merged")
-AGENTS = ("5DLabs-Rex", "5DLabs-Blaze", "5DLabs-Morgan")
 NAMESPACE = "agent-platform"
-REPOSITORY = "5dlabs-cto"
+_AGENTS = ("5DLabs-Rex", "5DLabs-Blaze", "5DLabs-Morgan")
 _AGENT = "implementation-agent"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def fleet(tasks: int, now: datetime) -> Iterator[Document]:
-    """The Workflows of tasks 1 to `tasks`, spread over the gates of the pipeline; task 3 waits at wait-pr-approved.
+    """Yield the Workflows of tasks 1 to `tasks`, spread over the gates; task 3 waits at wait-pr-approved.
 
     Args:
-        tasks: How many.
         now: UTC; the Workflows were created in the days before.
-
     """
     for task in range(1, tasks + 1):
         age = timedelta(hours=3, minutes=task * 47 % (72 * 60))
-        yield waiting_workflow(task, (task - 1) % len(PIPELINE), now - age)
+        yield _waiting_workflow(task, (task - 1) % len(PIPELINE), now - age)
 
 
-def waiting_workflow(task: int, opened: int, created: datetime) -> Document:
-    """The Workflow of a task, as the controller left it: some gates were opened, at the next one it waits.
+def _waiting_workflow(task: int, opened: int, created: datetime) -> Document:
+    """Return the Workflow of a task as the controller left it: some gates were opened, at the next one it waits.
 
     Args:
-        task: Its id.
-        opened: How many gates are open; fewer than there are.
-        created: UTC; each gate opened half an hour after it was reached.
-
+        opened: how many gates are open; fewer than there are. Each opened half an hour after it was reached.
     """
-    workflow = _submitted(task, created)
     time = created
-    workflow = _settled(workflow, time)
+    workflow = _settled(_submitted(task, created), time)
     for _ in range(opened):
         time += timedelta(minutes=30)
         for node in gates_of(workflow, "Running"):
@@ -51,20 +44,20 @@ def waiting_workflow(task: int, opened: int, created: datetime) -> Document:
 
 
 def gates_of(workflow: Document, phase: str) -> list[Node]:
-    """The suspend nodes of that phase, in the order in which they were reached."""
+    """Return the suspend nodes of that phase, in the order in which they were reached."""
     nodes = (workflow.get("status") or {}).get("nodes") or {}
     found = [node for node in nodes.values() if node.get("type") == "Suspend" and node.get("phase") == phase]
     return sorted(found, key=lambda node: str(node.get("startedAt")))
 
 
 def agent_of(workflow: Document) -> str:
-    """Who implements the task; empty where the Workflow does not say."""
+    """Return who implements the task; empty where the Workflow does not say."""
     given = (workflow["spec"].get("arguments") or {}).get("parameters") or []
     return next((str(parameter.get("value")) for parameter in given if parameter.get("name") == _AGENT), "")
 
 
 def _settled(workflow: Document, now: datetime) -> Document:
-    """What the controller makes of it: turn after turn, until nothing changes any more."""
+    """Return what the controller makes of it: turn after turn, until nothing changes any more."""
     while (turned := workflows.advance(workflow, now)) is not None:
         workflow = turned
     return workflow
@@ -73,22 +66,18 @@ def _settled(workflow: Document, now: datetime) -> Document:
 def _submitted(task: int, created: datetime) -> Document:
     steps = [[{"arguments": {}, "name": gate, "template": "gate"}] for gate in PIPELINE]
     common: Document = {"inputs": {}, "metadata": {}, "outputs": {}}
-    agent = AGENTS[task % len(AGENTS)]
+    labels = {"repository": "5dlabs-cto", "task-id": str(task), "workflow-type": "play-orchestration"}
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Workflow",
         "metadata": {
             "creationTimestamp": created.astimezone(UTC).strftime(_TIME),
-            "labels": {
-                "repository": REPOSITORY,
-                "task-id": str(task),
-                "workflow-type": "play-orchestration",
-            },
+            "labels": labels,
             "name": f"play-task-{task}-workflow",
             "namespace": NAMESPACE,
         },
         "spec": {
-            "arguments": {"parameters": [{"name": _AGENT, "value": agent}]},
+            "arguments": {"parameters": [{"name": _AGENT, "value": _AGENTS[task % len(_AGENTS)]}]},
             "entrypoint": "main",
             "templates": [
                 {**common, "name": "main", "steps": steps},

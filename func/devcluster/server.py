@@ -7,10 +7,9 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import uvicorn
 
@@ -18,22 +17,20 @@ from func.devcluster import label_selectors, load
 from func.devcluster.api import Api, Identity, Recorded
 from func.devcluster.controller import Controller
 from func.devcluster.documents import Document
-from func.devcluster.resources import WORKFLOWS, Resource
-from func.devcluster.store import Event, Store, Subscription, View
+from func.devcluster.resources import WORKFLOWS
+from func.devcluster.store import Event, Store, View
 from func.service.sockets import listen
 
 _KEPT_REQUESTS = 100_000
 
 
-@dataclass(frozen=True)
-class Change:
-    """One change, as a subscriber gets it.
+class Change(NamedTuple):
+    """One change of a Workflow.
 
     Args:
         type: ADDED, MODIFIED or DELETED, as in a watch with the same selector.
-        object: The object after the write (of DELETED: as it was last).
-        old: The object before the write, None where there was none.
-
+        object: the Workflow after the write (of DELETED: as it was last).
+        old: the Workflow before the write; None where there was none.
     """
 
     type: str
@@ -46,23 +43,16 @@ class EmbeddedCluster:
 
     Args:
         port: TCP port; 0 takes a free one.
-        controller: Whether to advance Workflows as Argo's controller does.
-        objects: What is in the cluster from the start.
+        controller: whether to advance Workflows as Argo's controller does.
+        objects: what is in the cluster from the start.
 
     Raises:
-        ApiError: One of the objects is not valid.
-        LoadError: One of the objects is of a kind that is not served.
-        OSError: The port is in use.
-
+        ApiError: one of the objects is not valid.
+        LoadError: one of the objects is of a kind that is not served.
+        OSError: the port is in use.
     """
 
-    def __init__(
-        self,
-        port: int = 0,
-        *,
-        controller: bool = True,
-        objects: Iterable[Document] = (),
-    ) -> None:
+    def __init__(self, port: int = 0, *, controller: bool = True, objects: Iterable[Document] = ()) -> None:
         self.store = Store()
         self.requests: deque[Recorded] = deque(maxlen=_KEPT_REQUESTS)
         self.tokens: dict[str, Identity] = {}
@@ -71,9 +61,10 @@ class EmbeddedCluster:
             self.store.load(load.resource_of(document), document)
         self._api = Api(self.store, record=self.requests.append, tokens=self.tokens)
         self._controller = Controller(self.store) if controller else None
-        self._followers: list[_Follower] = []
+        self._followers: list[Follower] = []
         self._socket = listen("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self._api,
@@ -88,10 +79,6 @@ class EmbeddedCluster:
             )
         )
         self._thread = threading.Thread(target=self._serve, name=f"embedded-cluster-{self.port}", daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -124,12 +111,11 @@ class EmbeddedCluster:
         """Write a kubeconfig for this cluster, with its own as the only context.
 
         Args:
-            path: The file; its folder must be there.
-            namespace: The namespace that kubectl uses if none is named.
+            path: the file; its folder must exist.
+            namespace: the one that kubectl uses if none is named.
 
         Raises:
-            OSError: The file cannot be written.
-
+            OSError: the file cannot be written.
         """
         name = "taskgate"
         config = {
@@ -145,51 +131,36 @@ class EmbeddedCluster:
         file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         return file
 
-    def subscribe(
-        self,
-        callback: Callable[[Change], None],
-        *,
-        label_selector: str = "",
-        namespace: str = "",
-        resource: Resource = WORKFLOWS,
-        existing: bool = False,
-    ) -> Subscription:
-        """Call back with each change, in order, in a thread of its own: the callback may take its time, and may write.
+    def follow(
+        self, callback: Callable[[Change], None], *, label_selector: str = "", existing: bool = False
+    ) -> Follower:
+        """Call back with each change of a Workflow, in order, in a thread of its own; the callback may write.
 
         Args:
-            callback: Called with each change; an error in it ends the subscription and is raised in its thread.
-            label_selector: Only objects with these labels; one that gets them is ADDED, one that loses them DELETED.
-            namespace: Only this namespace, if given.
-            resource: Which kind of object.
-            existing: Begin with an ADDED for each object that is there.
+            label_selector: only Workflows with these labels; one that gets them is ADDED, one that loses them DELETED.
+            existing: begin with an ADDED for each Workflow that is there.
 
         Raises:
-            ValueError: The selector is not valid.
-
+            ValueError: the selector is not valid.
         """
-        view = View(namespace, label_selectors.parse(label_selector))
-        follower = _Follower(self.store, resource, view, callback, existing=existing)
+        follower = Follower(self.store, View("", label_selectors.parse(label_selector)), callback, existing=existing)
         self._followers.append(follower)
-        return follower.subscription
+        return follower
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])
 
 
-class _Follower:
+class Follower:
     """A thread that passes the changes of a view to a callback."""
 
-    def __init__(
-        self, store: Store, resource: Resource, view: View, callback: Callable[[Change], None], *, existing: bool
-    ) -> None:
+    def __init__(self, store: Store, view: View, callback: Callable[[Change], None], *, existing: bool) -> None:
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._view = view
         self._callback = callback
-        page, events = store.snapshot(resource, self._queue.put)
+        page, self._subscription = store.snapshot(WORKFLOWS, self._queue.put)
         self._first = [stored for stored in page.items if existing and view.shows(stored)]
-        self._events = events
-        self.subscription = Subscription(lambda _: self.close(), self._queue.put, resource)
-        self._thread = threading.Thread(target=self._run, name="embedded-cluster-subscription", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="embedded-cluster-follower", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -200,7 +171,8 @@ class _Follower:
                 self._callback(Change(shown[0], shown[1].document, event.old.document if event.old else None))
 
     def close(self) -> None:
-        self._events.close()
+        """End it, and return when the last callback has returned."""
+        self._subscription.close()
         self._queue.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()

@@ -6,11 +6,11 @@ import secrets
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 from func.devcluster import documents, errors, objects
 from func.devcluster.documents import Document
@@ -20,10 +20,8 @@ from func.devcluster.resources import NAMESPACES, Resource
 Key: TypeAlias = tuple[str, str]
 """Namespace (empty for cluster-wide resources) and name."""
 
-# Not 1, so that a client that watches from version 1 gets 410, as on a real server.
-FIRST_VERSION = 1000
-# etcd's own limit of a request.
-MAX_OBJECT_BYTES = 1_572_864
+_FIRST_VERSION = 1000  # not 1, so that a client that watches from version 1 gets 410, as on a real server
+_MAX_OBJECT_BYTES = 1_572_864  # etcd's limit of a request
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -34,12 +32,6 @@ class Stored:
     resource: Resource
     document: Document
     version: int
-
-    @classmethod
-    def at(cls, resource: Resource, document: Document, version: int) -> Self:
-        """Return a document as it is at a version."""
-        metadata = {**document["metadata"], "resourceVersion": str(version)}
-        return cls(resource, {**document, "metadata": metadata}, version)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -78,6 +70,11 @@ class Stored:
         return documents.encode({**kind, "metadata": self.metadata})
 
 
+def _stored_at(resource: Resource, document: Document, version: int) -> Stored:
+    metadata = {**document["metadata"], "resourceVersion": str(version)}
+    return Stored(resource, {**document, "metadata": metadata}, version)
+
+
 @dataclass(frozen=True)
 class View:
     """A selection of objects: those that the selector selects, in one namespace or (empty) in all."""
@@ -89,7 +86,7 @@ class View:
         """Return whether an object is selected."""
         if stored is None or (self.namespace and stored.namespace != self.namespace):
             return False
-        return self.selector.matches(stored.labels, stored.document)
+        return self.selector.matches(stored.labels, stored.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +99,7 @@ class Event:
     new: Stored | None
 
     def seen(self, view: View) -> tuple[str, Stored] | None:
-        """Return the type and the object of the watch event, None if the write is not in view.
+        """Return the type and the object of the watch event; None if the write is not in view.
 
         An object that comes into view is ADDED. One that leaves it is DELETED, as it was, at the version of the write.
 
@@ -113,7 +110,7 @@ class Event:
         if after and self.new:
             return ("MODIFIED" if before else "ADDED"), self.new
         if before and self.old:
-            return "DELETED", Stored.at(self.resource, self.old.document, self.version)
+            return "DELETED", _stored_at(self.resource, self.old.document, self.version)
         return None
 
 
@@ -143,16 +140,15 @@ class Store:
     """All objects of one cluster. Safe to use from several threads.
 
     Args:
-        history: How many writes are kept for watches that begin at an earlier version.
-
+        history: how many writes are kept for watches that begin at an earlier version.
     """
 
     def __init__(self, *, history: int = 1000) -> None:
         self._lock = threading.RLock()
         self._objects: dict[Resource, dict[Key, Stored]] = {}
-        self._version = FIRST_VERSION
+        self._version = _FIRST_VERSION
         self._history: deque[Event] = deque(maxlen=history)
-        self._forgotten = FIRST_VERSION
+        self._forgotten = _FIRST_VERSION
         self._subscriptions: list[Subscription] = []
 
     @property
@@ -170,7 +166,6 @@ class Store:
 
         Raises:
             ApiError: 404, it does not exist.
-
         """
         stored = self._of(resource).get((namespace, name))
         if stored is None:
@@ -178,7 +173,7 @@ class Store:
         return stored
 
     def select(self, resource: Resource, view: View | None = None) -> Page:
-        """Return all objects in a view, None for all objects."""
+        """Return all objects in a view; None for all objects."""
         view = view or View()
         with self._lock:
             found = [stored for stored in self._of(resource).values() if view.shows(stored)]
@@ -188,15 +183,14 @@ class Store:
         """Add an object that a client sent.
 
         Raises:
-            ApiError: It exists, its namespace does not, or it is not valid.
-
+            ApiError: it exists, its namespace does not, or it is not valid.
         """
         with self._lock:
             if resource.namespaced and ("", namespace) not in self._of(NAMESPACES):
                 raise errors.not_found(NAMESPACES, namespace)
             suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(5))
             new = objects.created(
-                resource, document, namespace=namespace, now=_now(), uid=str(uuid.uuid4()), suffix=suffix
+                resource, document, namespace=namespace, now=_now(), uid=str(uuid.uuid4()), name_suffix=suffix
             )
             name = new["metadata"]["name"]
             if (namespace, name) in self._of(resource):
@@ -207,8 +201,7 @@ class Store:
         """Add an object from a file, or replace the one of that name; create its namespace where it is missing.
 
         Raises:
-            ApiError: It is not valid.
-
+            ApiError: it is not valid.
         """
         with self._lock:
             new = objects.loaded(resource, document, now=_now(), uid=str(uuid.uuid4()))
@@ -222,8 +215,7 @@ class Store:
         """Create a namespace unless it exists.
 
         Raises:
-            ApiError: The name is not valid.
-
+            ApiError: the name is not valid.
         """
         with self._lock:
             if ("", name) not in self._of(NAMESPACES):
@@ -235,7 +227,6 @@ class Store:
 
         Raises:
             ApiError: 404 if it does not exist, 409 if its resourceVersion or uid is another one, 422, 400.
-
         """
         with self._lock:
             document = objects.sent(resource, document)
@@ -243,47 +234,30 @@ class Store:
             old = self.get(resource, namespace, name)
             if uid and uid != old.uid:
                 why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old.uid}"
-                raise errors.conflict(
-                    resource, name, f"StorageError: invalid object, Code: 4, AdditionalErrorMsg: {why}"
-                )
+                raise errors.conflict(resource, name, why)
             return self._update(old, document)
 
-    def change(self, resource: Resource, namespace: str, name: str, changed: Callable[[Document], Document]) -> Stored:
+    def change(self, resource: Resource, namespace: str, name: str, changed: Callable[[Document], object]) -> Stored:
         """Read, change and write one object as one step, as PATCH does.
 
         Args:
-            resource: What it is.
-            namespace: Where it is.
-            name: Its name.
-            changed: Returns the new document and leaves the old one as it is; what it raises is passed on.
+            changed: returns the new document and leaves the old one as it is; what it raises is passed on.
 
         Raises:
-            ApiError: 404 if it does not exist, or the change is refused.
-
+            ApiError: 404 if it does not exist, or the change is not valid.
         """
         with self._lock:
             old = self.get(resource, namespace, name)
             return self._update(old, objects.patched(resource, name, changed(old.document)))
 
-    def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", version: str = "") -> Stored:
+    def delete(self, resource: Resource, namespace: str, name: str) -> Stored:
         """Remove an object, and with a namespace all that is in it.
 
-        Args:
-            resource: What it is.
-            namespace: Where it is.
-            name: Its name.
-            uid: Only the object with this uid, if given.
-            version: Only the object at this resourceVersion, if given.
-
         Raises:
-            ApiError: 404 if it does not exist, 409 if it is another one.
-
+            ApiError: 404, it does not exist.
         """
         with self._lock:
             old = self.get(resource, namespace, name)
-            for what, asked, here in (("UID", uid, old.uid), ("ResourceVersion", version, str(old.version))):
-                if asked and asked != here:
-                    raise errors.failed_precondition(resource, name, what, asked, here)
             if resource is NAMESPACES:
                 for table in list(self._objects.values()):
                     for stored in [each for each in table.values() if each.namespace == name]:
@@ -299,13 +273,10 @@ class Store:
         The callback runs inside the write, so it must be quick and must not write: put the event in a queue.
 
         Args:
-            resource: Which resource.
-            callback: Called with each event.
-            since: Begin with the writes after this version; None for only those to come.
+            since: begin with the writes after this version; None for only those to come.
 
         Raises:
-            ApiError: 410, the writes after that version are not kept any more.
-
+            ApiError: 410, the writes after that version are no longer kept.
         """
         with self._lock:
             if since is not None and since < self._forgotten:
@@ -330,9 +301,9 @@ class Store:
         return old if documents.same(new, old.document) else self._write(old.resource, old, new)
 
     def _write(self, resource: Resource, old: Stored | None, document: Document) -> Stored:
-        new = Stored.at(resource, document, self._version + 1)
-        if len(new.body) > MAX_OBJECT_BYTES:
-            raise errors.object_too_large()
+        new = _stored_at(resource, document, self._version + 1)
+        if len(new.body) > _MAX_OBJECT_BYTES:
+            raise errors.ApiError(500, "", "etcdserver: request is too large")
         self._of(resource)[new.key] = new
         self._publish(Event(new.version, resource, old, new))
         return new
@@ -346,11 +317,9 @@ class Store:
         if len(self._history) == self._history.maxlen:
             self._forgotten = self._history[0].version
         self._history.append(event)
-        for subscription in self._of_resource(event.resource):
-            subscription.callback(event)
-
-    def _of_resource(self, resource: Resource) -> Iterator[Subscription]:
-        return (each for each in tuple(self._subscriptions) if each.resource is resource)
+        for subscription in tuple(self._subscriptions):
+            if subscription.resource is event.resource:
+                subscription.callback(event)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         with self._lock:

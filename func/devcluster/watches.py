@@ -15,8 +15,7 @@ from func.devcluster.errors import ApiError
 from func.devcluster.resources import Resource
 from func.devcluster.store import Event, Store, Stored, View
 
-# A client that falls so far behind starts again, as on a real server.
-MAX_WAITING = 10_000
+MAX_WAITING = 10_000  # a client that falls so far behind starts again, as on a real server
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,10 @@ class Request:
     """What a client wants to watch.
 
     Args:
-        resource: Which kind of object.
-        view: Which objects.
-        partial: Whether to send the metadata alone.
-        since: Only writes after this version; None begins with all objects that exist.
-        seconds: How long.
-        initial_end: Whether to mark the end of the objects that existed at first, with a bookmark.
-
+        partial: whether to send only the metadata.
+        since: only writes after this version; None begins with all objects that exist.
+        seconds: how long.
+        initial_end: whether to mark the end of the objects that existed at first, with a bookmark.
     """
 
     resource: Resource

@@ -1,10 +1,11 @@
 """One turn of the stand-in workflow controller: a Workflow as it is -> the Workflow as Argo's controller continues it.
 
 It runs Workflows whose entrypoint is a list of steps and whose steps are suspend templates, as in the demo and in the
-recordings under tests/data. It refuses to run anything else, and says why.
+recordings under tests/data. It refuses to run anything else, and says why. It writes nodes, phase and labels, and
+leaves out what nothing here reads: progress, conditions, and the outputs of the whole Workflow.
 
-Source: https://github.com/argoproj/argo-workflows/tree/v4.1.2/workflow/controller (operator.go, steps.go),
-workflow/progress/updater.go and pkg/apis/workflow/v1alpha1/workflow_types.go
+Source: https://github.com/argoproj/argo-workflows/tree/v4.1.2/workflow/controller (operator.go, steps.go) and
+pkg/apis/workflow/v1alpha1/workflow_types.go
 """
 
 from __future__ import annotations
@@ -36,12 +37,11 @@ def advance(workflow: Document, now: datetime) -> Document | None:
     """Return the Workflow after one turn of the controller, or None if the controller has nothing to do.
 
     Args:
-        workflow: As it is stored; it is not changed.
-        now: The time in UTC.
+        workflow: as it is stored; it is not changed.
+        now: UTC.
 
     Raises:
-        UnsupportedError: This controller cannot run the Workflow.
-
+        UnsupportedError: this controller cannot run the Workflow.
     """
     status: Document = workflow.get("status") or {}
     labels = workflow["metadata"].get("labels") or {}
@@ -80,12 +80,7 @@ class _Turn:
         """Return the Workflow after the turn, None if nothing changed."""
         fresh = not self._status.get("phase")
         if fresh:
-            self._status |= {
-                "phase": "Running",
-                "startedAt": self._time,
-                "artifactGCStatus": {"notSpecified": True},
-                "artifactRepositoryRef": {"artifactRepository": {}, "default": True},
-            }
+            self._status |= {"phase": "Running", "startedAt": self._time}
         if not self._suspended:
             self._run_steps()
         return self._result(fresh=fresh) if fresh or self._changed else None
@@ -113,7 +108,7 @@ class _Turn:
             for step, gate in zip(steps, gates, strict=True):
                 given = _values(gate.get("outputs"))
                 scope |= {f"steps.{step['name']}.outputs.parameters.{name}": value for name, value in given.items()}
-        self._end("Succeeded", before, None, outputs=_outputs(self._templates[""], scope))
+        self._end("Succeeded", before, None)
 
     def _gate(self, group: Node, step: Mapping[str, Any], scope: Mapping[str, str]) -> Node:
         template = self._templates[step["template"]]
@@ -159,8 +154,8 @@ class _Turn:
         if self._nodes[identifier]["phase"] not in _FINISHED:
             self._put({**self._nodes[identifier], **_ended(phase, self._time, failed), **more})
 
-    def _end(self, phase: str, last: list[str], failed: Node | None, **more: object) -> None:
-        self._finish(self._name, phase, failed, outboundNodes=last, **{key: each for key, each in more.items() if each})
+    def _end(self, phase: str, last: list[str], failed: Node | None) -> None:
+        self._finish(self._name, phase, failed, outboundNodes=last)
         self._status |= _ended(phase, self._time, failed)
 
     def _put(self, node: Node) -> None:
@@ -169,14 +164,8 @@ class _Turn:
 
     def _result(self, *, fresh: bool) -> Document:
         phase = self._status["phase"]
-        self._count_progress()
         if self._nodes:
             self._status["nodes"] = self._nodes
-        if not fresh:
-            kept = [each for each in self._status.get("conditions") or () if each.get("type") != "PodRunning"]
-            self._status["conditions"] = [*kept, {"status": "False", "type": "PodRunning"}]
-        if phase in _FINISHED:
-            self._status.setdefault("conditions", []).append({"status": "True", "type": "Completed"})
         completed = "true" if phase in _FINISHED else "false"
         state = {"workflows.argoproj.io/completed": completed, "workflows.argoproj.io/phase": phase}
         metadata = dict(self._workflow["metadata"])
@@ -185,28 +174,6 @@ class _Turn:
             pods = {"workflows.argoproj.io/pod-name-format": "v2"}
             metadata["annotations"] = {**(metadata.get("annotations") or {}), **pods}
         return {**self._workflow, "metadata": metadata, "status": self._status}
-
-    def _count_progress(self) -> None:
-        """Write how many gates are open, of all and of those below each node."""
-        total = {identifier for identifier, node in self._nodes.items() if node["type"] == "Suspend"}
-        for identifier, node in list(self._nodes.items()):
-            # A gate counts itself alone, although the steps after it are its children.
-            gates = {identifier} if identifier in total else self._below(identifier) & total
-            if gates:
-                self._nodes[identifier] = {**node, "progress": self._progress(gates)}
-        self._status["progress"] = self._progress(total)
-
-    def _progress(self, gates: set[str]) -> str:
-        return f"{sum(self._nodes[gate]['phase'] == 'Succeeded' for gate in gates)}/{len(gates)}"
-
-    def _below(self, identifier: str) -> set[str]:
-        found: set[str] = set()
-        waiting = [identifier]
-        while waiting:
-            new = [each for each in self._nodes.get(waiting.pop(), {}).get("children") or () if each not in found]
-            found.update(new)
-            waiting.extend(new)
-        return found
 
 
 def _ended(phase: str, time: str, failed: Node | None) -> Node:
@@ -267,20 +234,6 @@ def _inputs(template: Mapping[str, Any], step: Mapping[str, Any], scope: Mapping
             raise UnsupportedError(f"inputs.parameters.{parameter['name']} was not supplied")
         inputs.append({**parameter, "value": _substitute(value, scope)})
     return inputs
-
-
-def _outputs(template: Mapping[str, Any], scope: Mapping[str, str]) -> Document | None:
-    """Return the outputs of a steps template that ended; those that refer to a value that nobody gave are left out."""
-    outputs = []
-    for parameter in _parameters(template.get("outputs")):
-        source = parameter.get("valueFrom") or {}
-        value: object = _substitute(source.get("parameter", ""), scope)
-        if not value or _REFERENCE.search(str(value)):
-            value = source.get("default")
-        if value is not None:
-            rest = {key: each for key, each in parameter.items() if key != "valueFrom"}
-            outputs.append({**rest, "value": _text(value)})
-    return {"parameters": outputs} if outputs else None
 
 
 def _substitute(value: object, scope: Mapping[str, str]) -> str:

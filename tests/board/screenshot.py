@@ -23,9 +23,9 @@ from func.board.view import Names
 from func.cli.sending import Sender
 from func.core.gates_file import parse_rules
 from func.devcluster import EmbeddedCluster
-from func.devcluster.approval import TASK, CloudEvent, approved, by_a_stranger, merged
 from func.devcluster.function_process import FunctionProcess
 from func.devcluster.releases import Releases
+from func.devcluster.sample_events import TASK, CloudEvent, approved, approved_by_a_stranger, merged
 from func.devcluster.sample_workflows import fleet
 from func.kube.client import Workflows
 from func.kube.connection import connect
@@ -56,7 +56,7 @@ def main(folder: Path, names: Iterable[str]) -> None:
         browser.until("document.querySelectorAll('.card').length > 90")
         sender = Sender(function.url)
         started.callback(sender.close)
-        for event in (by_a_stranger(now), _for_task(91, 129, merged(now)), approved(now)):
+        for event in (approved_by_a_stranger(now), _for_task(91, 129, merged(now)), approved(now)):
             sender.send(event)
         browser.until("document.querySelectorAll('#last li').length > 3 && document.querySelector('.moved')")
         browser.run("return new Promise((done) => setTimeout(done, 200))")  # until it has scrolled

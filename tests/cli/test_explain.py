@@ -60,9 +60,13 @@ def test_what_waits_and_what_revokes_is_accepted_too(cluster: EmbeddedCluster, e
 @pytest.mark.parametrize(
     ("payload", "check", "needed"),
     [
-        (payloads.commented(), "rule", "For wait-pr-approved, review must be approved, and is commented."),
-        (payloads.labeled("bug"), "rule", "label must be ready-for-qa, and is bug"),
-        (payloads.dismissed() | {"action": "edited"}, "rule", "with review approved for wait-pr-approved"),
+        (
+            payloads.commented(),
+            "rule",
+            "with review approved, for wait-pr-approved. This event has review commented, base main",
+        ),
+        (payloads.labeled("bug"), "rule", "This event has label bug, base main"),
+        (payloads.dismissed() | {"action": "edited"}, "rule", "with review approved, for wait-pr-approved"),
         (payloads.push("refs/heads/task-9-fix"), "rule", "The rules have these events: pull_request.opened"),
         (payloads.approved(task=None), "task", "Add the label of its task to 5dlabs/cto#123"),
         (
@@ -136,8 +140,8 @@ gates:
 @pytest.mark.parametrize(
     ("payload", "check", "needed"),
     [
-        (payloads.approved(), "rule", "base must be release-*, and is main"),
-        (payloads.approved(), "rule", "draft must be true, and is false"),
+        (payloads.approved(), "rule", "with base release-*, draft, for wait-pr-approved. This event has"),
+        (payloads.approved(), "rule", "base main, draft false."),
         (payloads.approved(base="release-1", draft=True), "person", "The login is in reviewers, but with account id 7"),
         (payloads.closed(repository="a/b"), "repository", "Add a/b to `repositories` in gates.yaml"),
         (
@@ -198,7 +202,7 @@ def test_the_command_that_forgets_all_says_what_it_does_and_comes_last(
     result = explain(payloads.approved())
     assert (result.exit_code, checks(result.output)["workflow"]) == (3, "NO")
     advice = result.output.partition("What it takes: ")[2]
-    assert advice.index("kubectl edit") < advice.index("Nothing is remembered then")
+    assert advice.index("kubectl edit") < advice.index("Taskgate remembers nothing")
     assert advice.endswith("\n  kubectl annotate workflow -n agent-platform play-task-3-workflow taskgate.dev/state-\n")
 
 

@@ -115,7 +115,7 @@ def test_a_problem_comes_with_one_command_that_can_be_pasted(cluster: EmbeddedCl
         assert shlex.split(each["run"])
         assert not set("<>") & set(each["run"])
     unreadable = found["problems"][0]
-    assert unreadable["remedy"].index("kubectl edit") < unreadable["remedy"].index("Nothing is remembered then")
+    assert unreadable["remedy"].index("kubectl edit") < unreadable["remedy"].index("Taskgate remembers nothing")
     assert unreadable["run"] == f"kubectl annotate workflow -n agent-platform {NAME} taskgate.dev/state-"
 
 

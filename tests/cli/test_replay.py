@@ -117,12 +117,12 @@ def test_nothing_is_sent_when_something_can_not_be_read(function: Function, tmp_
 def test_wrong_usage_is_named(file: Path, tmp_path: Path) -> None:
     url = taskgate("replay", file, "--to", "example.com\x1b")
     assert url.exit_code == 2
-    assert r"example.com\x1b is no URL" in url.output
+    assert r"example.com\x1b is not a URL" in url.output
     (tmp_path / "empty").touch()
     for option, value, words in (
-        ("--token-file", tmp_path / "none", "can't be read (No such file or directory)"),
+        ("--token-file", tmp_path / "none", "cannot be read (No such file or directory)"),
         ("--token-file", tmp_path / "empty", "expected a line with a token"),
-        ("--failed", tmp_path / "none" / "failed", "can't be written (No such file or directory)"),
+        ("--failed", tmp_path / "none" / "failed", "cannot be written (No such file or directory)"),
     ):
         result = taskgate("replay", file, option, value)
         assert (result.exit_code, result.output) == (1, f"Error: {option} is {value}: {words}\n")

@@ -10,8 +10,9 @@ from func.core import bounds
 from func.core.bounds import bounded
 from func.core.fold import fold
 from func.core.outcomes import WorkflowRef
+from func.core.rules import Rules
 from func.core.signals import LATEST, Signal, State, Use
-from tests.core.bench import GATE, NOW, built_in
+from tests.core.bench import GATE, NOW, built_in, rules_with
 from tests.payloads import CLEO, HAPPENED, TESS
 
 REF = WorkflowRef("agent-platform", "play-task-3-workflow", "u")
@@ -71,7 +72,8 @@ def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) 
     claim = review("claimed", "#4", 0)
     state = state_of(
         label("revoked", "#1", 5),
-        label("expired", "#5", 4, days=8),
+        label("expired", "#5", 7, days=8),
+        label("waits at an earlier gate", "#6", 1),
         unlabeled,
         merged,
         review("objection", "#3", 2, "changes_requested"),
@@ -79,7 +81,7 @@ def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) 
         used=(Use("claimed", GATE, at(0), node="n", claimed=True),),
     )
     forgotten: list[tuple[str, dict[str, datetime]]] = []
-    for count in range(5, 0, -1):
+    for count in range(6, 0, -1):
         smaller = cut(state, count, monkeypatch)
         (dropped,) = {each.id for each in state.signals} - {each.id for each in smaller.signals}
         forgotten.append((dropped, dict(smaller.forgotten)))
@@ -89,6 +91,7 @@ def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) 
         ("revoked", {}),  # the event that revoked it is still there
         ("expired", {}),
         ("unlabeled", bound),
+        ("waits at an earlier gate", bound),
         ("waits", bound),
         ("objection", bound | {"#3": LATEST}),  # it blocks all approvals to come
     ]
@@ -103,6 +106,26 @@ def test_a_revocation_that_was_forgotten_refuses_what_it_would_have_revoked(monk
         assert (verdict.code if verdict else None) == code
 
 
+@pytest.mark.parametrize(
+    "signal",
+    [
+        review("s", "#1", 3),  # it may have ended what its person requested before
+        Signal("s", "pull_request.closed", at(3), pull_request="#1", merged=True, gate="wait-pr-merged", gone="merged"),
+    ],
+    ids=["approval", "merge"],
+)
+def test_a_signal_that_waits_and_says_more_leaves_a_bound(signal: Signal, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cut(state_of(signal), 0, monkeypatch).forgotten == {"#1": at(3)}
+    without = signal._replace(pull_request=None)
+    assert cut(state_of(without), 0, monkeypatch).forgotten == {"": at(3)}
+
+
+def test_of_the_uses_of_one_pull_request_the_first_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    uses = tuple(Use(f"s-{number}", QA, at(number), node=f"n-{number}", pull_request="#1") for number in range(3))
+    smaller = cut(state_of(label("a", "#2", 0), label("b", "#2", 1), label("c", "#2", 2), used=uses), 2, monkeypatch)
+    assert ([each.id for each in smaller.used], smaller.bound) == (["s-1", "s-2"], "#1")
+
+
 def test_a_later_bound_takes_the_place_of_an_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
     first = cut(state_of(push("new", "#1", 7)), 0, monkeypatch)
     assert cut(first.with_signal(push("old", "#1", 5)), 0, monkeypatch).forgotten == {"#1": at(7)}
@@ -114,6 +137,27 @@ def test_bounds_of_many_pull_requests_become_one_for_all(monkeypatch: pytest.Mon
     assert len(smaller.forgotten) == 32
     assert smaller.forgotten["*"] == at(8)
     assert smaller.forgotten["#39"] == at(39)
+    assert cut(smaller.with_signal(push("late", "#99", 1)), 0, monkeypatch).forgotten["*"] == at(8)
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_kept"),
+    [
+        (built_in(), True),
+        (rules_with("  g: {event: pull_request.opened, by: anyone, forks: true}"), False),
+        (rules_with("  g: {event: issue_comment.created, by: anyone, when: {comment.body: /ok}}"), False),
+    ],
+)
+def test_pull_requests_of_strangers_make_the_bounds_one_for_all_only_where_theirs_can_count(
+    rules: Rules, *, is_kept: bool
+) -> None:
+    state = state_of(review("waits", "#1", 0))
+    for number in range(200):
+        pushed = push(f"p-{number}", f"#{number + 2}", number)._replace(fork=True)
+        state = bounded(state.with_signal(pushed), rules, NOW)
+    assert ("*" not in state.forgotten) == is_kept
+    if is_kept:
+        assert "waits" in {each.id for each in state.signals}
 
 
 def test_an_event_is_not_used_again_though_its_use_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

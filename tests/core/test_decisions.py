@@ -168,6 +168,7 @@ def test_an_approval_of_an_open_gate_ends_the_request_for_changes_of_the_same_pe
     late = bench.deliver(approved(by=TESS, review_id=3, happened=at(2)))
     node = gate_node(bench.document, GATE)["id"]
     assert (late.outcome, late.node) == ("already-open", node)
+    assert "outputs" not in bench.state["signals"][-1]  # it never moves a gate
     start_again(bench)
     assert bench.release().outcome == "ignored"  # the gate was open: nothing waited for it
     assert bench.deliver(approved(by=OTHER, review_id=4, happened=at(3))).outcome == "opened"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from func.cli.remedies import remedy
+from func.cli.advice import advice_for_problem
 from func.core.gates_file import parse_rules
 from func.core.rules import Rules
 from func.core.status import PROBLEMS, Problem, WorkflowStatus, mark_twins, read_object
@@ -182,11 +182,11 @@ def test_a_copy_counts_what_was_used_on_the_original() -> None:
     assert status(copy).bound is None
 
 
-def test_every_problem_has_a_remedy_that_names_no_none() -> None:
+def test_every_problem_comes_with_advice() -> None:
     workflow = status(waiting_workflow(3))
     names = "annotation event gate hint label named node nodes output selector shutdown value why workflows"
     data = dict.fromkeys(names.split(), "x")
     for code in PROBLEMS:
-        told = remedy(Problem(code, data), workflow, RULES)
-        assert told.text.endswith(".")
+        told = advice_for_problem(Problem(code, data), workflow, RULES)
+        assert told.text.endswith(":" if told.command and "then:" in told.text else ".")
         assert "None" not in f"{told.text} {told.command or ''}"

@@ -62,7 +62,7 @@ def patch(http: urllib3.PoolManager, cluster: EmbeddedCluster, operations: Any, 
 
 def changes_of(cluster: EmbeddedCluster, **how: Any) -> queue.SimpleQueue[Change]:  # noqa: ANN401 - passed on
     seen: queue.SimpleQueue[Change] = queue.SimpleQueue()
-    cluster.subscribe(seen.put, **how)
+    cluster.follow(seen.put, **how)
     return seen
 
 
@@ -187,8 +187,8 @@ def test_a_subscription_sees_labels_come_and_go() -> None:
                 done.set()
 
         with pytest.raises(ValueError, match="unable to parse"):
-            cluster.subscribe(note, label_selector="a in b")
-        subscription = cluster.subscribe(note, label_selector="stage=on", existing=True)
+            cluster.follow(note, label_selector="a in b")
+        subscription = cluster.follow(note, label_selector="stage=on", existing=True)
 
         def label(**labels: str) -> str:
             def change(document: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def test_a_subscription_can_begin_with_what_is_there_and_may_write() -> None:
             elif change.type == "DELETED":
                 done.set()
 
-        cluster.subscribe(answer, namespace="agent-platform", existing=True)
+        cluster.follow(answer, existing=True)
         assert done.wait(SECONDS)
 
 
@@ -415,7 +415,7 @@ def test_a_page_of_another_site_creates_nothing(http: urllib3.PoolManager) -> No
 
 
 def test_the_embedded_api_shares_no_code_with_the_function_that_it_tests() -> None:
-    commands = {"approval.py", "cluster.py", "demo.py", "function_process.py", "releases.py", "standings.py"}
+    commands = {"cluster.py", "comparison.py", "demo.py", "function_process.py", "releases.py", "sample_events.py"}
     imported = set()
     for file in Path(str(func.devcluster.__file__)).parent.glob("*.py"):
         if file.name in commands:

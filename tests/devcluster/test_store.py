@@ -60,7 +60,7 @@ def test_a_list_has_what_is_selected_in_order(
             expected[where, name] = labels
     selector = selectors.parse(text)
     found = [each.key for each in store.select(WORKFLOWS, View(namespace, selector)).items]
-    wanted = [key for key, labels in expected.items() if selector.matches(labels, {})]
+    wanted = [key for key, labels in expected.items() if selector.matches(labels, key[1])]
     assert found == sorted(key for key in wanted if namespace in ("", key[0]))
 
 

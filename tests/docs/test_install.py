@@ -164,6 +164,16 @@ def test_a_second_team_shares_the_first_installation(started: Reader) -> None:
         assert len(applied.stdout.splitlines()) == len(names)
 
 
+def test_exported_workflows_are_loaded_elsewhere(started: Reader) -> None:
+    port = free_port()
+    text = part((DOCS / "testing.md").read_text(), "Your own gates.yaml, your own events")
+    export, explain = [command for command, shown in examples(text) if not shown]
+    ready = "until [ -s exported.kubeconfig ]; do sleep 0.1; done"
+    started.run(f"{export.replace('8090', str(port))}\n{ready}")
+    answer = started.run(explain)
+    assert "yes  workflow      agent-platform/play-task-3-workflow" in answer, answer
+
+
 def test_lost_events_are_sent_again(started: Reader) -> None:
     api = started.api
     api.create_namespace("taskgate")

@@ -25,7 +25,7 @@ from tests.cluster.fixtures import CRDS, running_api_server
 from tests.cluster.installation import OURS, SECRETS_PATH, TOKEN, install
 from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, free_port, wait_for
-from tests.docs.markdown import DOCS, sections, table
+from tests.docs.markdown import DOCS, ROOT, sections, table, without_blocks
 from tests.docs.shell import Shell, examples, on_a_cluster
 from tests.recorded_workflows import NAMESPACE, recorded, waiting_workflow
 
@@ -142,10 +142,22 @@ def pod(processes: Processes, api: RealApiServer, tmp_path: Path, argo_events_ma
 @pytest.fixture
 def shell(api: RealApiServer, pod: Pod, tools: Path, tmp_path: Path) -> Iterator[Shell]:
     checkout, home = tmp_path / "checkout", tmp_path / "home"
-    shutil.copytree(DOCS, checkout / "docs")
+    for name in ("docs", "knative"):
+        shutil.copytree(ROOT / name, checkout / name)
     home.mkdir()
     with Shell(checkout, on_a_cluster(api.kubeconfig, tools, home) | {"FUNCTION_LOG": str(pod.process.log)}) as started:
         yield started
+
+
+def inline(text: str) -> list[str]:
+    """Return the whole commands in the tables and sentences, which change nothing here."""
+    found = re.findall(r"`((?:kubectl|log) [^`]+)`", without_blocks(text))
+    changes = re.compile(r" (?:delete|patch) ")
+    return [
+        f"{command} --dry-run=server" if changes.search(command) else command.replace("\\|", "|")
+        for command in found
+        if not command.endswith(" -k")
+    ]
 
 
 def timeless(answer: str) -> str:
@@ -181,6 +193,10 @@ def test_the_runbook(shell: Shell, api: RealApiServer, pod: Pod) -> None:
                 shell.run(f"curl -s --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1:{port}/healthz")
                 continue
             if timeless(answer) != timeless(shown):
+                different.append(f"$ {command}\n{answer}")
+        for command in inline(section.text):
+            answer = shell.run(f"{command} && echo worked")
+            if not answer.endswith("worked"):
                 different.append(f"$ {command}\n{answer}")
     assert different == []
 

@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         # The worst: everything that we sent comes back in the message that is shown.
         echo = f"you sent {dict(self.headers)} to {self.path}"
-        message = json.dumps({"kind": "Status", "message": echo, "code": int(mode.split()[0])}).encode()
+        message = json.dumps({"kind": "Status", "message": echo, "reason": echo, "code": int(mode.split()[0])}).encode()
         self.send_response(int(mode.split()[0]), echo if mode.endswith("reason") else None)
         if mode == "307":
             self.send_header("Location", f"{self.server.url}/?{self.headers.get('Authorization')}")
@@ -149,6 +149,7 @@ def kubeconfig(folder: Path, user: dict[str, Any], **cluster: str) -> str:
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "EVENT_SECONDS", 0.7)
+    monkeypatch.setattr("func.cli.replay._PAUSE", 0.01)
 
 
 def said_by(cluster: EmbeddedCluster, environment: dict[str, str], **headers: str) -> str:
@@ -223,6 +224,19 @@ def test_the_tokens_of_argo_server_and_of_senders(
     for authorization in (f"Bearer {CANARY}-sender", f"Bearer {CANARY}-wrong", f"Basic {CANARY}", f"{CANARY}-sender"):
         reply = site.send(event, authorization=authorization)
         check(f"{reply.status} {reply.headers} {reply.body.decode()}", capfd)
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+@pytest.mark.parametrize("mode", ["refused", "user in the URL", *MODES])
+def test_the_token_of_a_replay(
+    tmp_path: Path, faulty: Faulty, capfd: pytest.CaptureFixture[str], mode: str, output: str
+) -> None:
+    faulty.mode = mode if mode not in ("refused", "user in the URL") else "404"
+    url = {"refused": "http://127.0.0.1:9", "user in the URL": f"http://ops:{CANARY}-password@127.0.0.1:9"}
+    event = written(tmp_path / "event.json", json.dumps(json.loads(EVENT[1])))
+    token = written(tmp_path / "token", f"{CANARY}-sender\n")
+    shown = taskgate("replay", event, "--to", url.get(mode, faulty.url), "--token-file", token, "--output", output)
+    check(shown.output, capfd)
 
 
 @pytest.mark.parametrize(

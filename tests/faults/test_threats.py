@@ -7,6 +7,7 @@ import base64
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,14 @@ from func.core.signals import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.faults.bad_day import GATE
 from tests.faults.process import Served
-from tests.payloads import approved, cloudevent_binary, cloudevent_structured, release_argo
+from tests.payloads import (
+    HAPPENED,
+    approved,
+    cloudevent_binary,
+    cloudevent_structured,
+    release_argo,
+    synchronize,
+)
 from tests.recorded_workflows import NAMESPACE, waiting_workflow
 from tests.service.site import Site, built_in, make_function
 
@@ -57,6 +65,19 @@ def test_a_person_given_with_an_id_is_nobody_else_of_that_login(site: Site, tmp_
     with guarded.unchanged():
         assert guarded.send(cloudevent_structured(approved(by_id=4712))).outcome == "refused"
     assert guarded.send(cloudevent_structured(approved(by_id=4711))).outcome == "opened"
+
+
+def test_many_pull_requests_of_forks_do_not_push_an_approval_out(site: Site) -> None:
+    site.load(waiting_workflow(3, "wait-ready-for-qa"))
+    assert site.send(cloudevent_structured(approved())).outcome == "parked"
+    for number in range(1000, 1110):
+        later, fork = HAPPENED + timedelta(seconds=number), "stranger/cto"
+        pushed = synchronize(number=number, happened=later, labels=[], branch="task-3-x", head_repository=fork)
+        site.send(cloudevent_structured(pushed))
+    reached = waiting_workflow(3, GATE)
+    reached["metadata"] = site.workflow()["metadata"]
+    site.load(reached)
+    assert site.send(release_argo(NAMESPACE, "play-task-3-workflow")).outcome == "opened"
 
 
 def test_a_workflow_that_gives_itself_the_labels_of_another_task_gets_no_signal_of_it(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""Events to try things out with, as GitHub sends them: pull request #123 of 5dlabs/cto, of task 3."""
+"""Events to try things with, as GitHub sends them: pull request #123 of 5dlabs/cto, of task 3."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def approved(now: datetime) -> CloudEvent:
-    """5DLabs-Tess[bot] has just approved the pull request.
+    """Return the event of 5DLabs-Tess[bot] approving the pull request just now.
 
     Args:
         now: UTC; all times of the recorded payload move along.
@@ -29,8 +29,8 @@ def approved(now: datetime) -> CloudEvent:
     return _cloudevent("pull_request_review", _moved(payload, late), now)
 
 
-def by_a_stranger(now: datetime) -> CloudEvent:
-    """Somebody else has approved it."""
+def approved_by_a_stranger(now: datetime) -> CloudEvent:
+    """Return the event of somebody else approving it."""
     event = approved(now)
     person = event["data"]["review"]["user"] | {"login": "octocat", "id": 583231, "type": "User"}
     event["data"]["review"]["user"] = event["data"]["sender"] = person
@@ -38,8 +38,8 @@ def by_a_stranger(now: datetime) -> CloudEvent:
 
 
 def merged(now: datetime) -> CloudEvent:
-    """The pull request was merged, a minute after its approval."""
-    time = now + timedelta(minutes=1)
+    """Return the event of the pull request being merged, a minute after its approval."""
+    time = (now + timedelta(minutes=1)).strftime(_FORMAT)
     payload = approved(now)["data"]
     pull_request = payload["pull_request"] | {
         "state": "closed",
@@ -55,25 +55,23 @@ def merged(now: datetime) -> CloudEvent:
         "additions": 182,
         "deletions": 27,
         "changed_files": 6,
+        **dict.fromkeys(("updated_at", "closed_at", "merged_at"), time),
     }
-    pull_request |= dict.fromkeys(("updated_at", "closed_at", "merged_at"), time.strftime(_FORMAT))
     kept = {name: payload[name] for name in ("repository", "organization", "sender", "installation")}
-    number = pull_request["number"]
-    return _cloudevent(
-        "pull_request", {"action": "closed", "number": number, "pull_request": pull_request, **kept}, now
-    )
+    action = {"action": "closed", "number": pull_request["number"], "pull_request": pull_request}
+    return _cloudevent("pull_request", {**action, **kept}, now)
 
 
 # name of the file -> what it is, how it is made
 EVENTS: dict[str, tuple[str, Callable[[datetime], CloudEvent]]] = {
     "approved.json": ("Tess approves pull request #123: opens wait-pr-approved of task 3", approved),
     "merged.json": ("it is merged: opens wait-pr-merged; before that gate is reached the signal waits", merged),
-    "stranger.json": ("somebody who is not a reviewer approves it: refused", by_a_stranger),
+    "stranger.json": ("somebody who is not a reviewer approves it: refused", approved_by_a_stranger),
 }
 
 
 def _moved(value: Any, late: timedelta) -> Any:  # noqa: ANN401 - any JSON
-    """The same with all times later."""
+    """Return the same with all times later."""
     if isinstance(value, dict):
         return {name: _moved(item, late) for name, item in value.items()}
     if isinstance(value, list):
@@ -84,7 +82,7 @@ def _moved(value: Any, late: timedelta) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _cloudevent(kind: str, payload: dict[str, Any], now: datetime) -> CloudEvent:
-    """As our Sensor sends it; the id is GitHub's of this delivery."""
+    """Return the CloudEvent that the Sensor sends; the id is GitHub's of this delivery."""
     return {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
