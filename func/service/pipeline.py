@@ -74,7 +74,7 @@ class Pipeline:
     writes: bool = True
     recorder: EventRecorder | None = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    # Writes that outlasted their event, by the event: its next delivery tells what became of them.
+    # Writes that outlasted their event, by the event: its next delivery reads what became of them.
     _unsure: dict[tuple[str, str], Decision] = field(default_factory=dict)
 
     def handle(self, incoming: Incoming, deadline: Deadline) -> Answer:
