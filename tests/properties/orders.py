@@ -105,7 +105,7 @@ def some_deliveries(chosen: random.Random, most: int) -> list[Delivery]:
 
 
 def some_set(seed: int) -> tuple[list[Delivery], Policy]:
-    """Up to 8 deliveries by chance, and the rules for them: the ones built in, or some with `quorum` and `then: fail`."""
+    """Up to 8 deliveries by chance, and the rules: the ones built in, or others with `quorum` and `then: fail`."""
     return some_deliveries(random.Random(seed), 8), POLICIES[("built-in", "strict")[seed % 2]]  # noqa: S311
 
 
@@ -159,7 +159,6 @@ class Orders:
 
     Args:
         deliveries: in the order of time.
-        start: the Workflow, before any of them.
         policy: the rules.
     """
 
