@@ -117,10 +117,12 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
     uses = []
     for identifier, (gate, given) in rules.gate_ids.items():
         unused = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
+        if not unused:
+            continue
         moved = {(use.node, use.started) for use in state.used}
         nodes = workflow.gate_nodes(gate, given[0].inputs)
         by_hand = [node for node in nodes if node.phase == "Succeeded" and (node.id, node.started) not in moved]
-        if not unused or not by_hand:
+        if not by_hand:
             continue
         verdicts = fold(state, rules, identifier, now).verdicts
         waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
