@@ -1,4 +1,4 @@
-"""gates.yaml as a file: its text -> Rules, or one line that names the place of what is wrong."""
+"""The text of gates.yaml -> Rules, or an error of one line that names its place."""
 
 from __future__ import annotations
 
