@@ -95,11 +95,14 @@ def _move_or_keep(
     mine = kept.find(signal.identity) or signal
     folded = fold(kept, rules, identifier, now)
     against = folded.verdicts.get(mine.identity)
-    if against:  # a revoked signal stays remembered, so that the order of arrival does not matter
-        return Decision(against, kept if against.code in _REMEMBERED else None)
+    is_early = rule.early == "refuse" and view.verdict is not None and view.verdict.outcome == "parked"
+    if against and not (is_early and against.outcome == "parked"):
+        # A revoked signal stays remembered, so that the order of arrival does not matter.
+        is_kept = against.code in _REMEMBERED and not is_early
+        return Decision(against, kept if is_kept else None)
     if view.verdict and view.verdict.outcome != "parked":
         return Decision(view.verdict, node=view.node)
-    if view.verdict and rule.early == "refuse":
+    if is_early:
         return Decision(Verdict.of("early", workflow=workflow.ref.name, gate=gate))
     return _move(mine, gate, view, folded, workflow, kept, now)
 
@@ -133,7 +136,7 @@ def _may_request_changes(signal: Signal, rules: Rules) -> bool:
 
 
 def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
-    """Remember an event that revokes, and say what it revoked."""
+    """Remember an event that revokes, and answer what it revoked."""
     known = state.with_signal(signal)
     gates = rules.gate_ids
     revoked: dict[str, list[str]] = {}

@@ -44,11 +44,11 @@ def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rule
     nodes = workflow.gate_nodes(gate, given[0].inputs)
     moved = {(use.node, use.started): use for use in state.used if use.node}
     waiting = [node for node in nodes if not node.is_finished and (node.id, node.started) not in moved]
-    running = [node for node in waiting if node.phase == "Running"]
+    running = [node for node in waiting if node.phase == "Running" and not workflow.finished]
     if len(running) > 1:
         named = ", ".join(node.id for node in running)
         return GateView(gate, None, Verdict.of("several-nodes", gate=gate, nodes=named), running[0].id)
-    if running and not workflow.finished:
+    if running:
         return GateView(gate, running[0], node=running[0].id)
     if waiting or not nodes:
         return GateView(gate, None, _not_reached(workflow, gate, nodes))

@@ -11,18 +11,16 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader, find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from func.core.errors import SettingError
 from func.kube.client import Api
+from func.kube.cluster import Cluster, UseCertificate
 from func.kube.credentials import Credential, Fixed, TokenFile, basic
 from func.kube.errors import ApiError
 from func.kube.lasting_writes import AT_ONCE
 from func.redaction import protect
-
-if TYPE_CHECKING:
-    from func.kube.kubeconfig import Cluster, UseCertificate
 
 # Source: https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -98,8 +96,6 @@ def _of_kubeconfig(kubeconfig: Path, context: str | None, *, is_interactive: boo
 
 
 def _of_pod() -> Cluster:
-    from func.kube.kubeconfig import Cluster
-
     host, port = (os.environ.get(f"KUBERNETES_SERVICE_{name}") for name in ("HOST", "PORT"))
     if not host or not port:
         raise SettingError("KUBECONFIG is not set and this is not a pod: expected the configuration of a cluster")

@@ -12,7 +12,7 @@ import base64
 import binascii
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,41 +21,14 @@ from urllib.parse import urlsplit
 import yaml
 
 from func.core.errors import SettingError
+from func.kube.cluster import Cluster, UseCertificate
 from func.kube.credentials import Credential, Fixed, TokenFile, basic, bearer
 from func.kube.errors import Unauthenticated
 from func.redaction import protect
 
-UseCertificate = Callable[[str, str], None]
 Entry = tuple[Path, Mapping[str, Any]]
 # Impersonation in kubectl. To ignore these fields would mean to act with other permissions.
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """How to reach one API server.
-
-    Args:
-        server: URL, without a slash at the end.
-        name: for messages.
-        context: of the kubeconfig; None in a pod.
-        authority: the certificate authorities of the server, as PEM; None for those of this machine.
-        is_verified: whether its certificate is verified.
-        tls_name: the name in its certificate, where it differs from that of the URL.
-        proxy: URL.
-        certificate: a client certificate and its key, as PEM.
-        credential: makes the credential, given a function that takes a client certificate that is made later.
-    """
-
-    server: str
-    name: str
-    context: str | None
-    credential: Callable[[UseCertificate], Credential] = field(repr=False)
-    authority: str | None = None
-    is_verified: bool = True
-    tls_name: str | None = None
-    proxy: str | None = field(default=None, repr=False)
-    certificate: tuple[str, str] | None = field(default=None, repr=False)
 
 
 def read_kubeconfig(paths: str, context: str | None, *, is_interactive: bool) -> Cluster:

@@ -212,7 +212,7 @@ def document(figures: Figures) -> str:
             "`make bench` measures and writes this page. `python -m tests.bench --render` writes it again from\n"
             "[the raw figures](benchmarks/figures.json). One machine ran the function, the API server and the client, "
             "so compare the\nfigures with each other only. The function starts with the command, variables and files "
-            "of its pod.\nTables show the median, and the lower and upper quartile."
+            "of its pod.\nPictures show medians; the lines go from the minimum to the upper quartile."
         ),
         _table(
             ["measured", "on"],
@@ -235,8 +235,7 @@ def document(figures: Figures) -> str:
         parts.append("\n".join(f"- {note}" for note in figures.notes))
     for chart in CHARTS:
         if chart.groups(figures):
-            parts += [f"## {chart.title}", chart.text, f"![{chart.title}](benchmarks/{chart.file}.svg)"]
-            parts.append(chart_table(chart, figures))
+            parts += [f"## {chart.title}", chart.text, f"![{in_words(chart, figures)}](benchmarks/{chart.file}.svg)"]
     parts += ["## Size", *_size(figures)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -261,6 +260,16 @@ def left(figures: Figures) -> str:
         f"{digits(processor)} ms of CPU time. {own:.0%} of its Python instructions are\nTaskgate's own "
         "([the rest](#what-a-warm-event-executes))."
     )
+
+
+def in_words(chart: Chart, figures: Figures) -> str:
+    """Return the medians for readers who do not see the picture."""
+    groups = chart.groups(figures)
+    cases = []
+    for case, values in groups:
+        medians = "; ".join(f"{who} {digits(spread.median)}" for who, spread in values)
+        cases.append(f"{case}: {medians}" if len(groups) > 1 else medians)
+    return f"{chart.title}, median, {chart.unit}: {'. '.join(cases)}"
 
 
 def tables(figures: Figures) -> str:

@@ -16,7 +16,7 @@ import urllib3
 
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.event_bus import Nats
-from tests.cluster.processes import Processes, free_port, wait_for
+from tests.cluster.processes import Process, Processes, free_port, wait_for
 from tests.cluster.sandboxed import Sandboxed
 
 KUBECONFIG = "/etc/taskgate/kubeconfig"
@@ -145,6 +145,11 @@ class _Component(ABC):
         """Ends it."""
         self._process.kill()
         self._http.clear()
+
+    @property
+    def process(self) -> Process:
+        """Its process."""
+        return self._process
 
     @property
     def log(self) -> str:

@@ -13,7 +13,7 @@ import urllib3
 import yaml
 
 from tests.cluster.api_server import generate_certificate
-from tests.cluster.processes import Processes, free_port, wait_for
+from tests.cluster.processes import Process, Processes, free_port, wait_for
 
 # The defaults of argo-events' controller, but for one server instead of three.
 # Source: manifests/base/controller-manager/controller-config.yaml of argo-events.
@@ -40,6 +40,11 @@ class Nats:
         )
         self._process = processes.add("nats-server", [tools / "nats-server", "--config", config])
         self._http = urllib3.PoolManager(retries=False, timeout=60)
+
+    @property
+    def process(self) -> Process:
+        """Its process."""
+        return self._process
 
     @property
     def config(self) -> dict[str, Any]:

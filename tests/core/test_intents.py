@@ -117,7 +117,10 @@ def test_a_person_at_a_path_that_holds_none_is_an_answer() -> None:
     assert verdict.sentence == says("wrong-task", path="pull_request.labels", value="list").sentence
 
 
-OUTPUTS = "  text: 'PR {pull_request.number} by {person}'\n  draft: '{pull_request.draft}'\n  nothing: '{no.such}'"
+OUTPUTS = (
+    "  text: 'PR {pull_request.number} by {person}'\n  draft: '{pull_request.draft}'\n"
+    "  locked: '{pull_request.locked}'\n  nothing: '{no.such}'"
+)
 
 
 @pytest.mark.parametrize(("then", "outcome"), [("open", "opened"), ("fail", "failed")])
@@ -126,14 +129,16 @@ def test_outputs_are_filled_from_the_event_where_the_gate_opens(then: str, outco
         f"  {GATE}: {{event: pull_request_review.submitted, by: anyone, then: {then}, outputs: {{own: '{{person}}'}}}}",
         OUTPUTS,
     )
-    bench = Bench(waiting_workflow(3, outputs={"text": "-", "draft": "-", "nothing": "-", "own": "-"}), rules)
-    assert bench.deliver(approved()).outcome == outcome
+    bench = Bench(
+        waiting_workflow(3, outputs={"text": "-", "draft": "-", "locked": "-", "nothing": "-", "own": "-"}), rules
+    )
+    assert bench.deliver(approved(draft=True)).outcome == outcome
     given = gate_node(bench.document, GATE)["outputs"]["parameters"]
     values = {each["name"]: each.get("value") for each in given}
     if then == "open":
-        assert values == {"text": f"PR 123 by {TESS}", "draft": "false", "nothing": "-", "own": TESS}
+        assert values == {"text": f"PR 123 by {TESS}", "draft": "true", "locked": "false", "nothing": "-", "own": TESS}
     else:
-        assert values == {"text": None, "draft": None, "nothing": None, "own": TESS}
+        assert values == {"text": None, "draft": None, "locked": None, "nothing": None, "own": TESS}
 
 
 @pytest.mark.parametrize(("length", "code"), [(4096, "opened"), (4097, "unsafe-output")])

@@ -88,7 +88,7 @@ def test_a_message_names_no_person_and_no_pull_request_where_the_event_has_none(
     ("delivery", "shown"),
     [
         ("a{{b}} c" + "d" * 200, "abc" + "d" * 117),
-        ("é{{b}} " + "é" * 200, "éb" + "é" * 118),
+        ("éX{{b}} " + "é" * 200, "éXb" + "é" * 117),
     ],
     ids=["ASCII", "others"],
 )

@@ -106,6 +106,10 @@ def test_a_gate_that_is_not_reached_is_named_with_a_node_that_the_rules_may_mean
     bench = Bench(waiting_workflow(3, "wait-pr-approve", gates=["wait-pr-approve"]))
     hint = " A node wait-pr-approve waits, is that what the rules mean?"
     assert told(bench.deliver(approved())) == says("not-reached", workflow=NAME, gate=GATE, hint=hint)
+    pending = Bench(waiting_workflow(3, GATE, gates=["wait-pr-approve", GATE]))
+    gate_node(pending.document, "wait-pr-approve")["phase"] = "Running"
+    gate_node(pending.document, GATE)["phase"] = "Pending"
+    assert told(pending.deliver(approved())) == says("not-reached", workflow=NAME, gate=GATE, hint="")
 
 
 def test_an_open_gate_says_what_opened_it() -> None:

@@ -26,7 +26,7 @@ from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
 from tests.cli.running import taskgate
-from tests.docs.markdown import DOCS
+from tests.docs.markdown import DOCS, item
 from tests.recorded_workflows import Workflow, waiting_workflow
 
 FILE = DOCS / "explanations.md"
@@ -45,10 +45,8 @@ GitHub's payloads to an embedded cluster and runs the command. [The runbook](run
 _TAKES = """
 ## What each rejection takes
 
-The command ends with this text, and with exit code 3. All codes have [a page](codes.md).
+By [code](codes.md), the text with which the command ends. Its exit code is 3.
 
-| code | when | what it takes |
-| --- | --- | --- |
 """
 
 
@@ -57,7 +55,7 @@ class Case:
     """One explanation.
 
     Args:
-        title: A heading, or the middle cell of a row.
+        title: A heading of the page, or what the code does not say.
         whole: Show all that the command prints.
         before: Events that came before, in order.
         workflows: That are there; those of the end, where the controller has moved them on.
@@ -181,7 +179,7 @@ def _whole(case: Case, folder: Path) -> str:
     return f"\n## {case.title}\n\n```text\n{printed}```\n"
 
 
-def _row(case: Case, folder: Path) -> str:
+def _item(case: Case, folder: Path) -> str:
     _, result = _run(case, folder)
     found = json.loads(result.output)
     assert result.exit_code == REJECTED, found
@@ -191,7 +189,7 @@ def _row(case: Case, folder: Path) -> str:
     else:
         code, needed, command = found["code"], found["needed"], found["run"]
     needed = f"{needed} `{command}`" if command else needed
-    return f"| `{code}` | {case.title} | {needed.replace('|', chr(92) + '|')} |\n"
+    return item(f"`{code}`: {needed}") + "\n"
 
 
 def _event(case: Case, folder: Path) -> Path:
@@ -207,7 +205,7 @@ def text() -> str:
     case = _explanations()
     with tempfile.TemporaryDirectory() as folder:
         whole = [_whole(each, Path(folder)) for each in case if each.whole]
-        rows = [_row(each, Path(folder)) for each in case if not each.whole]
+        rows = [_item(each, Path(folder)) for each in case if not each.whole]
     return "".join([_HEAD, *whole, _TAKES, *rows])
 
 

@@ -46,8 +46,10 @@ def links(text: str) -> list[str]:
 
 
 def item(text: str) -> str:
-    """Return an item of a list, in lines of at most 120 characters."""
-    return textwrap.fill(f"- {text}", 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    """Return an item of a list, in lines of about 120 characters that break no code."""
+    kept = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), text)
+    lines = textwrap.fill(f"- {kept}", 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\0", " ")
 
 
 def anchor(title: str) -> str:

@@ -1,4 +1,4 @@
-"""The map of the original question: all of its items are there, and each link leads to text that answers."""
+"""The map of the original question has all of its items, and each link leads to an answer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ EXPECTED = {
     "point": 12,
     "report part": 5,
     "output": 5,
+    "symptom": 1,
     "cannot": 4,
     "way out": 3,
 }

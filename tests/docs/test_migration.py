@@ -1,7 +1,7 @@
-"""Every command of the migration plan runs in order, and answers what the plan shows.
+"""Every command of the migration plan runs in order, and prints what the plan shows.
 
-What controllers and the kubelet would do is done here: after `kubectl apply -k` the function, EventSource and Sensor
-run as the applied objects say, and `kubectl logs` shows the function's log. All else is real.
+The test does the work of controllers and the kubelet: after `kubectl apply -k` it runs the function, the watch and the
+Sensor from the applied objects, and `kubectl logs` prints the function's log. Everything else is real.
 """
 
 from __future__ import annotations
@@ -25,16 +25,47 @@ from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, wait_for
 from tests.docs.markdown import DOCS, ROOT
 from tests.docs.shell import Shell, examples, on_a_cluster
-from tests.manifests.building import build, find
+from tests.manifests.building import build, find, forget_builds
 
 SERVICE = "taskgate.taskgate.svc.cluster.local"
 PLAN = (DOCS / "migration.md").read_text()
 GATE = "wait-pr-approved"
-OLD_RIGHTS: list[Object] = [
+# Argo Events before the migration, which stays.
+EVENT_BUS: Object = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "EventBus",
+    "metadata": {"name": "default", "namespace": "argo"},
+    "spec": {"jetstream": {"version": "latest", "maxPayload": "8MB"}},
+}
+EVENT_SOURCE: Object = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "EventSource",
+    "metadata": {"name": "github", "namespace": "argo"},
+    "spec": {
+        "github": {
+            "org": {
+                "organizations": ["5dlabs"],
+                "webhook": {"endpoint": "/github/webhook", "method": "POST", "port": "12000"},
+                "webhookSecret": {"name": "github-webhook-secret", "key": "secret"},
+                "contentType": "json",
+                "events": ["*"],
+            }
+        }
+    },
+}
+OLD: list[Object] = [
+    EVENT_BUS,
+    EVENT_SOURCE,
+    {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "github-webhook-secret", "namespace": "argo"},
+        "stringData": {"secret": "the webhook's secret"},
+    },
     {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
-        "metadata": {"name": "argo-events-sa", "namespace": recorded_workflows.NAMESPACE},
+        "metadata": {"name": "argo-events-workflows-binding", "namespace": recorded_workflows.NAMESPACE},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"kind": "ServiceAccount", "name": "argo-events-sa", "namespace": "argo"}],
     },
@@ -51,10 +82,10 @@ OLD_RIGHTS: list[Object] = [
 
 
 class Revision(Pod):
-    """The function's pod; a new revision takes the place of the one before, under the same address."""
+    """The function's pod. A new revision replaces the previous one, under the same address."""
 
     def listen_on(self, port: int) -> None:
-        """Before it is started: the port to take."""
+        """Set the port, before the start."""
         self.port = port
         self._sandbox._environment["PORT"] = str(port)
         self._client = FunctionClient(f"http://127.0.0.1:{port}/")
@@ -74,10 +105,11 @@ class Cluster:
         self.stack = stack
         self.function: Revision | None = None
         self.sensor: Sensor | None = None
-        self.webhook = ""
+        self.webhook = argo.event_source(EVENT_SOURCE).url("org")
 
     def catch_up(self, overlay: Path) -> None:
-        """What Knative and Argo Events do when an overlay was applied."""
+        """Do what Knative and Argo Events do when an overlay was applied."""
+        forget_builds()  # the plan changes its overlay
         manifests = build(overlay)
         number = len(list(self.folder.glob("function-*")))
         function = Revision(self.processes, self.folder / f"function-{number}", self.api, manifests)
@@ -88,25 +120,24 @@ class Cluster:
         function.start()
         self.function = function
         if self.sensor is None:
-            self.webhook = self.argo.event_source(find(manifests, "EventSource", "github")).url("webhook")
             self.argo.event_source(find(manifests, "EventSource", "waiting"))
             self.sensor = self.argo.sensor(find(manifests, "Sensor", "taskgate"), {SERVICE: function.port})
 
     def settle(self) -> None:
-        """Waits until what was sent has arrived."""
+        """Wait until the Sensor has delivered everything that was sent."""
         sensor = self.sensor
         if sensor is not None:
             wait_for("the Sensor to be done", lambda: sensor.idle() or None)
 
     @property
     def log(self) -> str:
-        """The log of the function that runs now."""
+        """Return the log of the current function."""
         return str(self.function.process.log) if self.function else "/dev/null"
 
 
 @pytest.fixture
 def event_bus() -> Object:
-    return find(build("overlays/argo-events"), "EventBus", "taskgate")
+    return EVENT_BUS
 
 
 @pytest.fixture
@@ -116,7 +147,7 @@ def control_plane(tools: Path, processes: Processes, tmp_path: Path) -> Iterator
         server.install(*sorted((tools / "crds").iterdir()), *sorted(CRDS.glob("knative-*.yaml")))
         server.create_namespace(recorded_workflows.NAMESPACE)
         server.create_namespace("argo")
-        applied = server.kubectl("apply", "--server-side", "--filename=-", objects=OLD_RIGHTS)
+        applied = server.kubectl("apply", "--server-side", "--filename=-", objects=OLD)
         assert applied.returncode == 0, applied.stderr
         workflows = [recorded_workflows.waiting_workflow(task, GATE) for task in (3, 7, 15)]
         workflows.append(recorded_workflows.waiting_workflow(11, GATE, name="play-11-k8d2f"))
@@ -137,7 +168,7 @@ def cluster(
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what the plan uses, because it adds files."""
+    """Return a copy of what the plan uses, because the plan adds files."""
     folder = tmp_path / "checkout"
     for name in ("docs", "knative"):
         shutil.copytree(ROOT / name, folder / name)

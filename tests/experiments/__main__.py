@@ -19,13 +19,13 @@ from tests.experiments.stage import Stage, find_tools, running_stage
 
 
 def say(text: str) -> None:
-    """A line for who waits."""
+    """Print a line of progress."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def run(stage: Stage, keys: list[str]) -> dict[str, str] | None:
-    """What each experiment saw, or None where one failed."""
+    """Return the evidence of each experiment, or None if one failed."""
     seen: dict[str, str] = {}
     for key in keys or EXPERIMENTS:
         begun = time.monotonic()
@@ -39,7 +39,7 @@ def run(stage: Stage, keys: list[str]) -> dict[str, str] | None:
 
 
 def main(keys: list[str]) -> int:
-    """0 when all was as the report says."""
+    """Return 0 if every claim of the report holds."""
     tools = find_tools()
     if tools is None:
         say("The real components are not built: 'make cluster-tools' builds them.")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from tests import payloads
 from tests.experiments.experiment import experiment
-from tests.experiments.stage import DEPENDENCY, Stage
+from tests.experiments.snippets import Snippet
+from tests.experiments.stage import Stage
 from tests.experiments.triggers import data, http, only
+
+FIRST_STAGE = Snippet("C3")
 
 
 @experiment(
     "C1",
-    "`conditions: opened && approved`: is that one task's opening and approval?",
-    "No. It joins the last event of each kind, whatever task they are of.",
+    "`conditions: opened && approved`",
+    "Joins events of different tasks.",
 )
 def conditions_join_tasks(stage: Stage) -> str:
     opened = {**only(data=[data("body.action", "opened")]), "name": "opened"}
@@ -32,13 +35,13 @@ def conditions_join_tasks(stage: Stage) -> str:
         stage.send(payloads.approved(task=7))
         (request,) = recorder.wait_for(1)
     assert request.json == {"opened": "task-3", "approved": "task-7"}
-    return "Opened for task 3, approved for task 7: the trigger ran once, with both."
+    return "Task 3 opened and task 7 approved: it ran."
 
 
 @experiment(
     "C2",
-    "Does a trigger see what the trigger before it found?",
-    "No. Triggers of one Sensor run beside each other; a parameter's source is an event, nothing else.",
+    "One trigger's result in another",
+    "Impossible: parameters read events.",
 )
 def triggers_do_not_see_each_other(stage: Stage) -> str:
     discover = http("/discover")
@@ -52,34 +55,28 @@ def triggers_do_not_see_each_other(stage: Stage) -> str:
         requests = recorder.wait_for(2)
     (found,) = [request.json["found"] for request in requests if request.path == "/target"]
     assert found == "nothing"
-    return "Both ran. A parameter of the second that names the first got its default: there is no such source."
+    return "It got its default."
 
 
 @experiment(
     "C3",
-    "Two stages: Sensor -> webhook of a second EventSource -> second Sensor",
-    "Works: this is how one trigger can speak to another, or a pod to a Sensor. Each stage is two more processes.",
+    "A trigger posts to a second EventSource and Sensor",
+    "Works.",
 )
 def chain(stage: Stage) -> str:
     second = stage.second_source("second", secret=False)
     port = stage.port_of(second)
-    first = http("/second")
-    first["template"]["http"] |= {
-        "url": "http://second-eventsource-svc.experiments.svc.cluster.local:12000/webhook",
-        "headers": {"Content-Type": "application/json", "X-Github-Event": "found", "X-Github-Delivery": "2"},
-        "payload": [{"dest": "workflow", "src": {"dependencyName": DEPENDENCY, "value": "play-task-3-workflow-x7k2p"}}],
-    }
-    last = http(payload=[{"dest": "workflow", "src": {"dependencyName": "second", "dataKey": "body.workflow"}}])
+    last = http(payload=[{"dest": "label", "src": {"dependencyName": "second", "dataKey": "body.label"}}])
     dependency = {"name": "second", "eventSourceName": "second", "eventName": "webhook"}
     try:
         with (
             stage.http() as recorder,
             stage.sensor(last, dependencies=[dependency], http=recorder),
-            stage.sensor(first, more={"second-eventsource-svc.experiments.svc.cluster.local:12000": port}),
+            stage.sensor(FIRST_STAGE.trigger, more={"second-eventsource-svc.argo.svc.cluster.local:12000": port}),
         ):
             stage.send(payloads.approved())
             (request,) = recorder.wait_for(1)
     finally:
         second.close()
-    assert request.json == {"workflow": "play-task-3-workflow-x7k2p"}
-    return "What the first Sensor posted came out of the second one as its own event."
+    assert request.json == {"label": "task-3"}
+    return "The second Sensor received the label."

@@ -1,4 +1,4 @@
-"""What an experiment is: a question, the answer that the report gives, and a function that shows it."""
+"""An experiment: a question, the answer in the report, and the function that proves it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Experiment:
     """One claim that can be run.
 
     Args:
-        key: its name in the report, e.g. `T4`.
-        question: what was asked.
-        answer: what the report says; `run` raises AssertionError where it is not so.
-        run: does it, and says what was seen.
+        key: Its name in the report, such as `T4`.
+        question: What was tried.
+        answer: The claim.
+        run: Runs it, raises AssertionError if the claim is wrong, and returns the evidence.
     """
 
     key: str
@@ -31,7 +31,7 @@ EXPERIMENTS: dict[str, Experiment] = {}
 
 
 def experiment(key: str, question: str, answer: str) -> Callable[[Run], Run]:
-    """Adds the function to the list."""
+    """Add the function to the list."""
 
     def add(run: Run) -> Run:
         assert key not in EXPERIMENTS, key

@@ -1,10 +1,8 @@
-"""What it costs: memory, processor time and waiting, measured on this machine.
-
-What is said to be for 100 is multiplied from `SOME`, and says so.
-"""
+"""The costs: memory, CPU and time, measured on this machine. Figures for 100 Sensors are multiplied from `SOME`."""
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import time
@@ -14,12 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from func.devcluster.function_process import FunctionProcess
 from tests import payloads, recorded_workflows
 from tests.cluster.processes import wait_for
-from tests.experiments.patching import GATE, WITH_NODE, patch
-from tests.experiments.stage import DEPENDENCY, WORKFLOWS_PATH, Object, Stage
-from tests.experiments.triggers import data, from_key, http, only, resume_of_the_task
+from tests.experiments.patching import WITH_NODE, patch
+from tests.experiments.requests import CLOUDEVENT, FUNCTION
+from tests.experiments.stage import DEPENDENCY, WORKFLOWS_PATH, Object, SensorWithPrograms, Stage
+from tests.experiments.symptom import GATE
+from tests.experiments.triggers import data, http, only, resume_of_the_task
+from tests.experiments.watching import watch
+from tests.manifests.building import build, of_kind
 
 SOME = 8
 FEW = 10  # events for a median
@@ -116,10 +117,10 @@ def sensors_per_task(stage: Stage) -> list[Figure]:
     start = statistics.median(began)
     return [
         Figure("one Sensor (process): memory", f"{memory:.0f} MB"),
-        Figure("one Sensor: from start until it takes events", f"{start:.1f} s"),
-        Figure("one Sensor: processor time while nothing happens", f"{load:.1f} thousandths of a core"),
+        Figure("one Sensor: from start until it receives events", f"{start:.1f} s"),
+        Figure("one Sensor: CPU at rest", f"{load:.1f} thousandths of a core"),
         Figure(f"100 Sensors, multiplied from {SOME}: memory", f"{memory / 10:.1f} GB"),
-        Figure(f"100 Sensors, multiplied from {SOME}: processor time at rest", f"{load / 10:.2f} cores"),
+        Figure(f"100 Sensors, multiplied from {SOME}: CPU at rest", f"{load / 10:.2f} cores"),
         Figure(f"100 Sensors, multiplied from {SOME}: start, one after the other", f"{start * 100:.0f} s"),
     ]
 
@@ -130,12 +131,9 @@ def triggers_per_task(stage: Stage) -> list[Figure]:
     for task in range(1, 101):
         trigger, dependency = for_one_task(task)
         name = f"task-{task}"
-        trigger["template"] = {**trigger["template"], "name": name, "conditions": name}
-        parameters = [
-            {**each, "src": {**each["src"], "dependencyName": name}}
-            for each in trigger["template"]["argoWorkflow"]["parameters"]
-        ]
-        trigger["template"]["argoWorkflow"] = {**trigger["template"]["argoWorkflow"], "parameters": parameters}
+        source = '"dependencyName": "{}"'
+        trigger = json.loads(json.dumps(trigger).replace(source.format(DEPENDENCY), source.format(name)))
+        trigger["template"] |= {"name": name, "conditions": name}
         triggers.append(trigger)
         dependencies.append({**dependency, "name": name})
     programs = stage.programs()
@@ -157,8 +155,8 @@ def triggers_per_task(stage: Stage) -> list[Figure]:
     return [
         Figure("one Sensor with 100 triggers: memory", f"{memory:.0f} MB"),
         Figure("one Sensor with 100 triggers: start", f"{started:.1f} s"),
-        Figure("one Sensor with 100 triggers: processor time at rest", f"{load:.0f} thousandths of a core"),
-        Figure("one Sensor with 100 triggers: processor time for one event (100 filters look at it)", f"{each:.0f} ms"),
+        Figure("one Sensor with 100 triggers: CPU at rest", f"{load:.0f} thousandths of a core"),
+        Figure("one Sensor with 100 triggers: CPU for one event", f"{each:.0f} ms"),
     ]
 
 
@@ -212,32 +210,58 @@ def function_behind_argo_events(stage: Stage) -> list[Figure]:
     """The function behind a Sensor, warm."""
     stage.clear()
     stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in range(1, 101)))
-    with FunctionProcess(stage.api.kubeconfig, 0, lambda _: None) as function:
-        trigger = http(
-            headers={"Content-Type": "application/cloudevents+json"},
-            payload=[
-                *(
-                    {"dest": key, "src": {"dependencyName": DEPENDENCY, "value": value}}
-                    for key, value in (
-                        ("specversion", "1.0"),
-                        ("type", "com.github.pull_request_review"),
-                        ("source", "/x"),
-                    )
-                ),
-                from_key("id", "headers.X-Github-Delivery.0"),
-                from_key("data", "body", useRawData=True),
-            ],
-        )
-        trigger["template"]["http"]["url"] = "http://function:80/"
-        port = int(function.url.rsplit(":", 1)[1].strip("/"))
-        with stage.sensor(trigger, more={"function:80": port}):
+    with stage.function() as port:
+        with stage.sensor(CLOUDEVENT.trigger, more={FUNCTION: port}) as sensor:
             value = median_ms(lambda number: opened(stage, number + 1))
+            at_rest = overlays_at_rest(stage, sensor)
         (pid,) = listening_on(port)
         memory = resident(pid)
     return [
-        Figure("webhook until the gate is open, the function behind a Sensor, warm (h)", value),
+        Figure("webhook until the gate is open, function, warm (h)", value),
         Figure(f"the function: memory after {FEW} events", f"{memory:.0f} MB"),
+        *at_rest,
     ]
+
+
+def overlays_at_rest(stage: Stage, sensor: SensorWithPrograms) -> list[Figure]:
+    """Return what the processes of option (h)'s overlays need, without the function and without sidecars."""
+    watcher = stage.argo.event_source(watch("waiting", filter={}))
+    try:
+        groups = {
+            "Sensor": programs_of(sensor.process.pid, "argo-events"),
+            "watch": programs_of(watcher.process.pid, "argo-events"),
+            "EventSource": programs_of(stage.source.process.pid, "argo-events"),
+            "JetStream": programs_of(stage.nats.process.pid, "nats-server"),
+        }
+        memory, load = {}, {}
+        for name, pids in groups.items():
+            (pid,) = pids
+            memory[name], load[name] = resident(pid), idle_load([pid])
+    finally:
+        watcher.close()
+    figures = [Figure(f"one process, {name}: memory", f"{value:.0f} MB") for name, value in memory.items()]
+    for overlay in ("overlays/sensor", "overlays/argo-events"):
+        counts = processes_of(build(overlay))
+        total = sum(memory[name] * count for name, count in counts.items())
+        thousandths = sum(load[name] * count for name, count in counts.items())
+        processes = ", ".join(f"{count} {name}" for name, count in counts.items())
+        figures += [
+            Figure(f"{overlay} at rest ({processes}): memory", f"{total:.0f} MB"),
+            Figure(f"{overlay} at rest: CPU", f"{thousandths:.0f} thousandths of a core"),
+        ]
+    return figures
+
+
+def processes_of(manifests: list[Object]) -> dict[str, int]:
+    """Return how many processes of each kind an overlay runs while there are no events."""
+    sources = of_kind(manifests, "EventSource")
+    counts = {
+        "Sensor": len(of_kind(manifests, "Sensor")),
+        "watch": sum("resource" in source["spec"] for source in sources),
+        "EventSource": sum(source["spec"].get("replicas", 1) for source in sources if "github" in source["spec"]),
+        "JetStream": sum(bus["spec"]["jetstream"]["replicas"] for bus in of_kind(manifests, "EventBus")),
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def kubectl(stage: Stage) -> list[Figure]:
@@ -262,7 +286,7 @@ def kubectl(stage: Stage) -> list[Figure]:
     value = median_ms(all_four)
     node = recorded_workflows.gate_node(stage.workflow("play-task-3-workflow"), GATE)
     assert node["phase"] == "Running"  # `spec.suspend: false` opens no gate
-    return [Figure("four `kubectl` as the pod of today runs them, without the pod (d)", value)]
+    return [Figure("the four `kubectl` commands of today's pods, without the pod (d)", value)]
 
 
 def finding(stage: Stage) -> list[Figure]:

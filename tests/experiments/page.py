@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.experiments.catalogue import EXPERIMENTS, SECTIONS
 from tests.experiments.figures import Figure
+from tests.experiments.snippets import printed
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "research" / "experiments.md"
@@ -18,17 +19,15 @@ TOOLS = ROOT / "tests" / "cluster" / "tools"
 
 _HEAD = """# What was run
 
-Written by `make experiments`; do not edit. Each row was run with the real components: GitHub's payloads, signed, into a
-real EventSource, over real JetStream, to a real Sensor, against a real Kubernetes API. Where a trigger starts `argo`
-(or `kubectl`), a recorder of that name on the Sensor's PATH notes what was run; where it asks Argo Server, an
-HTTP recorder notes that. `tests/experiments/` is the code, and most of it runs with the tests too.
-
-What is not here was not run: no workflow-controller, no pods, no Argo Server.
+`make experiments` writes this page. Each row ran with the real components: signed webhooks to a real EventSource,
+real JetStream, a real Sensor and a real Kubernetes API server. Recorders took the place of `argo`, of `kubectl` in F7,
+and of the servers that HTTP triggers call, except in H5. No workflow-controller, no pods and no Argo Server ran. The
+code is in `tests/experiments/`. A key with a link runs the code that is printed there.
 """
 
 
 def versions() -> dict[str, str]:
-    """Component -> version, as the tools' go.mod files pin them."""
+    """Return component -> version, as the tools' go.mod files pin them."""
     wanted = {
         "Argo Events": ("argo-events", "github.com/argoproj/argo-events"),
         "NATS with JetStream": ("nats", "github.com/nats-io/nats-server/v2"),
@@ -46,25 +45,29 @@ def versions() -> dict[str, str]:
     return found | {"Workflow CRD (Argo Workflows)": crd.split("-")[2]}
 
 
+def _versions() -> str:
+    return "Versions:\n" + ",\n".join(f"{name} {version}" for name, version in versions().items()) + "."
+
+
 def row(key: str, seen: str) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     one = EXPERIMENTS[key]
-    cells = (key, one.question, one.answer, seen)
+    name = f"[{key}]({printed()[key].link})" if key in printed() else key
+    cells = (name, one.question, f"{one.answer} {seen}")
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def page(seen: Mapping[str, str], figures: Iterable[Figure]) -> str:
-    """All of it."""
-    parts = [_HEAD, "## Versions\n", "| component | version |\n| --- | --- |"]
-    parts += [f"| {name} | {version} |" for name, version in versions().items()]
+    """Return all of it."""
+    parts = [_HEAD, _versions()]
     for letter, title in SECTIONS.items():
-        parts.append(f"\n## {title}\n\n| | asked | answer | seen |\n| --- | --- | --- | --- |")
+        parts.append(f"\n## {title}\n\n| | tried | result |\n| --- | --- | --- |")
         parts += [row(key, what) for key, what in seen.items() if key.startswith(letter)]
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     parts.append(
-        f"\n## Figures\n\nMeasured on {today}, {os.cpu_count()} cores ({platform.machine()}) that had other work too, "
-        "all on one machine without a network between. Times are medians of 10, from the webhook's first byte. "
-        "Read them against each other, not as promises.\n\n| what | measured |\n| --- | --- |"
+        f"\n## Figures\n\nMeasured on {today}, on one machine with {os.cpu_count()} cores ({platform.machine()}). "
+        "Times are medians of 10, from the webhook's first byte. Compare them with each other."
+        "\n\n| what | measured |\n| --- | --- |"
     )
     parts += [f"| {figure.what} | {figure.value} |" for figure in figures]
     return "\n".join(parts) + "\n"

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tests import payloads, recorded_workflows
+from tests.cluster.processes import wait_for
 from tests.experiments.experiment import experiment
+from tests.experiments.snippets import Snippet
 from tests.experiments.stage import DEPENDENCY, SERVER, Stage
-from tests.experiments.triggers import WORKFLOW_NAME, fixed, from_event, from_key, http
+from tests.experiments.symptom import GATE, create_tasks
+from tests.experiments.triggers import from_event, from_key, http
 
 WORKFLOW_URL = f"http://{SERVER}:2746/api/v1/workflows/{recorded_workflows.NAMESPACE}/"
+ARGO_SERVER = Snippet("H1")
+CLOUDEVENT = Snippet("H5")
+FUNCTION = "taskgate.taskgate.svc.cluster.local:80"
 
 
 @experiment(
     "H1",
-    "`dest: http.url`: straight to Argo Server's `resume` or `set`",
-    "Works: the URL is made from the event. No `argo` process.",
+    "`dest: http.url` from the event, to Argo Server",
+    "Works, without `argo`.",
 )
 def url_from_the_event(stage: Stage) -> str:
-    trigger = http(
-        method="PUT",
-        headers={"Content-Type": "application/json"},
-        payload=[
-            from_event("name", WORKFLOW_NAME),
-            fixed("namespace", recorded_workflows.NAMESPACE),
-            fixed("nodeFieldSelector", "displayName=wait-pr-approved"),
-        ],
-    ) | {"parameters": [from_event("http.url", f"{WORKFLOW_URL}{WORKFLOW_NAME}/resume")]}
-    with stage.http() as recorder, stage.sensor(trigger, http=recorder):
+    with stage.http() as recorder, stage.sensor(ARGO_SERVER.trigger, http=recorder):
         stage.send(payloads.approved(task=3))
         stage.send(payloads.approved(task=7))
         requests = recorder.wait_for(2)
     assert [(each.method, each.path) for each in requests] == [
         ("PUT", f"/api/v1/workflows/agent-platform/play-task-{task}-workflow/resume") for task in (3, 7)
     ]
-    assert requests[0].json == {
-        "name": "play-task-3-workflow",
-        "namespace": "agent-platform",
-        "nodeFieldSelector": "displayName=wait-pr-approved",
-    }
-    return f"`PUT {requests[0].path}` with name, namespace and `nodeFieldSelector`; then the same for task 7."
+    assert requests[0].json == {"nodeFieldSelector": "displayName=wait-pr-approved"}
+    return "`PUT .../play-task-3-workflow/resume`, then task 7."
 
 
 @experiment(
     "H2",
-    "Text of the event in the URL, without a pattern",
-    "Goes in as it is: a label can choose another path, and so another Workflow or another operation.",
+    "A label in the URL, without a pattern",
+    "Chooses another Workflow or operation.",
 )
 def hostile_url(stage: Stage) -> str:
     careless = http(method="PUT") | {
@@ -55,13 +50,13 @@ def hostile_url(stage: Stage) -> str:
         stage.send(payloads.approved(labels=["play-task-7-workflow/terminate?"]))
         (request,) = recorder.wait_for(1)
     assert request.path == "/api/v1/workflows/agent-platform/play-task-7-workflow/terminate?/resume"
-    return f"A label `play-task-7-workflow/terminate?`: `PUT {request.path}`."
+    return "A label gave `PUT .../play-task-7-workflow/terminate?/resume`."
 
 
 @experiment(
     "H3",
-    "The whole body as the payload (no `dest`)",
-    "Works: the request's body is GitHub's payload itself.",
+    "A payload without `dest`",
+    "Sends GitHub's whole payload,",
 )
 def whole_body(stage: Stage) -> str:
     payload = payloads.approved()
@@ -75,13 +70,13 @@ def whole_body(stage: Stage) -> str:
         (request,) = recorder.wait_for(1)
     body = {key: value for key, value in request.json.items() if not key.startswith("X-GitHub")}
     assert body == payload
-    return "The body was GitHub's payload, with the two `X-GitHub-*` fields that the EventSource adds."
+    return "with two `X-GitHub-*` fields of the EventSource."
 
 
 @experiment(
     "H4",
-    "A delivery with a status that is not in `policy.status.allow`, and one without a policy",
-    "Without a policy every status is a success, 500 too. With one it is retried and then handed to the dead letter.",
+    "Status 500, with and without `policy`",
+    "With: two tries, then the dead letter.",
 )
 def status_policy(stage: Stage) -> str:
     strict = {
@@ -103,4 +98,21 @@ def status_policy(stage: Stage) -> str:
             assert "Successfully processed trigger 'careless'" in sensor.log
         got = sorted(request.path for request in recorder.requests)
     assert got == ["/careless", "/dead-letter", "/strict", "/strict"], got
-    return "500 without a policy: `Successfully processed trigger`. With one: two tries, then the dead letter."
+    return "Without: `Successfully processed trigger`."
+
+
+@experiment(
+    "H5",
+    "A CloudEvent for the function, tasks 1, 3, 5 and 7 at the gate",
+    "Opens one gate,",
+)
+def cloudevent(stage: Stage) -> str:
+    create_tasks(stage)
+    before = set(stage.open_gates())
+    with stage.function() as port, stage.sensor(CLOUDEVENT.trigger, more={FUNCTION: port}) as sensor:
+        stage.send(payloads.approved(task=3, happened=datetime.now(UTC)))
+        wait_for("the gate to open", lambda: set(stage.open_gates()) - before or None)
+        stage.done(sensor)
+    opened = set(stage.open_gates()) - before
+    assert opened == {f"play-task-3-workflow/{GATE}"}, opened
+    return "that of task 3."

@@ -21,12 +21,15 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+
 from tests import recorded_workflows
 from tests.cluster.api_client import WORKFLOWS
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.argo_events import ArgoEvents, EventSource, Sensor
 from tests.cluster.event_bus import Nats
-from tests.cluster.processes import Process, Processes, wait_for
+from tests.cluster.kubeconfig_function import FunctionWithKubeconfig
+from tests.cluster.processes import Processes, wait_for
 from tests.cluster.sandboxed import Sandboxed
 from tests.cluster.webhooks import deliver
 from tests.payloads import Payload
@@ -34,6 +37,7 @@ from tests.payloads import Payload
 NAMESPACE = "experiments"  # of EventSource and Sensors
 WORKFLOWS_PATH = WORKFLOWS.format(recorded_workflows.NAMESPACE)
 SECRET = "the webhook's secret"
+TOKEN = "the-function's-token"
 ACCOUNT = "operate-workflow"  # of the Sensors
 SERVER = "argo-server.argo.svc.cluster.local"
 DEPENDENCY = "github"
@@ -221,11 +225,6 @@ class SensorWithPrograms(Sensor):
         self._sandbox = shown
         self._process = shown.process
 
-    @property
-    def process(self) -> Process:
-        """Its process."""
-        return self._process
-
     def idle(self) -> bool:
         consumers = self._argo.nats.consumers()
         mine = [consumers[name] for name in self._consumer_names() if name in consumers]
@@ -335,22 +334,73 @@ class Stage:
             recorder.close()
 
     def second_source(
-        self, name: str, *, endpoints: Sequence[str] = ("webhook",), secret: bool = True, **fields: object
+        self,
+        name: str,
+        events: Mapping[str, Object] = MappingProxyType({"webhook": {}}),
+        *,
+        secret: bool = True,
+        **fields: object,
     ) -> EventSource:
-        """Another EventSource, with an event of GitHub's for each endpoint; the caller closes it."""
+        """Start another EventSource, which the caller closes.
+
+        Args:
+            name: Of the EventSource.
+            events: What differs between its events, by their names.
+            secret: Whether it checks signatures.
+            fields: What all of its events have.
+        """
         resource = copy.deepcopy(EVENT_SOURCE)
         resource["metadata"]["name"] = name
-        one = resource["spec"]["github"].pop("webhook")
-        for endpoint in endpoints:
-            own = copy.deepcopy(one) | fields
-            own["webhook"]["endpoint"] = f"/{endpoint}"
-            if not secret:
-                del own["webhookSecret"]
-            resource["spec"]["github"][endpoint] = own
+        common = resource["spec"]["github"].pop("webhook") | fields
+        if not secret:
+            del common["webhookSecret"]
+        resource["spec"]["github"] = {event: copy.deepcopy(common) | own for event, own in events.items()}
         return self.argo.event_source(resource)
 
+    @contextmanager
+    def function(self) -> Iterator[int]:
+        """Run the function with the built-in rules and the Sensor's token, as long as the block runs.
+
+        Yields:
+            Its port.
+        """
+        token = self.folder / "token"
+        token.write_text(TOKEN)
+        settings = {"TASKGATE_AUTH": "token", "TASKGATE_TOKEN_FILE": str(token)}
+        running = FunctionWithKubeconfig(self.processes, self.api.kubeconfig, **settings)
+        try:
+            running.start()
+            port = urlsplit(running.url).port
+            assert port is not None
+            yield port
+        finally:
+            running.close()
+
+    @contextmanager
+    def applied(
+        self, file: Path, namespace: str, programs: Programs
+    ) -> Iterator[tuple[EventSource, SensorWithPrograms]]:
+        """Apply a file to an empty namespace, and run its EventSource and Sensor as long as the block runs."""
+        objects = list(yaml.safe_load_all(file.read_text()))
+        self.api.create_namespace(namespace)
+        secret = {"metadata": {"name": "github-webhook"}, "stringData": {"secret": SECRET}}
+        self.api.admin.must("POST", f"/api/v1/namespaces/{namespace}/secrets", secret)
+        applied = self.api.kubectl("apply", "--server-side", "--validate=strict", f"--filename={file}")
+        assert applied.returncode == 0, applied.stderr
+        kinds = {each["kind"]: each for each in objects}
+        with ExitStack() as stack:
+            nats = Nats(self.tools, self.processes, self.folder / f"nats-{namespace}", kinds["EventBus"])
+            stack.callback(nats.close)
+            nats.start()
+            argo = ArgoEvents(self.tools, self.processes, self.folder / f"argo-{namespace}", self.api, nats, stack)
+            source = argo.event_source(kinds["EventSource"])
+            sensor = SensorWithPrograms(argo, kinds["Sensor"], {}, programs)
+            stack.callback(sensor.close)
+            sensor.start()
+            yield source, sensor
+
     def port_of(self, source: EventSource) -> int:
-        """Where its webhooks come in."""
+        """Return the port of its webhooks."""
         port = urlsplit(source.url("webhook")).port
         assert port is not None
         return port
@@ -424,8 +474,10 @@ def running_stage(tools: Path, processes: Processes, folder: Path) -> Iterator[S
         api.install(*sorted((tools / "crds").iterdir()), *sorted(data.glob("argo-workflows-*.yaml")))
         for namespace in (NAMESPACE, recorded_workflows.NAMESPACE):
             api.create_namespace(namespace)
-        secret = {"metadata": {"name": "github-webhook"}, "stringData": {"secret": SECRET}}
-        api.admin.must("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
+        secrets = {"github-webhook": {"secret": SECRET}, "taskgate-token": {"authorization": f"Bearer {TOKEN}"}}
+        for name, content in secrets.items():
+            secret = {"metadata": {"name": name}, "stringData": content}
+            api.admin.must("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
         applied = api.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", objects=RIGHTS)
         assert applied.returncode == 0, applied.stderr
         nats = Nats(tools, processes, folder / "nats", {"spec": {"jetstream": {"version": "latest"}}})

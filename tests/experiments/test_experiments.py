@@ -1,7 +1,8 @@
-"""The experiments of the report run here too, and show what the report says."""
+"""The experiments of the report run here, too."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from tests.cluster.processes import Processes
 from tests.experiments.catalogue import EXPERIMENTS, MODULES, SECTIONS
 from tests.experiments.page import PAGE, row, versions
+from tests.experiments.snippets import loaded, printed
 from tests.experiments.stage import Stage, running_stage
 
-# Half a minute, because JetStream waits that long for an acknowledgement.
+# JetStream waits half a minute for an acknowledgement.
 SLOW = {"D10"}
 
 
@@ -23,16 +25,22 @@ def stage(tools: Path, processes: Processes, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("key", [key for key in EXPERIMENTS if key not in SLOW])
-def test_what_is_seen_is_what_the_report_says(stage: Stage, key: str) -> None:
+def test_the_report_has_the_result(stage: Stage, key: str) -> None:
     assert row(key, EXPERIMENTS[key].run(stage)) in PAGE.read_text().splitlines()
 
 
-def test_every_experiment_has_its_row_and_no_other_is_there() -> None:
-    rows = [line.split(" | ")[0].removeprefix("| ") for line in PAGE.read_text().splitlines()]
-    assert sorted(key for key in rows if key in EXPERIMENTS) == sorted(EXPERIMENTS)
+def test_every_experiment_has_one_row() -> None:
+    rows = re.findall(r"^\| \[?([A-Z]\d+)\b", PAGE.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(EXPERIMENTS)
     assert {key[0] for key in EXPERIMENTS} == set(SECTIONS) == set(MODULES)
+
+
+def test_every_printed_snippet_is_run_by_its_experiment() -> None:
+    assert set(printed()) <= set(EXPERIMENTS)
+    run = {printed()[key] for key in loaded()}
+    assert [key for key, block in printed().items() if block not in run] == []
 
 
 def test_the_versions_are_those_of_the_tools() -> None:
     text = PAGE.read_text()
-    assert [name for name, version in versions().items() if f"| {name} | {version} |" not in text] == []
+    assert [name for name, version in versions().items() if f"{name} {version}" not in text] == []

@@ -5,19 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tests import recorded_workflows
+from tests.experiments.snippets import Snippet
 from tests.experiments.stage import DEPENDENCY, SERVER
 
 Object = dict[str, Any]
 
-# The number in the first label `task-<number>`; the names of all labels stand between commas.
-TASK = (
-    '{{ $names := "," }}{{ range .Input.body.pull_request.labels }}{{ $names = print $names .name "," }}{{ end }}'
-    '{{ $names | regexFind ",task-[0-9]+," | trimAll "," | trimPrefix "task-" }}'
-)
-WORKFLOW_NAME = (
-    '{{ $names := "," }}{{ range .Input.body.pull_request.labels }}{{ $names = print $names .name "," }}{{ end }}'
-    '{{ with $names | regexFind ",task-[0-9]+," }}play-{{ trimAll "," . }}-workflow{{ end }}'
-)
+RESUME = Snippet("T4")
 
 
 def from_event(dest: str, template: str, **more: Any) -> Object:  # noqa: ANN401 - JSON
@@ -28,11 +21,6 @@ def from_event(dest: str, template: str, **more: Any) -> Object:  # noqa: ANN401
 def from_key(dest: str, key: str, **more: Any) -> Object:  # noqa: ANN401 - JSON
     """A parameter that is a field of the event."""
     return {"dest": dest, "src": {"dependencyName": DEPENDENCY, "dataKey": key, **more}}
-
-
-def fixed(dest: str, value: str) -> Object:
-    """A parameter that is always the same."""
-    return {"dest": dest, "src": {"dependencyName": DEPENDENCY, "value": value}}
 
 
 def workflow_reference(name: str | None = None) -> Object:
@@ -53,11 +41,7 @@ def resume(name: str | None = "to-be-replaced", **fields: Any) -> Object:  # noq
 
 def resume_of_the_task(**trigger: Any) -> Object:  # noqa: ANN401 - JSON
     """`argo resume play-task-<n>-workflow --node-field-selector displayName=wait-pr-approved`."""
-    template = resume(
-        parameters=[from_event("metadata.name", WORKFLOW_NAME)],
-        args=["--node-field-selector", "displayName=wait-pr-approved"],
-    )
-    return {**template, **trigger}
+    return {**RESUME.trigger, **trigger}
 
 
 def http(path: str = "/", method: str = "POST", **fields: Any) -> Object:  # noqa: ANN401 - JSON

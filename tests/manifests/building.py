@@ -40,6 +40,11 @@ def _built(folder: Path) -> str:
     return run.stdout
 
 
+def forget_builds() -> None:
+    """Build every kustomization anew, because its files have changed."""
+    _built.cache_clear()
+
+
 def build(folder: str | Path) -> list[Manifest]:
     """The objects of a kustomization.
 
