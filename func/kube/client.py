@@ -208,7 +208,7 @@ class Api:
         where = f"in namespace {namespace}" if namespace else "in the whole cluster"
         return (
             f"The permission to {verb} {resource} {where} is missing: {user} has no such right ({self.where}). "
-            # Rights come with the overlay, and an emergency stop takes them away: nobody should undo it by a paste.
+            # The overlay grants permissions, and an emergency stop revokes them, which nobody should undo by a paste.
             f"Unless somebody took it away on purpose, apply your overlay again, or grant it alone with: "
             f"{shlex.join(role)} && {shlex.join(binding)} ."
         )
