@@ -41,7 +41,7 @@ def examples(text: str) -> list[tuple[str, str]]:
 
 
 def on_a_cluster(kubeconfig: Path, tools: Path, folder: Path) -> dict[str, str]:
-    """Return the environment of a shell with `kubectl` and `taskgate` for that cluster; FUNCTION_LOG is the function's log.
+    """Return the environment of a shell with `kubectl` and `taskgate`. FUNCTION_LOG is the function's log.
 
     Args:
         folder: An empty one, for the two and as HOME.
