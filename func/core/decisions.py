@@ -136,7 +136,7 @@ def _may_request_changes(signal: Signal, rules: Rules) -> bool:
 
 
 def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
-    """Remember an event that revokes, and say what it revoked."""
+    """Remember an event that revokes, and answer what it revoked."""
     known = state.with_signal(signal)
     gates = rules.gate_ids
     revoked: dict[str, list[str]] = {}

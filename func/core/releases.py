@@ -39,7 +39,7 @@ def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
         decision = _release(folded, gate, identifier, rules, workflow, state, now)
         if decision.move:
             return with_state(decision, decision.state or state, rules, workflow, now)
-        if decision.outcome in ("ambiguous", "incomplete"):  # somebody has to do something about it
+        if decision.outcome in ("ambiguous", "incomplete"):  # a person has to act
             blocked = blocked or decision
         details.append(decision.verdict.sentence)
     nothing = Verdict.of("nothing-to-release", detail=" ".join(details) or "No signal waits on it.")

@@ -63,7 +63,7 @@ class Problem(NamedTuple):
 
     @property
     def blocks(self) -> bool:
-        """Whether no event can open a gate until somebody does something."""
+        """Whether no event can open a gate until a person acts."""
         return self.code not in _HARMLESS
 
 
@@ -165,7 +165,7 @@ class WorkflowStatus(NamedTuple):
 
     @property
     def is_blocked(self) -> bool:
-        """Whether no event can open a gate until somebody does something."""
+        """Whether no event can open a gate until a person acts."""
         return any(problem.blocks for problem in self.problems)
 
     def signals_for(self, gate: str) -> list[SignalStatus]:

@@ -25,8 +25,8 @@ from func.devcluster.function_process import FunctionProcess
 from func.devcluster.releases import Releases
 from func.devcluster.sample_events import EVENTS, GATE, TASK, approved
 from func.devcluster.sample_workflows import NAMESPACE, fleet, gates_of
-from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.workflows import Workflows
 
 if TYPE_CHECKING:
     from func.board.server import BoardServer

@@ -17,12 +17,14 @@ from func.core.cloud_event import Incoming
 from func.core.events import read_event
 from func.core.fold import Identity, fold
 from func.core.intents import Plan, plan_event
+from func.core.rules import Rules
 from func.core.signals import Signal, State, read_state
 from func.core.workflows import read_workflow
-from tests.core.bench import GATE, NOW, STATE, Bench, built_in, rules_with
+from tests.core.bench import GATE, NOW, STATE, Bench, rules_with
 from tests.core.bench import plan_of as core_plan
 from tests.model.github import PEOPLE, Delivery, GitHub, PullRequest, Review
-from tests.model.specification import BUILT_IN, GATES, Event, Life
+from tests.model.machine import rules_of
+from tests.model.specification import GATES, POLICIES, Event, Life, Policy
 from tests.payloads import (
     HAPPENED,
     Payload,
@@ -102,10 +104,14 @@ def some_deliveries(chosen: random.Random, most: int) -> list[Delivery]:
     return github.deliveries[:count]
 
 
-def plan_of(incoming: Incoming) -> Plan:
-    """Return what an event is for, under the rules built in."""
-    event = read_event(incoming.ref, incoming.time, incoming.data, built_in(), NOW)
-    return plan_event(event, built_in())
+def some_set(seed: int) -> tuple[list[Delivery], Policy]:
+    """Up to 8 deliveries by chance, and the rules: the ones built in, or others with `quorum` and `then: fail`."""
+    return some_deliveries(random.Random(seed), 8), POLICIES[("built-in", "strict")[seed % 2]]  # noqa: S311
+
+
+def plan_of(incoming: Incoming, rules: Rules) -> Plan:
+    """Return what an event is for."""
+    return plan_event(read_event(incoming.ref, incoming.time, incoming.data, rules, NOW), rules)
 
 
 @functools.cache
@@ -113,11 +119,11 @@ def _reached() -> Workflow:
     return waiting_workflow(3, GATE)
 
 
-def start() -> Bench:
+def start(rules: Rules) -> Bench:
     """A Workflow that has not reached the gate; the gates before it were opened by hand."""
     status = _reached()["status"]
     nodes = {key: node for key, node in status["nodes"].items() if node["displayName"] != GATE}
-    return Bench(_reached() | {"status": status | {"nodes": nodes}})
+    return Bench(_reached() | {"status": status | {"nodes": nodes}}, rules)
 
 
 def reach(bench: Bench) -> None:
@@ -153,18 +159,17 @@ class Orders:
 
     Args:
         deliveries: in the order of time.
-        start: the Workflow, before any of them.
-        moves: whether the Workflow reaches the gate at some time.
+        policy: the rules.
     """
 
-    def __init__(self, deliveries: Sequence[Delivery], *, moves: bool = True) -> None:
+    def __init__(self, deliveries: Sequence[Delivery], policy: Policy = POLICIES["built-in"]) -> None:
         self.deliveries = deliveries
         self.situations: dict[tuple[object, ...], Situation] = {}
-        self._moves = moves
-        self._plans = [plan_of(each.incoming) for each in deliveries]
+        self._ways, self._rules = policy.ways, rules_of(policy)
+        self._plans = [plan_of(each.incoming, self._rules) for each in deliveries]
         self._lives: dict[frozenset[int], Life] = {}
         self._counts: dict[Situation, int] = {}
-        self.start = self._found(start(), frozenset(), is_reached=False)
+        self.start = self._found(start(self._rules), frozenset(), is_reached=False)
         for situation in self.situations.values():
             self._check_exchanges(situation)
 
@@ -197,7 +202,7 @@ class Orders:
             else:
                 self._check_gate(after)
                 assert after is situation or after.has_moved
-        elif self._moves:
+        else:
             bench = situation.bench.copy()
             reach(bench)
             situation.following["reach"] = self._found(bench, situation.known, is_reached=True)
@@ -223,13 +228,13 @@ class Orders:
     def life(self, known: frozenset[int]) -> Life:
         """The specification's Workflow, to which these were told in the order of time, its gate not reached."""
         if known not in self._lives:
-            life = Life("play-task-3-workflow", "", "3", HAPPENED - timedelta(minutes=1), BUILT_IN)
+            life = Life("play-task-3-workflow", "", "3", HAPPENED - timedelta(minutes=1), self._ways)
             life.phases = dict.fromkeys(GATES[:2], "Succeeded")
             for place in sorted(known):
                 event = self.deliveries[place].event
                 if "3" in event.tasks | event.tasks_left:
                     life.learn(event, NOW)
-                way = next((each for each in BUILT_IN if each.matches(event)), None)
+                way = next((each for each in self._ways if each.matches(event)), None)
                 if way and event.tasks == {"3"} and way.accepts(event):
                     life.deliver(event, way, NOW)
             self._lives[known] = life
@@ -237,7 +242,7 @@ class Orders:
 
     def check_later(self, order: Sequence[int]) -> None:
         """Minute by minute in this order, with repeats, all ends in the same but for when it was written."""
-        bench, end = start(), self.start
+        bench, end = start(self._rules), self.start
         for place in (*order, *order[::2]):
             bench.now += timedelta(minutes=1)
             bench.deliver(self._plans[place])
@@ -337,7 +342,7 @@ def prove(size: int = 5, sets: int = 300, signals: int = 10_000) -> list[Row]:
         found = Orders(history(names)).count()
         assert found == math.factorial(len(names)) * (len(names) + 1), names
         orders += found
-    random_orders = sum(Orders(some_deliveries(random.Random(seed), 8)).count() for seed in range(sets))  # noqa: S311
+    random_orders = sum(Orders(*some_set(seed)).count() for seed in range(sets))
     return [
         (f"sets of up to {size} of {len(EVENTS)} events of one pull request", f"{len(every):,}"),
         ("orders of delivery, with the gate reached before, between or after", f"{orders:,}"),
