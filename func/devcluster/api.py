@@ -79,14 +79,11 @@ class _Call:
 
     @property
     def wants_metadata(self) -> bool:
-        """Whether the first media type that is served is PartialObjectMetadata, or a list of it.
+        """Whether the first media type that is served is PartialObjectMetadata, or a list of it; raise 406 for none.
 
         Tables and protobuf are passed over, so a client that names JSON after them gets JSON.
 
         Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
-
-        Raises:
-            ApiError: 406, none of them is served.
         """
         for each in self.headers.get("accept", _JSON).split(","):
             kind, *pairs = (part.strip() for part in each.split(";"))
@@ -105,32 +102,20 @@ class _Call:
         return self.query.get(name) in ("1", "true")
 
     def number(self, name: str) -> int:
-        """Return a query parameter that is a whole number; 0 where it is not given.
-
-        Raises:
-            ApiError: 400, it is something else.
-        """
+        """Return a query parameter that is a whole number, 0 where it is not given; raise 400 for something else."""
         text = self.query.get(name, "") or "0"
         if not (text.isascii() and text.isdigit() and len(text) < 19):
             raise errors.bad_request(f'{name}: Invalid value: "{text}": must be a whole number')
         return int(text)
 
     def document(self) -> Document:
-        """Return the body as one JSON object.
-
-        Raises:
-            ApiError: 400 or 415, it is something else.
-        """
+        """Return the body as one JSON object; raise 400 or 415 for something else."""
         if self.content_type not in ("", _JSON):
             raise errors.unsupported_media_type(_JSON)
         return _object_of(self.body)
 
     def view(self) -> View:
-        """Return the selection of objects that the query asks for.
-
-        Raises:
-            ApiError: 400, a selector is not valid.
-        """
+        """Return the selection of objects that the query asks for; raise 400 for an invalid selector."""
         labels, fields = self.query.get("labelSelector", ""), self.query.get("fieldSelector", "")
         try:
             return View(self.namespace, label_selectors.parse(labels, fields))
@@ -297,15 +282,15 @@ class Api:
     async def _watch(self, call: _Call, resource: Resource, receive: Receive, send: Send) -> None:
         initial = call.is_true("sendInitialEvents")
         from_now = initial or call.query.get("resourceVersion", "") in ("", "0")
-        request = watches.Request(
-            resource=resource,
+        watch = watches.Watch(
+            self._store,
+            resource,
             view=call.view(),
             partial=call.wants_metadata,
             since=None if from_now else call.number("resourceVersion"),
             seconds=float(call.number("timeoutSeconds")) or _WATCH_SECONDS,
             initial_end=initial,
         )
-        watch = watches.Watch(self._store, request)
         self._watches.add(watch)
         leaving = asyncio.create_task(_end_when_gone(receive, watch))
         if self._stopping:
@@ -322,11 +307,7 @@ class Api:
 
 
 def _patch(call: _Call) -> Callable[[Document], object]:
-    """Return the function that applies the patch of a request.
-
-    Raises:
-        ApiError: 400, 413 or 415, it is not a patch that is served.
-    """
+    """Return the function that applies the patch of a request; raise 400, 413 or 415 where it is not one."""
     if call.content_type == _MERGE_PATCH:
         patch = _object_of(call.body)
         return lambda document: merged(document, patch)

@@ -20,13 +20,13 @@ from func.cli.output import Problem, clean, output_option, print_json, print_tab
 from func.cli.sending import NoReplyError, Reply, Sender
 from func.cli.signals import ended_in_order
 from func.devcluster import Change, EmbeddedCluster
-from func.devcluster.comparison import TITLES, Comparison, compare
+from func.devcluster.comparison import ABSENT, TITLES, Comparison, compare
 from func.devcluster.function_process import FunctionProcess
 from func.devcluster.releases import Releases
 from func.devcluster.sample_events import EVENTS, GATE, TASK, approved
 from func.devcluster.sample_workflows import NAMESPACE, fleet, gates_of
-from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.workflows import Workflows
 
 if TYPE_CHECKING:
     from func.board.server import BoardServer
@@ -224,14 +224,13 @@ def _verdict(comparison: Comparison, *, good: bool) -> str:
 def _data(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) -> dict[str, Any]:
     changed = []
     for name in comparison.changed:
-        before, after = comparison.before.get(name), comparison.after.get(name)
-        one = after or before
+        before, after = comparison.before.get(name, ABSENT), comparison.after.get(name, ABSENT)
         changed.append(
             {
                 "workflow": name,
-                "task": one.task if one else None,
-                "waited_at": list(before.waits_at) if before else None,
-                "waits_at": list(after.waits_at) if after else None,
+                "task": after.task or before.task,
+                "waited_at": list(before.waits_at),
+                "waits_at": list(after.waits_at),
                 "opened": [gate for workflow, gate in comparison.opened if workflow == name],
             }
         )
