@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Reader:
-    """Somebody who runs the commands of the documents in a checkout."""
+    """A reader who runs the commands of the documents in a checkout."""
 
     def __init__(self, api: RealApiServer, shell: Shell, checkout: Path) -> None:
         self.api = api
@@ -75,7 +75,7 @@ def cluster(tools: Path, processes: Processes, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def started(cluster: RealApiServer, tools: Path, tmp_path: Path) -> Iterator[Reader]:
-    """In a cluster with one Workflow and without Taskgate, which no controller removes after the test."""
+    """Return a reader in a cluster with one Workflow and without Taskgate."""
     checkout, home = tmp_path / "checkout", tmp_path / "home"
     for name in ("docs", "knative"):
         shutil.copytree(ROOT / name, checkout / name)
