@@ -24,9 +24,9 @@ from func.core.releases import decide_release
 from func.core.rules import Rules
 from func.core.workflows import Workflow, read_workflow
 from func.kube.argo_server import ArgoServer
-from func.kube.client import Workflows
 from func.kube.deadline import Deadline
 from func.kube.errors import LostRace, NotFound, Unsure
+from func.kube.workflows import Workflows
 from func.service.lookup import Found, find_workflow
 from func.telemetry.log import log_line
 
