@@ -43,7 +43,7 @@ def board(port: int, config: Path | None, github: str, agent: str, argo_ui: str 
     """Show the fleet in a browser: where each task waits.
 
     Reads the Workflows that the rules select from the cluster of KUBECONFIG, then watches them. Serves a page to this
-    machine only, which updates itself. Writes nothing. Requires the rights list and watch on workflows.argoproj.io.
+    machine only, which updates itself. Writes nothing. Requires list and watch on workflows.argoproj.io.
 
     A refused event changes no Workflow, so only the function's log has it: --log shows those too.
 
