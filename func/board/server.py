@@ -20,7 +20,7 @@ from func.board.hub import Hub
 from func.board.view import FINISHED, OTHER, UNDER_WAY, Names
 from func.board.workflow_watch import Answered, Fleet, News, pause_after
 from func.core.rules import Rules
-from func.kube.client import Workflows
+from func.kube.workflows import Workflows
 from func.service.sockets import is_loopback_host, listen
 
 _STOP_SECONDS = 2

@@ -14,8 +14,9 @@ from func.board.answers import Answer
 from func.board.view import Card, Names, card_id, card_of
 from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.kube.client import Watch, Workflows
+from func.kube.client import Watch
 from func.kube.errors import Expired, Forbidden, Unavailable
+from func.kube.workflows import Workflows
 
 _SHORT_SECONDS = 1.0  # a watch that ends sooner is no success
 _MAX_PAUSE = 30.0

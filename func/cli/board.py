@@ -65,8 +65,8 @@ def board(port: int, config: Path | None, github: str, agent: str, argo_ui: str 
     from func.board.view import Names
     from func.board.workflow_watch import needed_right
     from func.core.reasons import Rejection
-    from func.kube.client import Workflows
     from func.kube.errors import NotFound
+    from func.kube.workflows import Workflows
 
     names = Names(agent, _address("--github", github, "https://github.example.com"))
     if argo_ui is not None:

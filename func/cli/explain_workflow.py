@@ -20,9 +20,9 @@ from func.core.rules import Rules
 from func.core.status import GateStatus, Problem, SignalStatus, WorkflowStatus, read_status
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED, is_finished, read_workflow
-from func.kube.client import Workflows
 from func.kube.deadline import Deadline
 from func.kube.errors import ApiError, NotFound
+from func.kube.workflows import Workflows
 from func.service.pipeline import Pipeline
 
 _UNKNOWN, _BLOCKED = 1, 3  # exit codes

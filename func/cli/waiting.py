@@ -18,8 +18,8 @@ from func.core.rules import Rules
 from func.core.status import GateStatus, SignalStatus, WorkflowStatus, mark_twins, read_object
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED
-from func.kube.client import Workflows
 from func.kube.errors import NotFound
+from func.kube.workflows import Workflows
 
 _TITLES = ("GATE", "TASK", "SINCE", "WORKFLOW", "REPOSITORY")
 _NO_GATE = "(at no gate)"

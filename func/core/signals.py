@@ -95,7 +95,7 @@ class Signal(NamedTuple):
 
 
 class Use(NamedTuple):
-    """A signal that moved a node, or was used up when somebody else did.
+    """The use of a signal: it moved a node, or was used up when the node was moved manually.
 
     Args:
         id, source: identity of the signal.

@@ -1,4 +1,4 @@
-"""What the page on watching says is what the function tells."""
+"""The page on observing names every field, metric, variable and alert of the function."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from func.core.patches import Move, encode
 from func.core.workflows import Workflow
 from func.devcluster import jsonpatch
 from func.devcluster import label_selectors as selectors
-from func.kube.client import Workflows
 from func.kube.deadline import Deadline
 from func.kube.errors import LostRace, NotFound
+from func.kube.workflows import Workflows
 from tests.model.specification import GATES, gate_of
 from tests.recorded_workflows import gate_node, node_id, stamp, waiting_workflow
 
