@@ -8,9 +8,9 @@ from pathlib import Path
 
 from func.core.cloud_event import read_cloudevent
 from func.devcluster import EmbeddedCluster
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
+from func.kube.workflows import Workflows
 from func.service.pipeline import Pipeline
 from tests.core.test_github_events import named, rules_for
 from tests.payloads import cloudevent_structured
