@@ -29,7 +29,7 @@ _UNKNOWN, _BLOCKED = 1, 3  # exit codes
 _COMPLETION_SECONDS = 2.0
 _SECONDS = 30.0  # for all calls; a person waits longer than a Sensor
 _HINT = "taskgate waiting lists those that run"
-_LOG = "kubectl -n taskgate logs -l serving.knative.dev/service=taskgate -c taskgate --tail=-1"
+_LOG = "kubectl -n taskgate logs -l app.kubernetes.io/component=function -c taskgate --tail=-1"
 # Fields of the log's lines, as jq names them.
 _TASK, _EVENT, _OUTCOME = (
     f'.attributes."{name}"' for name in ("taskgate.task.id", "cloudevents.event_id", "taskgate.outcome")
