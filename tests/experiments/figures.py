@@ -121,7 +121,7 @@ def sensors_per_task(stage: Stage) -> list[Figure]:
         Figure("one Sensor: CPU at rest", f"{load:.1f} thousandths of a core"),
         Figure(f"100 Sensors, multiplied from {SOME}: memory", f"{memory / 10:.1f} GB"),
         Figure(f"100 Sensors, multiplied from {SOME}: CPU at rest", f"{load / 10:.2f} cores"),
-        Figure(f"100 Sensors, multiplied from {SOME}: start, one after the other", f"{start * 100:.0f} s"),
+        Figure(f"100 Sensors, multiplied from {SOME}: start one by one", f"{start * 100:.0f} s"),
     ]
 
 
