@@ -54,8 +54,8 @@ _CONTEXT = {
 _EPILOG = """\b
 Examples:
   taskgate demo                                    # what it does, on this machine alone
-  taskgate waiting                                 # which tasks stand at which gates
-  taskgate explain --workflow play-task-7-workflow # why does this one stand?
+  taskgate waiting                                 # which tasks wait at which gates
+  taskgate explain --workflow play-task-7-workflow # why is this Workflow waiting?
   taskgate explain payload.json                    # why did this event do nothing?
 
 \b
@@ -67,7 +67,7 @@ Completion, for bash (or zsh_source, fish_source):
 @click.command(cls=_Commands, context_settings=_CONTEXT, epilog=_EPILOG)
 @click.version_option(__version__, prog_name="taskgate")
 def main() -> None:
-    """An event from outside opens exactly one gate of exactly one running Argo Workflow."""
+    """Open one gate of one running Argo Workflow by an event from outside."""
     redaction.install()
 
 

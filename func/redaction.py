@@ -17,10 +17,8 @@ from urllib.parse import quote
 MASK = "[redacted]"
 _SHORTEST = 8  # characters; a shorter one would mask ordinary words
 _KEPT = 1000  # the newest ones, because credentials are renewed
-_PATTERNS = (
-    (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]{4,}", re.IGNORECASE), rf"\1 {MASK}"),
-    (re.compile(r"://[^/\s@\"']+@"), f"://{MASK}@"),
-)
+_AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=\-]{4,}", re.IGNORECASE)
+_USER = re.compile(r"://[^/\s@\"']+@")
 _known: dict[str, None] = {}
 _longest_first: tuple[str, ...] = ()  # a credential can be the beginning of another one
 _lock = threading.Lock()
@@ -46,9 +44,10 @@ def redact(text: str) -> str:
     for secret in _longest_first:
         if secret in text:
             text = text.replace(secret, MASK)
-    for pattern, mask in _PATTERNS:
-        text = pattern.sub(mask, text)
-    return text
+    folded = text.casefold()
+    if "bearer" in folded or "basic" in folded:  # the expression looks at each letter, which takes 30 us for a log line
+        text = _AUTHORIZATION.sub(rf"\1 {MASK}", text)
+    return _USER.sub(f"://{MASK}@", text)
 
 
 def redact_url(url: str) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from func.board.view import MAX_TEXT
+from func.core.outcomes import OUTCOMES
 from func.core.values import format_time, parse_time
 
-_SHOWN = frozenset(
-    {"refused", "ambiguous", "incomplete", "no-workflow", "invalid", "unavailable", "forbidden", "error"}
-)
+_EXPECTED = {"duplicate", "already-open", "ignored", "observed"}
+_SHOWN = {outcome for outcome, traits in OUTCOMES.items() if not traits.writes} - _EXPECTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from func.cli.dry_run import DryRun, dry_run_offline
 from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress, wrap
 from func.cli.recorded import Recorded, read_recorded
 from func.cli.wording import demands_in_words, event_in_words, person_in_words
-from func.core.errors import ConfigError
-from func.core.gates_file import parse_rules
+from func.core.errors import SettingError
 from func.core.lint import LintWarning, lint
 from func.core.rules import Rules
+from func.service.settings import read_rules
 
 
 @click.command()
@@ -71,12 +71,8 @@ def _run(events: list[Recorded], rules: Rules) -> list[DryRun]:
 
 def _read(file: Path) -> Rules:
     try:
-        return parse_rules(file.read_text(encoding="utf-8"), str(file))
-    except OSError as error:
-        raise Problem(f"{file}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise Problem(f"{file}: expected text in UTF-8") from None
-    except ConfigError as error:
+        return read_rules(file, str(file))
+    except SettingError as error:
         raise Problem(error) from None
 
 

@@ -15,8 +15,8 @@ from func.core.rules import ANYONE, Rule, Rules
 from func.core.signals import Signal, State, read_state
 from func.core.values import format_time
 from func.core.workflows import Workflow, read_workflow
-from func.kube.client import Workflows
 from func.kube.deadline import Deadline
+from func.kube.workflows import Workflows
 from func.service.pipeline import Pipeline, answer_of
 
 _SECONDS = 20.0  # for one event; a person waits longer than a Sensor

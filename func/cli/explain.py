@@ -1,4 +1,4 @@
-"""`taskgate explain`: what would happen to this event, and why?"""
+"""`taskgate explain`: say what an event would do, or why a Workflow waits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REJECTED, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
 @click.command()
 @click.argument("file", metavar="[FILE|-]", required=False, type=click.Path(allow_dash=True))
 @click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="Explain this Workflow instead.")
-@click.option("--github-event", metavar="NAME", help="Of a GitHub payload, as in X-GitHub-Event; default: guessed.")
+@click.option("--github-event", metavar="NAME", help="GitHub's name of the event (X-GitHub-Event); default: guessed.")
 @config_option
 @context_option
 @output_option
@@ -39,7 +39,7 @@ def explain(
     config: Path | None,
     output: str,
 ) -> None:
-    """What would this event do, or why is this Workflow waiting?
+    """Say what an event would do, or why a Workflow waits.
 
     FILE is a CloudEvent, a payload of GitHub, a recorded delivery or a dead letter. Shows the checks in their order
     with what each found, and for the one that rejects the event what it takes. Reads the cluster of KUBECONFIG (or of

@@ -127,9 +127,24 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def print_table(titles: Sequence[str], rows: Iterable[Row]) -> None:
-    """Print a table."""
-    click.echo(table(titles, rows, terminal_width()))
+def print_table(titles: Sequence[str], rows: Iterable[Row], *, movable: int = 0) -> None:
+    """Print a table.
+
+    Args:
+        movable: how many of the last columns become notes, one after the other, while the table is too wide.
+    """
+    rows, width = list(rows), terminal_width()
+    for _ in range(movable):
+        if not width or width_of(titles, rows) <= width:
+            break
+        *titles, last = titles
+        rows = [_with_note(row, last) for row in rows]
+    click.echo(table(titles, rows, width))
+
+
+def _with_note(row: Row, title: str) -> Row:
+    *cells, last = row.cells
+    return Row(cells, row.style, [f"{title.lower()}: {last}", *row.notes] if last else row.notes)
 
 
 def print_advice(text: str, command: str | None) -> None:

@@ -20,6 +20,7 @@ import yaml
 from func.cli.output import Problem, progress
 from func.core.cloud_event import Incoming, read_cloudevent
 from func.core.reasons import Rejection
+from func.core.yaml_loader import UniqueKeyLoader
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".yaml", ".yml")
 _SPACE = re.compile(r"\s*")
@@ -172,19 +173,9 @@ def _skip(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without dates: a timestamp stays the text that it is."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def _yaml_values(name: str, text: str) -> Iterator[tuple[str, object]]:
     try:
-        for value in yaml.load_all(text, _Loader):
+        for value in yaml.load_all(text, UniqueKeyLoader):
             if value is not None:
                 yield name, value
     except (yaml.YAMLError, RecursionError) as error:

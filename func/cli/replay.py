@@ -214,7 +214,7 @@ def _keep(undelivered: list[_Result], file: Path, *, instead: bool) -> None:
 
 
 def _print(results: list[_Result], undelivered: int, failed: Path | None) -> None:
-    print_table(("EVENT", "TYPE", "OUTCOME", "REASON"), [_row(result) for result in results])
+    print_table(("EVENT", "OUTCOME", "TYPE", "REASON"), [_row(result) for result in results], movable=2)
     counts = Counter(result.outcome for result in results if result.is_delivered)
     words = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     click.echo()
@@ -226,5 +226,5 @@ def _print(results: list[_Result], undelivered: int, failed: Path | None) -> Non
 
 def _row(result: _Result) -> Row:
     reason = result.problem or (str(result.reply.body.get("reason") or "") if result.reply else "")
-    cells = (str(result.recorded.event["id"]), str(result.recorded.event["type"]), result.outcome, reason)
+    cells = (str(result.recorded.event["id"]), result.outcome, str(result.recorded.event["type"]), reason)
     return Row(cells, {} if result.is_delivered else {"fg": "red"})

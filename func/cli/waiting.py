@@ -1,8 +1,7 @@
-"""`taskgate waiting`: which tasks wait at which gates, since when, which signals wait, and what is wrong?"""
+"""`taskgate waiting`: list the tasks that wait at gates, their signals, and what is wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,15 @@ import click
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
 from func.cli.explain_workflow import signal_data
-from func.cli.output import Problem, Row, output_option, print_json, print_table, terminal_width, width_of
+from func.cli.output import Problem, Row, output_option, print_json, print_table
 from func.cli.wording import age
 from func.core.reasons import Rejection
 from func.core.rules import Rules
 from func.core.status import GateStatus, SignalStatus, WorkflowStatus, mark_twins, read_object
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED
-from func.kube.client import Workflows
 from func.kube.errors import NotFound
+from func.kube.workflows import Workflows
 
 _TITLES = ("GATE", "TASK", "SINCE", "WORKFLOW", "REPOSITORY")
 _NO_GATE = "(at no gate)"
@@ -33,7 +32,7 @@ _NO_GATE = "(at no gate)"
 @context_option
 @output_option
 def waiting(*, gate: str | None, task: str | None, config: Path | None, output: str) -> None:
-    """Which tasks wait at which gates, and which signals wait?
+    """List the tasks that wait at gates, their signals and problems.
 
     Reads all running Workflows that the rules select, from the cluster of KUBECONFIG or of this pod. Shows since when
     each waits at its gate, the signals that came and did not move it yet, and what is wrong with it. Writes nothing.
@@ -69,7 +68,7 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
         where = f"in {rules.workflows.namespace}"
         click.echo(f"No Workflow with {rules.workflows.selector} is running {where}{asked}.")
     else:
-        _print(shown, gate, now)
+        print_table(_TITLES, [_row(each, place, now) for each in shown for place in _gates(each, gate)], movable=2)
 
 
 def _is_asked_for(status: WorkflowStatus, gate: str | None, task: str | None) -> bool:
@@ -112,29 +111,14 @@ def _sorted(statuses: list[WorkflowStatus], rules: Rules) -> list[WorkflowStatus
     return sorted(statuses, key=order)
 
 
-def _print(statuses: Iterable[WorkflowStatus], gate: str | None, now: datetime) -> None:
-    """Print a row for each gate; names that would not fit beside the others go beneath."""
-    pairs = [(status, place) for status in statuses for place in _gates(status, gate)]
-    rows = [_row(status, place, now, repository=True) for status, place in pairs]
-    titles: tuple[str, ...] = _TITLES
-    width = terminal_width()
-    if width and width_of(titles, rows) > width:
-        titles = titles[:-1]
-        rows = [_row(status, place, now, repository=False) for status, place in pairs]
-    print_table(titles, rows)
-
-
 def _gates(status: WorkflowStatus, gate: str | None) -> list[GateStatus | None]:
     return [each for each in status.waiting if gate is None or _is_named(each, gate)] or [None]
 
 
-def _row(status: WorkflowStatus, gate: GateStatus | None, now: datetime, *, repository: bool) -> Row:
+def _row(status: WorkflowStatus, gate: GateStatus | None, now: datetime) -> Row:
     since = age(now - gate.since) if gate and gate.since else ""
-    cells = [gate.name if gate else _NO_GATE, status.task or "", since, status.ref.name]
-    notes = [f"repository {status.repository}"] if status.repository and not repository else []
-    if repository:
-        cells.append(status.repository or "")
-    notes += [_signal_in_words(each) for each in status.signals if each.state != "used"]
+    cells = (gate.name if gate else _NO_GATE, status.task or "", since, status.ref.name, status.repository or "")
+    notes = [_signal_in_words(each) for each in status.signals if each.state != "used"]
     notes += [problem.sentence for problem in status.problems]
     return Row(cells, {"fg": "red"} if status.problems else {}, notes)
 

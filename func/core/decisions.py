@@ -88,18 +88,21 @@ def _move_or_keep(
         return Decision(other_pull_request(state, bound, signal))
     if workflow.shutdown and not workflow.finished:
         return Decision(Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown))
-    view = view_gate(workflow, state, gate, identifier, rules)
+    view = view_gate(workflow, state, identifier, rules)
     if view.is_over and view.verdict:
         return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
     folded = fold(kept, rules, identifier, now)
     against = folded.verdicts.get(mine.identity)
-    if against:  # a revoked signal stays remembered, so that the order of arrival does not matter
-        return Decision(against, kept if against.code in _REMEMBERED else None)
+    is_early = rule.early == "refuse" and view.verdict is not None and view.verdict.outcome == "parked"
+    if against and not (is_early and against.outcome == "parked"):
+        # A revoked signal stays remembered, so that the order of arrival does not matter.
+        is_kept = against.code in _REMEMBERED and not is_early
+        return Decision(against, kept if is_kept else None)
     if view.verdict and view.verdict.outcome != "parked":
         return Decision(view.verdict, node=view.node)
-    if view.verdict and rule.early == "refuse":
+    if is_early:
         return Decision(Verdict.of("early", workflow=workflow.ref.name, gate=gate))
     return _move(mine, gate, view, folded, workflow, kept, now)
 
@@ -109,7 +112,7 @@ def _move(
 ) -> Decision:
     """Move the node with this signal and others, or let the signal wait."""
     standing = folded.standing_of(mine)
-    why = why_waiting(standing, folded, view)
+    why = why_waiting(gate, standing, folded, view)
     if why:
         return Decision(why, state, node=view.node)
     assert view.target is not None  # noqa: S101 - why_waiting looks
@@ -133,7 +136,7 @@ def _may_request_changes(signal: Signal, rules: Rules) -> bool:
 
 
 def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
-    """Remember an event that revokes, and say what it revoked."""
+    """Remember an event that revokes, and answer what it revoked."""
     known = state.with_signal(signal)
     gates = rules.gate_ids
     revoked: dict[str, list[str]] = {}
@@ -150,7 +153,7 @@ def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, st
             signal.pull_request == standing.pull_request for standing in folded.standings
         ):
             newer.append(gate)
-        elif view_gate(workflow, state, gate, identifier, rules).is_over and not workflow.finished:
+        elif view_gate(workflow, state, identifier, rules).is_over and not workflow.finished:
             over.append(gate)
     verdict = _revoked(intent, signal, revoked, newer, over)
     return Decision(verdict, known, gate=next(iter(revoked or intent.revokes), None))

@@ -2,8 +2,4 @@
 
 
 class SettingError(Exception):
-    """A setting is wrong; the message names it, its value and what was expected."""
-
-
-class ConfigError(Exception):
-    """gates.yaml is wrong; the message names the place, its value and what was expected."""
+    """A setting or gates.yaml is wrong; the message names the place, its value and what was expected."""

@@ -12,7 +12,7 @@ from func.core.reasons import Rejection
 from func.core.rules import Rules
 from func.core.signals import Signal
 from func.core.sources import github
-from func.core.sources.facts import read_fact, read_facts
+from func.core.sources.facts import Paths, read_fact, read_facts
 from func.core.sources.github_actions import ACTIONS
 
 _MAX_LABEL = 256  # characters that are kept; no pattern matches more than 255
@@ -55,23 +55,58 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], ru
     """
     kind = github.kind_of_type(ref.type)
     paths = rules.source_paths(ref.type) if kind is None else github.paths_of(kind)
-    facts = {fact: read_fact(data, fact, path) for fact, path in paths.items() if fact != "label" and "*" not in path}
-    labels = tuple(each[:_MAX_LABEL] for each in read_facts(data, "label", paths["label"])) if "label" in paths else ()
-    branches = tuple(read_facts(data, "branch", paths["branch"])) if "*" in paths.get("branch", "") else ()
+    facts = _read_all(data, paths)
     action = read_fact(data, "state", "action") if kind else None
-    required = github.REQUIRED.get(kind or "", ())
-    if required and action is None and ACTIONS[kind or ""]:
+    _check_required(kind or "", action, facts, paths)
+    happened = min(_when_review_or_change(facts, action) or time or now, now).replace(microsecond=0)
+    signal = _signal_of(ref, kind, action, facts, happened)
+    labels, before = _labels(signal, action, tuple(each[:_MAX_LABEL] for each in facts.get("label", ())), data)
+    signal = signal._replace(labels=labels)
+    signal = signal._replace(
+        labels=rules.labels_for(signal),
+        data={path: remember(data, path, wanted) for path, wanted in rules.conditions_of(signal).items()},
+    )
+    places = {
+        "label": labels,
+        "branch": _branches(kind, facts.get("branch")),
+        "title": (facts["title"],) if facts.get("title") else (),
+    }
+    return Event(
+        ref,
+        signal,
+        places,
+        {**places, **before} if before else None,
+        facts.get("task"),
+        facts.get("state") == "closed" and (kind != "issue_comment" or signal.pull_request is not None),
+        data,
+    )
+
+
+def _read_all(data: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
+    """Return the facts of an event; labels, and what is at a path with a `*`, are lists."""
+    return {
+        fact: (read_facts if fact == "label" or "*" in path else read_fact)(data, fact, path)
+        for fact, path in paths.items()
+    }
+
+
+def _check_required(kind: str, action: str | None, facts: Mapping[str, Any], paths: Paths) -> None:
+    required = github.REQUIRED.get(kind, ())
+    if required and action is None and ACTIONS[kind]:
         raise Rejection("missing-field", field="action")
     for fact in required:
         if facts.get(fact) is None:
             raise Rejection("missing-field", field=paths[fact])
-    name = ref.type if kind is None else f"{kind}.{action}" if action else kind
-    happened = _when_review_or_change(facts, action) or time or now
-    signal = Signal(
+
+
+def _signal_of(
+    ref: EventRef, kind: str | None, action: str | None, facts: Mapping[str, Any], happened: datetime
+) -> Signal:
+    return Signal(
         id=ref.id,
         source=None if kind else ref.source,
-        name=name,
-        happened=min(happened, now).replace(microsecond=0),
+        name=ref.type if kind is None else f"{kind}.{action}" if action else kind,
+        happened=happened,
         pull_request=_pull_request(facts),
         person=facts.get("person"),
         person_id=facts.get("person-id"),
@@ -89,29 +124,15 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], ru
         fork=_is_fork(kind, facts),
         fresh="review" not in facts or facts.get("review-commit") == facts.get("head"),
     )
-    labels, before = _labels(signal, action, labels, data)
-    signal = signal._replace(labels=labels)
-    signal = signal._replace(
-        labels=rules.labels_for(signal),
-        data={path: remember(data, path, wanted) for path, wanted in rules.conditions_of(signal).items()},
-    )
-    branch, title = facts.get("branch"), facts.get("title")
+
+
+def _branches(kind: str | None, branch: str | list[str] | None) -> tuple[str, ...]:
+    """Return the branches of an event; some kinds name the whole ref, others several branches."""
+    if isinstance(branch, list):
+        return tuple(branch)
     if branch and (kind is None or kind in github.WHOLE_REFS):
         branch = branch.removeprefix("refs/heads/")
-    places = {
-        "label": labels,
-        "branch": branches or ((branch,) if branch else ()),
-        "title": (title,) if title else (),
-    }
-    return Event(
-        ref,
-        signal,
-        places,
-        {**places, **before} if before else None,
-        facts.get("task"),
-        facts.get("state") == "closed" and (kind != "issue_comment" or signal.pull_request is not None),
-        data,
-    )
+    return (branch,) if branch else ()
 
 
 def _when_review_or_change(facts: Mapping[str, Any], action: str | None) -> datetime | None:

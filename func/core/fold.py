@@ -24,13 +24,13 @@ _GONE: Mapping[str | None, str] = {"closed": "was closed unmerged", "left": "lef
 
 
 class Standing(NamedTuple):
-    """What one pull request's signals for a gate come to.
+    """The signals of one pull request that count for a gate.
 
     Args:
         pull_request: None for signals that name none.
         how: `open` or `fail`.
-        signals: those that stand, oldest first.
-        needed: of how many different people.
+        signals: those that count, oldest first.
+        needed: how many different people must have signalled.
     """
 
     pull_request: str | None
@@ -54,16 +54,16 @@ class Standing(NamedTuple):
 
     @property
     def people(self) -> int:
-        """How many different people have signalled."""
+        """The number of different people who have signalled."""
         return len({signal.person.casefold() for signal in self.signals if signal.person})
 
 
 class Folded(NamedTuple):
-    """What all signals for a gate come to.
+    """All signals for a gate, folded.
 
     Args:
-        standings: by pull request; those with enough people first, then the one with the oldest signal.
-        verdicts: identity -> why a signal for this gate does not stand.
+        standings: one for each pull request; those with enough people first, then by their oldest signals.
+        verdicts: identity -> why a signal for this gate does not count.
     """
 
     standings: tuple[Standing, ...]
@@ -75,7 +75,7 @@ class Folded(NamedTuple):
 
     @property
     def has_waiting(self) -> bool:
-        """Whether a signal waits: it stands, or does as soon as requested changes no longer stand against it."""
+        """Whether a signal waits: it counts, or will when requested changes no longer block it."""
         return bool(self.standings) or any(each.code == "changes-requested" for each in self.verdicts.values())
 
 
@@ -148,7 +148,7 @@ def _revokers_for(rule: Rule, rules: Rules, state: State) -> Revokers:
 def _why_not(
     signal: Signal, rule: Rule, rules: Rules, state: State, revokers: Revokers, reviews: Reviews, now: datetime
 ) -> Verdict | None:
-    """Return what stands against one signal, whatever the other signals for its gate are."""
+    """Return why one signal does not count, whatever the other signals for its gate are."""
     verdict = rules.refuses(signal, rule)
     if verdict:
         return Verdict.of("no-longer-allowed", event=signal.id, why=verdict.sentence)
@@ -198,7 +198,7 @@ def _revokes(other: Signal, signal: Signal) -> bool:
 
 
 def is_withdrawal(signal: Signal, rule: Rule, rules: Rules) -> bool:
-    """Return whether an event is one of those that a rule names in `withdraw`, by somebody who may."""
+    """Return whether a rule names an event in `withdraw`, and allows its person to do it."""
     return any(_withdraws(signal, each, rules) for each in rule.withdraw)
 
 
@@ -234,7 +234,7 @@ def _is_later(signal: Signal, old: Signal) -> bool:
 
 
 def _review_order(signal: Signal) -> tuple[datetime, int]:
-    """When its review was submitted; reviews of one second are told apart by their numbers."""
+    """Return when its review was submitted; the numbers of reviews order those of one second."""
     return signal.submitted or signal.happened, signal.review or 0
 
 
@@ -276,7 +276,7 @@ def _newest_kind(found: list[tuple[Signal, Rule]]) -> tuple[Standing, dict[Ident
 
 
 def _overtakes(signal: Signal, other: Signal, then: str) -> bool:
-    """Return whether a signal overtakes one of the other kind; where nothing tells their order, failing wins."""
+    """Return whether a signal overtakes one of the other kind; where their order is not known, failing wins."""
     return _is_newer(signal, other) if then == "open" else not _is_newer(other, signal)
 
 

@@ -1,4 +1,4 @@
-"""gates.yaml as a file: its text -> Rules, or one line that names the place of what is wrong."""
+"""The text of gates.yaml -> Rules, or an error of one line that names its place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from func.core.errors import ConfigError
+from func.core.errors import SettingError
 from func.core.field_types import CrossFieldError, nearest, slug
 from func.core.rules import ANYONE, MAX_QUORUM, EventFilter, Rule, Rules, TaskRules, WorkflowLabels, WorkflowRules
 from func.core.sources.github_actions import ACTIONS
@@ -37,7 +37,7 @@ def parse_rules(text: str, where: str) -> Rules:
         where: its path, for messages.
 
     Raises:
-        ConfigError: one line that names the place, its value and what was expected.
+        SettingError: one line that names the place, its value and what was expected.
     """
     import yaml
 
@@ -46,18 +46,18 @@ def parse_rules(text: str, where: str) -> Rules:
     try:
         data: Any = yaml.load(text, UniqueKeyLoader)  # noqa: S506 - a safe loader that refuses repeated keys
     except yaml.YAMLError as error:
-        raise ConfigError(f"{where}: not YAML: {_yaml_problem(error)}") from None
+        raise SettingError(f"{where}: not YAML: {_yaml_problem(error)}") from None
     except RecursionError:
-        raise ConfigError(f"{where}: not YAML: nested too deeply") from None
+        raise SettingError(f"{where}: not YAML: nested too deeply") from None
     if data is None:
-        raise ConfigError(f"{where}: the file is empty: expected workflows, task, people and gates")
+        raise SettingError(f"{where}: the file is empty: expected workflows, task, people and gates")
     try:
         rules = Rules.model_validate(data)
         check_rules(rules)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_describe(error, data)}") from None
+        raise SettingError(f"{where}: {_describe(error, data)}") from None
     except CrossFieldError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise SettingError(f"{where}: {error}") from None
     return rules
 
 

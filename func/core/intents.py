@@ -113,7 +113,7 @@ def _mover(
         refused = rules.refuses(signal, rule)
     if refused:
         return refused, None
-    # A gate that fails gives no values on, unless its rule says so.
+    # A gate that fails supplies no values, unless its rule has some.
     templates = {**rules.outputs, **rule.outputs} if rule.then == "open" else rule.outputs
     outputs = {
         name: value for name, template in templates.items() if (value := _fill(template, event, signal)) is not None

@@ -1,4 +1,4 @@
-"""Decision: what is remembered and which node moves; and how signals move a node."""
+"""The decision about a Workflow: the state to write and the node to move."""
 
 from __future__ import annotations
 
@@ -25,13 +25,16 @@ _WAITING = frozenset({"changes-requested", "other-pull-request"})  # signals tha
 
 
 class Decision(NamedTuple):
-    """What is to be done, and what is answered when it was done.
+    """What to write to a Workflow, and the answer once it is written.
 
     Args:
-        state: what is remembered from now on; None where nothing changes.
-        move: the node that moves.
+        verdict: of the answer.
+        state: to write; None where nothing changes.
+        move: of a node.
+        gate: of the answer.
+        node: of the answer.
         task: of a signal that waited.
-        parked: whether a signal waits then.
+        parked: whether a signal waits afterwards.
     """
 
     verdict: Verdict
@@ -44,11 +47,11 @@ class Decision(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """What the sender is told."""
+        """The outcome of the answer."""
         return self.verdict.outcome
 
     def is_done_on(self, workflow: Workflow) -> bool:
-        """Return whether the Workflow remembers what this decision wrote."""
+        """Return whether the Workflow has the state that this decision writes."""
         return self.state is not None and workflow.state == self.state.text()
 
 
@@ -97,7 +100,7 @@ def _use_of(signal: Signal, node: Node, now: datetime) -> Use:
 
 
 def move_message(signal: Signal, how: str, others: int) -> str:
-    """Return what a person reads at the node: who moved it, and by which event."""
+    """Return the message of a node: who moved it, and by which event."""
     who = f" of {_plain(signal.person)}" if signal.person else ""
     more = f" and {others} more" if others else ""
     what = f" on {_plain(signal.pull_request)}" if signal.pull_request else ""
@@ -105,7 +108,7 @@ def move_message(signal: Signal, how: str, others: int) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text from outside without what a terminal or a template would act on."""
+    """Return a string from outside without characters that a terminal or a template interprets."""
     if text.isascii():  # nearly always, and much faster
         return _UNPLAIN.sub("", text)[:120]
     kept = (character for character in text if unicodedata.category(character)[0] in "LNPS" and character not in "{}")
@@ -117,10 +120,12 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
     uses = []
     for identifier, (gate, given) in rules.gate_ids.items():
         unused = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
+        if not unused:
+            continue
         moved = {(use.node, use.started) for use in state.used}
         nodes = workflow.gate_nodes(gate, given[0].inputs)
         by_hand = [node for node in nodes if node.phase == "Succeeded" and (node.id, node.started) not in moved]
-        if not unused or not by_hand:
+        if not by_hand:
             continue
         verdicts = fold(state, rules, identifier, now).verdicts
         waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]

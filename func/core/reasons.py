@@ -287,7 +287,7 @@ class Verdict(NamedTuple):
 
 
 class Rejection(Exception):
-    """A check does not pass: the event ends here, with this code.
+    """A check fails: the event ends here, with this code.
 
     Args:
         code: one of CODES.
@@ -330,7 +330,7 @@ class Rejection(Exception):
 
     @property
     def outcome(self) -> Outcome:
-        """What the sender is told."""
+        """The outcome of the answer."""
         return self.verdict.outcome
 
     def __str__(self) -> str:

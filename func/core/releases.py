@@ -39,7 +39,7 @@ def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
         decision = _release(folded, gate, identifier, rules, workflow, state, now)
         if decision.move:
             return with_state(decision, decision.state or state, rules, workflow, now)
-        if decision.outcome in ("ambiguous", "incomplete"):  # somebody has to do something about it
+        if decision.outcome in ("ambiguous", "incomplete"):  # a person has to act
             blocked = blocked or decision
         details.append(decision.verdict.sentence)
     nothing = Verdict.of("nothing-to-release", detail=" ".join(details) or "No signal waits on it.")
@@ -56,8 +56,8 @@ def _release(
     disagreement = rules.workflows.disagreement(workflow.labels, task)
     if disagreement:
         return Decision(Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=disagreement))
-    view = view_gate(workflow, state, gate, identifier, rules)
-    why = why_waiting(standing, folded, view)
+    view = view_gate(workflow, state, identifier, rules)
+    why = why_waiting(gate, standing, folded, view)
     if why:
         return Decision(why, gate=gate, node=view.node, task=task)
     assert view.target is not None  # noqa: S101 - why_waiting looks

@@ -47,7 +47,7 @@ class _Part(BaseModel):
 
 
 class EventFilter(_Part):
-    """Which events are meant, and by whom."""
+    """Which events match, and by whom."""
 
     event: Annotated[tuple[EventName, ...], OneOrMore] = Field(min_length=1)
     label: StrictStr | None = None
@@ -66,7 +66,7 @@ class EventFilter(_Part):
         return value
 
     def matches(self, signal: Signal, *, unknown: bool = False) -> bool:
-        """Return whether this is the event.
+        """Return whether an event matches.
 
         Args:
             unknown: the answer where a condition asks for data that the signal does not carry.
@@ -88,7 +88,7 @@ class EventFilter(_Part):
 
 
 def names_of(signal: Signal) -> set[str]:
-    """Return the names by which a rule may mean an event; only GitHub's own have GitHub's names."""
+    """Return the names by which a rule may name an event; only GitHub's own events have GitHub's names."""
     kind = signal.name.partition(".")[0]
     if signal.source is None:
         return {signal.name, kind}
@@ -115,8 +115,8 @@ class Rule(EventFilter):
         inputs: only a gate whose node has these input parameters.
         early: `refuse` a signal that comes before its gate is reached, instead of keeping it.
         rounds: the gate can come again.
-        task, repository, person: where they stand in the event's data, in the place of where its source has them.
-        outputs: values for supplied output parameters, beside and before the general ones.
+        task, repository, person: their own paths in the event's data, instead of those of its source.
+        outputs: values for supplied output parameters; they override the general ones.
     """
 
     by: Annotated[tuple[StrictStr, ...], OneOrMore] = Field(min_length=1)
@@ -142,14 +142,14 @@ def gate_id(gate: str, rule: Rule) -> str:
 
 
 class WorkflowLabels(_Part):
-    """The names of the labels that say whose a Workflow is."""
+    """The names of the labels with task and repository of a Workflow."""
 
     task: LabelKey
     repository: LabelKey | None = None
 
 
 class WorkflowRules(_Part):
-    """Which Workflows there are, and how to find the one of a task."""
+    """Which Workflows the rules apply to, and how to find that of a task."""
 
     namespace: Namespace
     selector: StrictStr = Field(min_length=1)
@@ -190,7 +190,7 @@ class WorkflowRules(_Part):
         return f"{self.selector},{self.labels.task} in ({','.join(variants)})"
 
     def disagreement(self, labels: Mapping[str, str], task: Task) -> str | None:
-        """Return why a Workflow with these labels is not the task's, whatever its name; None when it is."""
+        """Return why a Workflow with these labels is not the task's; None when it is."""
         if not self.parsed_selector.matches(labels):
             return f"its labels do not match {self.selector}"
         wanted = {self.labels.task: task.id}
@@ -211,7 +211,7 @@ class WorkflowRules(_Part):
 
 
 class TaskRules(_Part):
-    """Where a pull request says which task it is of; a pattern's one group is the id."""
+    """Patterns for the places of a pull request that name its task; the one group is the id."""
 
     label: PatternText | None = None
     branch: PatternText | None = None
@@ -280,7 +280,7 @@ class Rules(_Part):
         return found
 
     def match(self, signal: Signal) -> tuple[str, Rule] | None:
-        """Return the rule of an event: the first that matches, with its gate."""
+        """Return the first rule that matches an event, with its gate."""
         candidates = [pair for name in names_of(signal) for pair in self.rules_by_event.get(name, ())]
         found = [(gate, rule) for gate, rule in candidates if rule.matches(signal)]
         if len(found) < 2:
@@ -314,7 +314,7 @@ class Rules(_Part):
             yield from (withdrawal for _, _, withdrawal in self.withdrawals_by_event.get(name, ()))
 
     def source_paths(self, event_type: str) -> Paths:
-        """Return where the facts of a CloudEvent's type stand, for sources other than GitHub."""
+        """Return the paths of the facts in a CloudEvent of this type, for sources other than GitHub."""
         return next((paths for glob, paths in self.sources.items() if fits_glob(glob, event_type)), {})
 
     def facts_of(self, name: str) -> frozenset[str]:
@@ -324,7 +324,7 @@ class Rules(_Part):
 
     @cached_property
     def prefixes(self) -> frozenset[str]:
-        """Words that may stand before a person's name, to say of which source: those of the sources' types."""
+        """Words that may precede a person's name and name its source: those of the sources' types."""
         types = [*self.sources, *(name for _, rule in self.each_rule() for name in rule.names)]
         return frozenset(
             word for each in types if each.partition(".")[0] not in ACTIONS for word in each.split(".")
@@ -379,5 +379,5 @@ class Rules(_Part):
 
 
 def _is_same_login(login: str, other: str) -> bool:
-    """Return whether two logins are the same; only ASCII has no case, as a long s would pass for an s."""
+    """Return whether two logins are the same, without case in ASCII alone: a long s would equal an s."""
     return login.casefold() == other.casefold() if login.isascii() and other.isascii() else login == other

@@ -95,7 +95,7 @@ class Signal(NamedTuple):
 
 
 class Use(NamedTuple):
-    """A signal that moved a node, or was used up when somebody else did.
+    """The use of a signal: it moved a node, or was used up when the node was moved manually.
 
     Args:
         id, source: identity of the signal.
@@ -200,21 +200,27 @@ class State(NamedTuple):
         shown: dict[str, object] = {
             "uid": self.ref.uid,
             "pull_request": self.bound,
-            "signals": [_shown(signal, Signal._field_defaults) for signal in self.signals],
-            "used": [_shown(use, Use._field_defaults) for use in self.used],
+            "signals": [_shown(signal) for signal in self.signals],
+            "used": [_shown(use) for use in self.used],
         }
         if self.forgotten:
             shown["forgotten"] = {name: format_time(time) for name, time in sorted(self.forgotten.items())}
         return json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
 
 
-def _shown(record: Signal | Use, defaults: Mapping[str, Any]) -> dict[str, object]:
-    shown: dict[str, object] = {}
-    for name, value in zip(record._fields, record, strict=True):
-        if name in defaults and (value is None or value == defaults[name]):
-            continue
-        shown[name] = format_time(value) if isinstance(value, datetime) else value
-    return shown
+def _shown(record: Signal | Use) -> dict[str, object]:
+    """Return the fields of a record that are not their defaults."""
+    defaults = _DEFAULTS[type(record)]
+    return {
+        name: format_time(value) if isinstance(value, datetime) else value
+        for name, value, default in zip(record._fields, record, defaults, strict=True)
+        if value is not None and value != default
+    }
+
+
+_DEFAULTS: Mapping[type[Signal | Use], tuple[object, ...]] = {
+    record: tuple(record._field_defaults.get(name) for name in record._fields) for record in (Signal, Use)
+}
 
 
 def read_state(workflow: Workflow) -> State:

@@ -63,7 +63,7 @@ class Problem(NamedTuple):
 
     @property
     def blocks(self) -> bool:
-        """Whether no event can open a gate until somebody does something."""
+        """Whether no event can open a gate until a person acts."""
         return self.code not in _HARMLESS
 
 
@@ -165,7 +165,7 @@ class WorkflowStatus(NamedTuple):
 
     @property
     def is_blocked(self) -> bool:
-        """Whether no event can open a gate until somebody does something."""
+        """Whether no event can open a gate until a person acts."""
         return any(problem.blocks for problem in self.problems)
 
     def signals_for(self, gate: str) -> list[SignalStatus]:
@@ -341,10 +341,10 @@ def _verdicts(
     for identifier, (gate, _) in rules.gate_ids.items():
         folded = fold(state, rules, identifier, now)
         found.update(folded.verdicts)
-        view = view_gate(workflow, state, gate, identifier, rules)
+        view = view_gate(workflow, state, identifier, rules)
         for standing in folded.standings:
             identities = {signal.identity for signal in standing.signals}
-            why = why_waiting(standing, folded, view)
+            why = why_waiting(gate, standing, folded, view)
             if why:
                 found.update(dict.fromkeys(identities, why))
             else:

@@ -77,7 +77,7 @@ class Node(NamedTuple):
 
     @property
     def supplied(self) -> list[Supplied]:
-        """The outputs that somebody has to give a value."""
+        """The outputs whose values are supplied from outside."""
         found = []
         for parameter in parameters(self.raw.get("outputs")):
             name, source, published_as = parameter.get("name"), parameter.get("valueFrom"), parameter.get("globalName")

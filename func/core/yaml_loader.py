@@ -1,4 +1,4 @@
-"""YAML that refuses a key given twice, which YAML itself forbids and PyYAML lets pass."""
+"""YAML as Kubernetes reads it: a key given twice is an error, and a date is a string."""
 
 from __future__ import annotations
 
@@ -23,3 +23,9 @@ class UniqueKeyLoader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+UniqueKeyLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

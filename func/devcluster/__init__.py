@@ -7,9 +7,10 @@ with func/core where it plays the server's rules (patches, selectors), so that a
 
 from func.devcluster.api import Identity
 from func.devcluster.errors import ApiError
+from func.devcluster.follower import Change
 from func.devcluster.load import LoadError, load_objects
 from func.devcluster.resources import CONFIG_MAPS, EVENTS, NAMESPACES, WORKFLOWS
-from func.devcluster.server import Change, EmbeddedCluster
+from func.devcluster.server import EmbeddedCluster
 
 __all__ = [
     "CONFIG_MAPS",

@@ -38,14 +38,8 @@ class Recorded(NamedTuple):
     target: str
 
 
-@dataclass(frozen=True)
-class Identity:
-    """The account that a token belongs to.
-
-    Args:
-        username: for instance `system:serviceaccount:knative-eventing:broker-filter`.
-        audiences: whom the token is for; empty means the API server only.
-    """
+class Identity(NamedTuple):
+    """The account that a token belongs to, and whom the token is for; without audiences only the API server."""
 
     username: str
     uid: str = ""
@@ -53,8 +47,7 @@ class Identity:
     audiences: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     code: int
     body: bytes
     content_type: str = _JSON
@@ -79,14 +72,11 @@ class _Call:
 
     @property
     def wants_metadata(self) -> bool:
-        """Whether the first media type that is served is PartialObjectMetadata, or a list of it.
+        """Whether the first media type that is served is PartialObjectMetadata, or a list of it; raise 406 for none.
 
         Tables and protobuf are passed over, so a client that names JSON after them gets JSON.
 
         Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#alternate-representations-of-resources
-
-        Raises:
-            ApiError: 406, none of them is served.
         """
         for each in self.headers.get("accept", _JSON).split(","):
             kind, *pairs = (part.strip() for part in each.split(";"))
@@ -105,32 +95,20 @@ class _Call:
         return self.query.get(name) in ("1", "true")
 
     def number(self, name: str) -> int:
-        """Return a query parameter that is a whole number; 0 where it is not given.
-
-        Raises:
-            ApiError: 400, it is something else.
-        """
+        """Return a query parameter that is a whole number, 0 where it is not given; raise 400 for something else."""
         text = self.query.get(name, "") or "0"
         if not (text.isascii() and text.isdigit() and len(text) < 19):
             raise errors.bad_request(f'{name}: Invalid value: "{text}": must be a whole number')
         return int(text)
 
     def document(self) -> Document:
-        """Return the body as one JSON object.
-
-        Raises:
-            ApiError: 400 or 415, it is something else.
-        """
+        """Return the body as one JSON object; raise 400 or 415 for something else."""
         if self.content_type not in ("", _JSON):
             raise errors.unsupported_media_type(_JSON)
         return _object_of(self.body)
 
     def view(self) -> View:
-        """Return the selection of objects that the query asks for.
-
-        Raises:
-            ApiError: 400, a selector is not valid.
-        """
+        """Return the selection of objects that the query asks for; raise 400 for an invalid selector."""
         labels, fields = self.query.get("labelSelector", ""), self.query.get("fieldSelector", "")
         try:
             return View(self.namespace, label_selectors.parse(labels, fields))
@@ -275,8 +253,7 @@ class Api:
         """
         if call.method != "POST":
             raise errors.method_not_allowed()
-        spec = call.document().get("spec")
-        spec = spec if isinstance(spec, dict) else {}
+        spec = call.document().get("spec") or {}
         if call.path == discovery.ACCESS_REVIEWS:
             version, kind, status = "authorization.k8s.io/v1", "SelfSubjectAccessReview", {"allowed": True}
         else:
@@ -286,26 +263,24 @@ class Api:
     def _authenticate(self, spec: Document) -> Document:
         identity = self._tokens.get(str(spec.get("token", "")))
         asked = [str(audience) for audience in spec.get("audiences") or []]
-        if identity is None:
-            return {"authenticated": False, "user": {}, "error": "invalid bearer token"}
-        fitting = [audience for audience in asked if audience in identity.audiences]
-        if (asked and not fitting) or (not asked and identity.audiences):
-            return {"authenticated": False, "user": {}, "error": "token audiences do not fit"}
+        fitting = [audience for audience in asked if identity and audience in identity.audiences]
+        if identity is None or bool(asked) != bool(fitting) or (not asked and identity.audiences):
+            return {"authenticated": False, "user": {}, "error": "invalid bearer token, or not for this audience"}
         user = {"username": identity.username, "uid": identity.uid, "groups": list(identity.groups)}
         return {"authenticated": True, "user": user} | ({"audiences": fitting} if fitting else {})
 
     async def _watch(self, call: _Call, resource: Resource, receive: Receive, send: Send) -> None:
         initial = call.is_true("sendInitialEvents")
         from_now = initial or call.query.get("resourceVersion", "") in ("", "0")
-        request = watches.Request(
-            resource=resource,
+        watch = watches.Watch(
+            self._store,
+            resource,
             view=call.view(),
             partial=call.wants_metadata,
             since=None if from_now else call.number("resourceVersion"),
             seconds=float(call.number("timeoutSeconds")) or _WATCH_SECONDS,
             initial_end=initial,
         )
-        watch = watches.Watch(self._store, request)
         self._watches.add(watch)
         leaving = asyncio.create_task(_end_when_gone(receive, watch))
         if self._stopping:
@@ -322,11 +297,7 @@ class Api:
 
 
 def _patch(call: _Call) -> Callable[[Document], object]:
-    """Return the function that applies the patch of a request.
-
-    Raises:
-        ApiError: 400, 413 or 415, it is not a patch that is served.
-    """
+    """Return the function that applies the patch of a request; raise 400, 413 or 415 where it is not one."""
     if call.content_type == _MERGE_PATCH:
         patch = _object_of(call.body)
         return lambda document: merged(document, patch)
@@ -387,9 +358,9 @@ async def _read(scope: Scope, receive: Receive, query: str, headers: Mapping[str
     while more:
         message = await receive()
         body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > _MAX_BODY_BYTES:
             raise errors.request_too_large(f"limit is {_MAX_BODY_BYTES}")
-        more = message.get("more_body", False)
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     return _Call(scope["method"], scope["path"], parameters, headers, bytes(body), *_target(scope["path"]))
 

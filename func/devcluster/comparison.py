@@ -35,6 +35,9 @@ class Snapshot(NamedTuple):
         return ", ".join(self.waits_at) or "no gate"
 
 
+ABSENT = Snapshot("", "", "", "", (), frozenset())
+
+
 def _snapshot(workflow: Mapping[str, Any]) -> Snapshot:
     document, metadata = dict(workflow), workflow["metadata"]
     return Snapshot(
@@ -64,17 +67,15 @@ class Comparison(NamedTuple):
         return [each for name, each in self.after.items() if self._is_unchanged(name)]
 
     def _is_unchanged(self, name: str) -> bool:
-        before, after = self.before.get(name), self.after.get(name)
-        return bool(before and after and before.version == after.version)
+        return self.before.get(name, ABSENT).version == self.after.get(name, ABSENT).version
 
     @property
     def opened(self) -> list[tuple[str, str]]:
         """Every gate that is open now and was not: name of its Workflow, gate."""
-        closed = Snapshot("", "", "", "", (), frozenset())
         return [
             (name, gate)
             for name, each in self.after.items()
-            for gate in sorted(each.opened - self.before.get(name, closed).opened)
+            for gate in sorted(each.opened - self.before.get(name, ABSENT).opened)
         ]
 
     def rows(self) -> list[Row]:
@@ -91,16 +92,13 @@ class Comparison(NamedTuple):
         return rows
 
     def _changed_row(self, name: str) -> Row:
-        before, after = self.before.get(name), self.after.get(name)
-        one = after or before
-        assert one  # noqa: S101 - it has come or gone, so it is in one of the two
+        before, after = self.before.get(name, ABSENT), self.after.get(name, ABSENT)
+        one = after if after.name else before
         opened = [gate for workflow, gate in self.opened if workflow == name]
         # The gate where it waited is the one that people expect; any other is named.
-        where = "" if before and tuple(opened) == before.waits_at else f" {', '.join(opened)}"
-        waited = before.place if before else "(was not there)"
-        waits = after.place if after else "(is gone)"
-        what = f"opened{where}" if opened else "changed"
-        return Row((">", one.task, one.agent, waited, waits, what), {"fg": "green", "bold": True})
+        where = "" if tuple(opened) == before.waits_at else f" {', '.join(opened)}"
+        what = f"opened{where}" if opened else "changed" if after.name else "deleted"
+        return Row((">", one.task, one.agent, before.place, after.place, what), {"fg": "green", "bold": True})
 
 
 def compare(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> Comparison:

@@ -20,13 +20,13 @@ from func.cli.output import Problem, clean, output_option, print_json, print_tab
 from func.cli.sending import NoReplyError, Reply, Sender
 from func.cli.signals import ended_in_order
 from func.devcluster import Change, EmbeddedCluster
-from func.devcluster.comparison import TITLES, Comparison, compare
+from func.devcluster.comparison import ABSENT, TITLES, Comparison, compare
 from func.devcluster.function_process import FunctionProcess
 from func.devcluster.releases import Releases
 from func.devcluster.sample_events import EVENTS, GATE, TASK, approved
 from func.devcluster.sample_workflows import NAMESPACE, fleet, gates_of
-from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.workflows import Workflows
 
 if TYPE_CHECKING:
     from func.board.server import BoardServer
@@ -34,29 +34,16 @@ if TYPE_CHECKING:
 _FUNCTION_PORT, _CLUSTER_PORT, _BOARD_PORT = 8080, 8090, 8070  # with --stay, so that commands can be copied
 _MOVES_ON_SECONDS = 15.0  # the controller looks at a Workflow long before
 _WORKFLOW = f"play-task-{TASK}-workflow"
+_PORT = click.IntRange(0, 65535)  # on loopback; 0 takes a free one
 _HEADERS = ("content-type", "ce-type", "ce-source", "ce-subject", "retry-after")
 
 
 @click.command()
 @click.option("--tasks", type=click.IntRange(TASK, 10_000), default=100, show_default=True, help="Waiting Workflows.")
 @click.option("--stay", is_flag=True, help="Send nothing; stay up for curl until Ctrl-C.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    help=f"Of the function, on loopback; by default a free one, {_FUNCTION_PORT} with --stay.",
-)
-@click.option(
-    "--cluster-port",
-    type=click.IntRange(0, 65535),
-    help=f"Of the Kubernetes API, on loopback; by default a free one, {_CLUSTER_PORT} with --stay.",
-)
-@click.option(
-    "--board-port",
-    type=click.IntRange(0, 65535),
-    default=_BOARD_PORT,
-    show_default=True,
-    help="Of the board of --stay, on loopback.",
-)
+@click.option("--port", type=_PORT, help=f"Of the function; default: a free one, {_FUNCTION_PORT} with --stay.")
+@click.option("--cluster-port", type=_PORT, help=f"Of the API; default: a free one, {_CLUSTER_PORT} with --stay.")
+@click.option("--board-port", type=_PORT, default=_BOARD_PORT, show_default=True, help="Of the board, with --stay.")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -224,14 +211,13 @@ def _verdict(comparison: Comparison, *, good: bool) -> str:
 def _data(comparison: Comparison, reply: Reply, verdict: str, *, good: bool) -> dict[str, Any]:
     changed = []
     for name in comparison.changed:
-        before, after = comparison.before.get(name), comparison.after.get(name)
-        one = after or before
+        before, after = comparison.before.get(name, ABSENT), comparison.after.get(name, ABSENT)
         changed.append(
             {
                 "workflow": name,
-                "task": one.task if one else None,
-                "waited_at": list(before.waits_at) if before else None,
-                "waits_at": list(after.waits_at) if after else None,
+                "task": after.task or before.task,
+                "waited_at": list(before.waits_at),
+                "waits_at": list(after.waits_at),
                 "opened": [gate for workflow, gate in comparison.opened if workflow == name],
             }
         )

@@ -18,7 +18,10 @@ def documents() -> dict[str, Document]:
     served: dict[str, list[Resource]] = {}
     for each in RESOURCES:
         served.setdefault(each.root, []).append(each)
-    groups = [_group(each[0]) for each in served.values() if each[0].group]
+    groups = []
+    for each in (kinds[0] for kinds in served.values() if kinds[0].group):
+        entry = {"groupVersion": each.api_version, "version": each.version}
+        groups.append({"name": each.group, "versions": [entry], "preferredVersion": entry})
     found: dict[str, Document] = {
         "/version": _VERSION,
         "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
@@ -36,11 +39,6 @@ def documents() -> dict[str, Document]:
         }
         found[f"/openapi/v3{root}"] = _openapi(kinds)
     return found
-
-
-def _group(resource: Resource) -> Document:
-    entry = {"groupVersion": resource.api_version, "version": resource.version}
-    return {"name": resource.group, "versions": [entry], "preferredVersion": entry}
 
 
 def _resource(resource: Resource) -> Document:

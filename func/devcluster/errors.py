@@ -11,14 +11,7 @@ from func.devcluster.resources import Resource
 
 
 class ApiError(Exception):
-    """An answer other than success.
-
-    Args:
-        code: HTTP status.
-        reason: the stable word for it; empty where the real server has none.
-        message: one sentence for a person.
-        details: the `details` of the Status object; None leaves them out.
-    """
+    """An answer other than success: HTTP status, stable word, sentence, and the details of the Status object."""
 
     def __init__(self, code: int, reason: str, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -42,23 +35,18 @@ def _about(resource: Resource, name: str, kind: str) -> dict[str, Any]:
 
 
 def not_found(resource: Resource, name: str) -> ApiError:
-    details = _about(resource, name, resource.plural)
-    return ApiError(404, "NotFound", f'{resource.qualified} "{name}" not found', details)
+    message = f'{resource.qualified} "{name}" not found'
+    return ApiError(404, "NotFound", message, _about(resource, name, resource.plural))
 
 
 def already_exists(resource: Resource, name: str) -> ApiError:
-    details = _about(resource, name, resource.plural)
-    return ApiError(409, "AlreadyExists", f'{resource.qualified} "{name}" already exists', details)
+    message = f'{resource.qualified} "{name}" already exists'
+    return ApiError(409, "AlreadyExists", message, _about(resource, name, resource.plural))
 
 
 def conflict(resource: Resource, name: str, why: str) -> ApiError:
     message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
     return ApiError(409, "Conflict", message, _about(resource, name, resource.plural))
-
-
-def modified(resource: Resource, name: str) -> ApiError:
-    why = "the object has been modified; please apply your changes to the latest version and try again"
-    return conflict(resource, name, why)
 
 
 def invalid(resource: Resource, name: str, field: str, problem: str) -> ApiError:
@@ -97,8 +85,7 @@ def request_too_large(problem: str) -> ApiError:
 
 
 def unsupported_media_type(*accepted: str) -> ApiError:
-    kinds = ", ".join(accepted)
-    message = f"the body of the request was in an unknown format - accepted media types include: {kinds}"
+    message = f"the body of the request was in an unknown format - accepted media types include: {', '.join(accepted)}"
     return ApiError(415, "UnsupportedMediaType", message)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from func.devcluster import names
 
@@ -18,17 +18,10 @@ _SET = re.compile(r"\s*(\S+?)\s+(in|notin)\s*\(([^()]*)\)\s*")
 _COMPARISON = re.compile(r"\s*([^\s=!<>(),]+)\s*(==|!=|=)\s*([^\s=!<>(),]*)\s*")
 _PRESENCE = re.compile(r"\s*(!?)\s*([^\s=!<>(),]+)\s*")
 _COMMA = re.compile(r",(?![^()]*\))")
-_FIELD = re.compile(r"([^=!]+)(!=|==|=)(.*)")
 
 
-@dataclass(frozen=True)
-class Requirement:
-    """One condition on one label.
-
-    Args:
-        values: what the label may be; None for any value.
-        negated: whether the label must not be like that; an absent label is not.
-    """
+class Requirement(NamedTuple):
+    """One condition on one label: what it may be (None for anything), or must not be."""
 
     key: str
     values: frozenset[str] | None
@@ -40,22 +33,15 @@ class Requirement:
         return found != self.negated
 
 
-@dataclass(frozen=True)
-class Selector:
-    """All conditions that an object must satisfy; without any it selects everything.
-
-    Args:
-        names: name of an object, and whether it must be that one or another.
-    """
+class Selector(NamedTuple):
+    """All conditions that an object must satisfy, and its name where only one is meant."""
 
     labels: tuple[Requirement, ...] = ()
-    names: tuple[tuple[str, bool], ...] = ()
+    name: str | None = None
 
     def matches(self, labels: Mapping[str, str], name: str) -> bool:
         """Return whether an object is selected."""
-        return all(requirement.matches(labels) for requirement in self.labels) and all(
-            (name == value) is wanted for value, wanted in self.names
-        )
+        return self.name in (None, name) and all(requirement.matches(labels) for requirement in self.labels)
 
 
 EVERYTHING = Selector()
@@ -66,13 +52,16 @@ def parse(labels: str = "", fields: str = "") -> Selector:
 
     Args:
         labels: for instance `a=b,c!=d,e in (f,g),!h`.
-        fields: for instance `metadata.name=a`, the only field.
+        fields: `metadata.name=a`, nothing else.
 
     Raises:
         ValueError: one of them is not a selector; the message is for the client.
     """
     requirements = tuple(_requirement(part) for part in _COMMA.split(labels)) if labels.strip() else ()
-    return Selector(requirements, tuple(_name(part) for part in fields.split(",") if part.strip()))
+    field, _, name = fields.partition("=")
+    if fields.strip() and (field != "metadata.name" or "," in name or not name):
+        raise ValueError(f"field selector {fields} not supported: expected metadata.name=<name>")
+    return Selector(requirements, name.removeprefix("=") if name else None)
 
 
 def _requirement(text: str) -> Requirement:
@@ -90,13 +79,3 @@ def _requirement(text: str) -> Requirement:
     for problem in filter(None, problems):
         raise ValueError(f"unable to parse requirement: {problem}")
     return requirement
-
-
-def _name(text: str) -> tuple[str, bool]:
-    match = _FIELD.fullmatch(text)
-    if not match:
-        raise ValueError(f"invalid selector: '{text}'; can't understand '{text}'")
-    field, operator, value = match.groups()
-    if field != "metadata.name":
-        raise ValueError(f"field label not supported: {field}")
-    return value, operator != "!="

@@ -20,16 +20,6 @@ class LoadError(ValueError):
     """A file does not hold objects that the cluster serves; the message is one sentence that names it."""
 
 
-class _Loader(UniqueKeyLoader):
-    """YAML without dates: a timestamp stays the string that the API server would get."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
-    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def load_objects(paths: Iterable[str | Path]) -> list[Document]:
     """Return all objects in files and folders.
 
@@ -71,7 +61,7 @@ def _objects(file: Path) -> list[Document]:
     try:
         content = file.read_bytes()
         # YAML goes through JSON, because it can hold what JSON cannot: sets, binary, keys that are not strings.
-        values = [content] if file.suffix == ".json" else map(documents.encode, yaml.load_all(content, Loader=_Loader))
+        values = [content] if file.suffix == ".json" else map(documents.encode, yaml.load_all(content, UniqueKeyLoader))
         return [document for value in values for document in _flat(documents.parse(value))]
     except TypeError as problem:
         raise LoadError(f"{file}: it holds something that JSON cannot hold ({problem})") from None

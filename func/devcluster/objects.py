@@ -1,4 +1,4 @@
-"""What the API server makes of an object that a client creates or changes: pure functions.
+"""What the API server makes of an object that a client creates or changes: pure functions, which raise ApiError.
 
 Source: https://github.com/kubernetes/apiserver/tree/v0.35.4/pkg/registry/rest (create.go, update.go) and
 https://github.com/kubernetes/apiextensions-apiserver/blob/v0.35.4/pkg/registry/customresource/strategy.go
@@ -7,6 +7,7 @@ https://github.com/kubernetes/apiextensions-apiserver/blob/v0.35.4/pkg/registry/
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from func.devcluster import errors, names
 from func.devcluster.documents import Document
@@ -34,9 +35,6 @@ def created(
         now: RFC 3339.
         uid: a new UUID.
         name_suffix: five random characters for `generateName`.
-
-    Raises:
-        ApiError: the object is not valid.
     """
     document = sent(resource, document)
     metadata = _in_namespace(document["metadata"], namespace)
@@ -51,12 +49,7 @@ def created(
 
 
 def loaded(resource: Resource, document: Document, *, now: str, uid: str) -> Document:
-    """Return an object from a file as it is stored: its own metadata is kept, what is missing is filled in.
-
-    Raises:
-        ApiError: the object is not valid.
-        MalformedError: it is not an object.
-    """
+    """Return an object from a file as it is stored: its own metadata is kept, what is missing is filled in."""
     document = _cleaned(resource, document)
     metadata = {"uid": uid, "creationTimestamp": now, **document["metadata"]}
     if resource.namespaced:
@@ -72,9 +65,6 @@ def updated(resource: Resource, old: Document, document: Document) -> Document:
     Args:
         old: the object as it is stored.
         document: what a client wants it to be, as `sent` or `patched` returns it.
-
-    Raises:
-        ApiError: the change is not valid.
     """
     before = old["metadata"]
     metadata = _in_namespace(document["metadata"], before.get("namespace", ""))
@@ -87,7 +77,8 @@ def updated(resource: Resource, old: Document, document: Document) -> Document:
         problem = "Invalid value: 0: must be specified for an update"
         raise errors.invalid(resource, name, "metadata.resourceVersion", problem)
     if version and version != before["resourceVersion"]:
-        raise errors.modified(resource, name)
+        why = "the object has been modified; please apply your changes to the latest version and try again"
+        raise errors.conflict(resource, name, why)
     uid = metadata.get("uid") or before["uid"]
     if uid != before["uid"]:
         raise errors.invalid(resource, name, "metadata.uid", f"Invalid value: {json.dumps(uid)}: field is immutable")
@@ -99,11 +90,7 @@ def updated(resource: Resource, old: Document, document: Document) -> Document:
 
 
 def sent(resource: Resource, document: Document) -> Document:
-    """Return what a client sent as a whole object, without the fields that the server drops.
-
-    Raises:
-        ApiError: 400, it is not an object of this kind.
-    """
+    """Return what a client sent as a whole object, without the fields that the server drops; else raise 400."""
     try:
         document = _cleaned(resource, document)
     except MalformedError as problem:
@@ -116,11 +103,7 @@ def sent(resource: Resource, document: Document) -> Document:
 
 
 def patched(resource: Resource, name: str, document: object) -> Document:
-    """Return what a patch made of an object of this name, without the fields that the server drops.
-
-    Raises:
-        ApiError: 422, it is not an object of this kind any more.
-    """
+    """Return what a patch made of an object, without the fields that the server drops; else raise 422."""
     try:
         if not isinstance(document, dict):
             raise MalformedError("it is not an object")
@@ -174,23 +157,21 @@ def _checked(resource: Resource, document: Document) -> Document:
     return document
 
 
-def _problems(resource: Resource, name: str, document: Document) -> list[tuple[str, str | None]]:
-    """Return each field that is checked, with what is wrong with it."""
+def _problems(resource: Resource, name: str, document: Document) -> Iterator[tuple[str, str | None]]:
+    """Yield each field that is checked, with what is wrong with it."""
     metadata = document["metadata"]
     # Namespaces are DNS labels, because they become parts of host names.
-    of_name = names.label_problem(name) if resource.plural == "namespaces" else names.subdomain_problem(name)
-    named = (
-        f"Invalid value: {json.dumps(name)}: {of_name}" if name else "Required value: name or generateName is required"
-    )
-    found: list[tuple[str, str | None]] = [("metadata.name", named if of_name else None)]
+    problem = names.label_problem(name) if resource.plural == "namespaces" else names.subdomain_problem(name)
+    missing = "Required value: name or generateName is required"
+    yield "metadata.name", problem and (f"Invalid value: {json.dumps(name)}: {problem}" if name else missing)
     for field, wanted in (("kind", resource.kind), ("apiVersion", resource.api_version)):
-        value = document[field]
-        found.append((field, f"Invalid value: {json.dumps(value)}: must be {wanted}" if value != wanted else None))
+        is_wrong = document[field] != wanted
+        yield field, f"Invalid value: {json.dumps(document[field])}: must be {wanted}" if is_wrong else None
     for key, value in metadata.get("labels", {}).items():
-        found.append(("metadata.labels", names.label_key_problem(key) or names.label_value_problem(value)))
-    found.append(("metadata.annotations", names.annotations_problem(metadata.get("annotations", {}))))
-    found += [(field, "Required value" if document.get(field) is None else None) for field in resource.required]
+        yield "metadata.labels", names.label_key_problem(key) or names.label_value_problem(value)
+    yield "metadata.annotations", names.annotations_problem(metadata.get("annotations", {}))
+    for field in resource.required:
+        yield field, "Required value" if document.get(field) is None else None
     for field in resource.objects:
         is_object = isinstance(document.get(field, {}), dict)
-        found.append((field, None if is_object else f"Invalid value: {field} in body must be of type object"))
-    return found
+        yield field, None if is_object else f"Invalid value: {field} in body must be of type object"

@@ -45,16 +45,6 @@ def merged(now: datetime) -> CloudEvent:
         "state": "closed",
         "merged": True,
         "merged_by": payload["sender"],
-        "mergeable": None,
-        "rebaseable": None,
-        "mergeable_state": "unknown",
-        "comments": 0,
-        "review_comments": 0,
-        "maintainer_can_modify": False,
-        "commits": 4,
-        "additions": 182,
-        "deletions": 27,
-        "changed_files": 6,
         **dict.fromkeys(("updated_at", "closed_at", "merged_at"), time),
     }
     kept = {name: payload[name] for name in ("repository", "organization", "sender", "installation")}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, Self
 
 import uvicorn
 
@@ -17,25 +16,11 @@ from func.devcluster import label_selectors, load
 from func.devcluster.api import Api, Identity, Recorded
 from func.devcluster.controller import Controller
 from func.devcluster.documents import Document
-from func.devcluster.resources import WORKFLOWS
-from func.devcluster.store import Event, Store, View
+from func.devcluster.follower import Change, Follower
+from func.devcluster.store import Store, View
 from func.service.sockets import listen
 
 _KEPT_REQUESTS = 100_000
-
-
-class Change(NamedTuple):
-    """One change of a Workflow.
-
-    Args:
-        type: ADDED, MODIFIED or DELETED, as in a watch with the same selector.
-        object: the Workflow after the write (of DELETED: as it was last).
-        old: the Workflow before the write; None where there was none.
-    """
-
-    type: str
-    object: Document
-    old: Document | None
 
 
 class EmbeddedCluster:
@@ -65,20 +50,12 @@ class EmbeddedCluster:
         self._socket = listen("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self._api,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_keep_alive=60,
-                timeout_graceful_shutdown=2,
-                server_header=False,
-            )
-        )
-        self._thread = threading.Thread(target=self._serve, name=f"embedded-cluster-{self.port}", daemon=True)
+        config: dict[str, Any] = {"http": "h11", "ws": "none", "lifespan": "off", "log_config": None}
+        config |= {"access_log": False, "server_header": False, "timeout_keep_alive": 60}
+        self._server = uvicorn.Server(uvicorn.Config(self._api, timeout_graceful_shutdown=2, **config))
+        name = f"embedded-cluster-{self.port}"
+        run = {"sockets": [self._socket]}
+        self._thread = threading.Thread(target=self._server.run, kwargs=run, name=name, daemon=True)
 
     def __enter__(self) -> Self:
         self.start()
@@ -93,12 +70,10 @@ class EmbeddedCluster:
         """Begin to serve. The socket listens already, so clients need not wait for anything."""
         self._thread.start()
         if self._controller:
-            self._controller.start()
+            self.follow(self._controller.on_change, existing=True)
 
     def stop(self) -> None:
         """End everything that was started, and return when it has ended."""
-        if self._controller:
-            self._controller.stop()
         for follower in self._followers:
             follower.close()
         self._api.stop()
@@ -108,10 +83,9 @@ class EmbeddedCluster:
         self._socket.close()
 
     def write_kubeconfig(self, path: str | Path, namespace: str = "default") -> Path:
-        """Write a kubeconfig for this cluster, with its own as the only context.
+        """Write a kubeconfig for this cluster, its only context.
 
         Args:
-            path: the file; its folder must exist.
             namespace: the one that kubectl uses if none is named.
 
         Raises:
@@ -127,8 +101,7 @@ class EmbeddedCluster:
             "current-context": name,
         }
         file = Path(path)
-        # JSON is YAML.
-        file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")  # JSON is YAML
         return file
 
     def follow(
@@ -146,33 +119,3 @@ class EmbeddedCluster:
         follower = Follower(self.store, View("", label_selectors.parse(label_selector)), callback, existing=existing)
         self._followers.append(follower)
         return follower
-
-    def _serve(self) -> None:
-        self._server.run(sockets=[self._socket])
-
-
-class Follower:
-    """A thread that passes the changes of a view to a callback."""
-
-    def __init__(self, store: Store, view: View, callback: Callable[[Change], None], *, existing: bool) -> None:
-        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._view = view
-        self._callback = callback
-        page, self._subscription = store.snapshot(WORKFLOWS, self._queue.put)
-        self._first = [stored for stored in page.items if existing and view.shows(stored)]
-        self._thread = threading.Thread(target=self._run, name="embedded-cluster-follower", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        for stored in self._first:
-            self._callback(Change("ADDED", stored.document, None))
-        while (event := self._queue.get()) is not None:
-            if shown := event.seen(self._view):
-                self._callback(Change(shown[0], shown[1].document, event.old.document if event.old else None))
-
-    def close(self) -> None:
-        """End it, and return when the last callback has returned."""
-        self._subscription.close()
-        self._queue.put(None)
-        if threading.current_thread() is not self._thread:
-            self._thread.join()

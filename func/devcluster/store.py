@@ -6,11 +6,11 @@ import secrets
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from func.devcluster import documents, errors, objects
 from func.devcluster.documents import Document
@@ -39,24 +39,16 @@ class Stored:
         return metadata
 
     @property
-    def namespace(self) -> str:
-        return str(self.metadata.get("namespace", ""))
+    def key(self) -> Key:
+        return str(self.metadata.get("namespace", "")), str(self.metadata["name"])
 
     @property
     def name(self) -> str:
-        return str(self.metadata["name"])
+        return self.key[1]
 
     @property
     def uid(self) -> str:
         return str(self.metadata["uid"])
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        return self.metadata.get("labels") or {}
-
-    @property
-    def key(self) -> Key:
-        return self.namespace, self.name
 
     @cached_property
     def body(self) -> bytes:
@@ -84,9 +76,9 @@ class View:
 
     def shows(self, stored: Stored | None) -> bool:
         """Return whether an object is selected."""
-        if stored is None or (self.namespace and stored.namespace != self.namespace):
+        if stored is None or self.namespace not in ("", stored.key[0]):
             return False
-        return self.selector.matches(stored.labels, stored.name)
+        return self.selector.matches(stored.metadata.get("labels") or {}, stored.name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,26 +106,23 @@ class Event:
         return None
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """All objects of a list, in the order of namespace and name, and the version that they are of."""
 
     items: list[Stored]
     version: int
 
 
+@dataclass(frozen=True, eq=False)
 class Subscription:
     """A running subscription; after `close` the callback is not called again."""
 
-    def __init__(
-        self, close: Callable[[Subscription], None], callback: Callable[[Event], None], resource: Resource
-    ) -> None:
-        self._close = close
-        self.callback = callback
-        self.resource = resource
+    store: Store
+    callback: Callable[[Event], None]
+    resource: Resource
 
     def close(self) -> None:
-        self._close(self)
+        self.store.unsubscribe(self)
 
 
 class Store:
@@ -146,27 +135,13 @@ class Store:
     def __init__(self, *, history: int = 1000) -> None:
         self._lock = threading.RLock()
         self._objects: dict[Resource, dict[Key, Stored]] = {}
-        self._version = _FIRST_VERSION
+        self.version = _FIRST_VERSION  # of the newest write
         self._history: deque[Event] = deque(maxlen=history)
         self._forgotten = _FIRST_VERSION
-        self._subscriptions: list[Subscription] = []
-
-    @property
-    def version(self) -> int:
-        """The version of the newest write."""
-        return self._version
-
-    @property
-    def subscriptions(self) -> int:
-        """How many subscriptions are open."""
-        return len(self._subscriptions)
+        self.subscriptions: list[Subscription] = []
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
-        """Return one object.
-
-        Raises:
-            ApiError: 404, it does not exist.
-        """
+        """Return one object, or raise an ApiError (404)."""
         stored = self._of(resource).get((namespace, name))
         if stored is None:
             raise errors.not_found(resource, name)
@@ -177,14 +152,10 @@ class Store:
         view = view or View()
         with self._lock:
             found = [stored for stored in self._of(resource).values() if view.shows(stored)]
-            return Page(sorted(found, key=lambda stored: stored.key), self._version)
+            return Page(sorted(found, key=lambda stored: stored.key), self.version)
 
     def create(self, resource: Resource, namespace: str, document: Document) -> Stored:
-        """Add an object that a client sent.
-
-        Raises:
-            ApiError: it exists, its namespace does not, or it is not valid.
-        """
+        """Add an object that a client sent, or raise an ApiError."""
         with self._lock:
             if resource.namespaced and ("", namespace) not in self._of(NAMESPACES):
                 raise errors.not_found(NAMESPACES, namespace)
@@ -198,11 +169,7 @@ class Store:
             return self._write(resource, None, new)
 
     def load(self, resource: Resource, document: Document) -> Stored:
-        """Add an object from a file, or replace the one of that name; create its namespace where it is missing.
-
-        Raises:
-            ApiError: it is not valid.
-        """
+        """Add an object from a file, or replace the one of that name; create its namespace where it is missing."""
         with self._lock:
             new = objects.loaded(resource, document, now=_now(), uid=str(uuid.uuid4()))
             namespace = new["metadata"].get("namespace", "")
@@ -212,22 +179,14 @@ class Store:
             return self._write(resource, old, new)
 
     def ensure_namespace(self, name: str) -> None:
-        """Create a namespace unless it exists.
-
-        Raises:
-            ApiError: the name is not valid.
-        """
+        """Create a namespace unless it exists."""
         with self._lock:
             if ("", name) not in self._of(NAMESPACES):
                 labels = {"kubernetes.io/metadata.name": name}
                 self.create(NAMESPACES, "", {"metadata": {"name": name, "labels": labels}})
 
     def replace(self, resource: Resource, namespace: str, name: str, document: Document) -> Stored:
-        """Replace an object, as PUT does.
-
-        Raises:
-            ApiError: 404 if it does not exist, 409 if its resourceVersion or uid is another one, 422, 400.
-        """
+        """Replace an object, as PUT does, or raise an ApiError: 409 if its resourceVersion or uid is another one."""
         with self._lock:
             document = objects.sent(resource, document)
             uid = document["metadata"].get("uid")
@@ -242,25 +201,18 @@ class Store:
 
         Args:
             changed: returns the new document and leaves the old one as it is; what it raises is passed on.
-
-        Raises:
-            ApiError: 404 if it does not exist, or the change is not valid.
         """
         with self._lock:
             old = self.get(resource, namespace, name)
             return self._update(old, objects.patched(resource, name, changed(old.document)))
 
     def delete(self, resource: Resource, namespace: str, name: str) -> Stored:
-        """Remove an object, and with a namespace all that is in it.
-
-        Raises:
-            ApiError: 404, it does not exist.
-        """
+        """Remove an object, and with a namespace all that is in it."""
         with self._lock:
             old = self.get(resource, namespace, name)
             if resource is NAMESPACES:
                 for table in list(self._objects.values()):
-                    for stored in [each for each in table.values() if each.namespace == name]:
+                    for stored in [each for each in table.values() if each.key[0] == name]:
                         self._remove(stored)
             self._remove(old)
             return old
@@ -281,11 +233,11 @@ class Store:
         with self._lock:
             if since is not None and since < self._forgotten:
                 raise errors.expired(f"too old resource version: {since} ({self._forgotten})")
-            subscription = Subscription(self._unsubscribe, callback, resource)
+            subscription = Subscription(self, callback, resource)
             for event in self._history if since is not None else ():
                 if event.resource is resource and event.version > (since or 0):
                     callback(event)
-            self._subscriptions.append(subscription)
+            self.subscriptions.append(subscription)
             return subscription
 
     def snapshot(self, resource: Resource, callback: Callable[[Event], None]) -> tuple[Page, Subscription]:
@@ -301,7 +253,7 @@ class Store:
         return old if documents.same(new, old.document) else self._write(old.resource, old, new)
 
     def _write(self, resource: Resource, old: Stored | None, document: Document) -> Stored:
-        new = _stored_at(resource, document, self._version + 1)
+        new = _stored_at(resource, document, self.version + 1)
         if len(new.body) > _MAX_OBJECT_BYTES:
             raise errors.ApiError(500, "", "etcdserver: request is too large")
         self._of(resource)[new.key] = new
@@ -310,21 +262,22 @@ class Store:
 
     def _remove(self, old: Stored) -> None:
         del self._of(old.resource)[old.key]
-        self._publish(Event(self._version + 1, old.resource, old, None))
+        self._publish(Event(self.version + 1, old.resource, old, None))
 
     def _publish(self, event: Event) -> None:
-        self._version = event.version
+        self.version = event.version
         if len(self._history) == self._history.maxlen:
             self._forgotten = self._history[0].version
         self._history.append(event)
-        for subscription in tuple(self._subscriptions):
+        for subscription in tuple(self.subscriptions):
             if subscription.resource is event.resource:
                 subscription.callback(event)
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Forget a subscription."""
         with self._lock:
-            if subscription in self._subscriptions:
-                self._subscriptions.remove(subscription)
+            if subscription in self.subscriptions:
+                self.subscriptions.remove(subscription)
 
 
 def _now() -> str:

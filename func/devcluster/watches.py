@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from func.devcluster import documents
 from func.devcluster.errors import ApiError
@@ -18,9 +18,9 @@ from func.devcluster.store import Event, Store, Stored, View
 MAX_WAITING = 10_000  # a client that falls so far behind starts again, as on a real server
 
 
-@dataclass(frozen=True)
-class Request:
-    """What a client wants to watch.
+@dataclass(eq=False)
+class Watch:
+    """One running watch, made in the event loop that reads it.
 
     Args:
         partial: whether to send only the metadata.
@@ -29,25 +29,18 @@ class Request:
         initial_end: whether to mark the end of the objects that existed at first, with a bookmark.
     """
 
+    store: Store
     resource: Resource
     view: View
     partial: bool
     since: int | None
     seconds: float
     initial_end: bool = False
-
-
-class Watch:
-    """One running watch; `end` may be called from any thread."""
-
-    def __init__(self, store: Store, request: Request) -> None:
-        self._store = store
-        self._request = request
-        self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+    _queue: asyncio.Queue[Event | None] = field(default_factory=asyncio.Queue)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     def end(self) -> None:
-        """End the stream after what is queued already."""
+        """End the stream after what is queued already; from any thread."""
         with contextlib.suppress(RuntimeError):  # the loop may be closed by now
             self._loop.call_soon_threadsafe(self._queue.put_nowait, None)
 
@@ -59,48 +52,34 @@ class Watch:
 
     async def lines(self) -> AsyncIterator[bytes]:
         """Yield the lines of the stream."""
-        request = self._request
         try:
-            if request.since is None:
-                page, subscription = self._store.snapshot(request.resource, self._put)
+            if self.since is None:
+                page, subscription = self.store.snapshot(self.resource, self._put)
             else:
-                page, subscription = None, self._store.subscribe(request.resource, self._put, since=request.since)
+                page, subscription = None, self.store.subscribe(self.resource, self._put, since=self.since)
         except ApiError as error:
             # Once a watch has begun, errors are events of it.
             yield _line("ERROR", documents.encode(error.status()))
             return
         try:
             for stored in page.items if page else ():
-                if request.view.shows(stored):
+                if self.view.shows(stored):
                     yield self._event("ADDED", stored)
-            if page and request.initial_end:
-                yield self._initial_end(page.version)
-            async for line in self._events():
-                yield line
+            if page and self.initial_end:
+                annotations = {"k8s.io/initial-events-end": "true"}
+                metadata = {"resourceVersion": str(page.version), "annotations": annotations}
+                kind = {"kind": self.resource.kind, "apiVersion": self.resource.api_version}
+                yield _line("BOOKMARK", documents.encode({**kind, "metadata": metadata}))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.seconds):
+                    while (event := await self._queue.get()) is not None:
+                        if shown := event.seen(self.view):
+                            yield self._event(*shown)
         finally:
             subscription.close()
 
-    async def _events(self) -> AsyncIterator[bytes]:
-        deadline = self._loop.time() + self._request.seconds
-        while (left := deadline - self._loop.time()) > 0:
-            try:
-                event = await asyncio.wait_for(self._queue.get(), left)
-            except TimeoutError:
-                return
-            if event is None:
-                return
-            if shown := event.seen(self._request.view):
-                yield self._event(*shown)
-
     def _event(self, kind: str, stored: Stored) -> bytes:
-        return _line(kind, stored.partial if self._request.partial else stored.body)
-
-    def _initial_end(self, version: int) -> bytes:
-        resource = self._request.resource
-        annotations = {"k8s.io/initial-events-end": "true"}
-        metadata = {"resourceVersion": str(version), "creationTimestamp": None, "annotations": annotations}
-        kind = {"kind": resource.kind, "apiVersion": resource.api_version}
-        return _line("BOOKMARK", documents.encode({**kind, "metadata": metadata}))
+        return _line(kind, stored.partial if self.partial else stored.body)
 
 
 def _line(kind: str, body: bytes) -> bytes:

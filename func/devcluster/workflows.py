@@ -10,7 +10,6 @@ pkg/apis/workflow/v1alpha1/workflow_types.go
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,7 +22,6 @@ Node: TypeAlias = dict[str, Any]
 _FAILED = ("Failed", "Error")
 _FINISHED = ("Succeeded", *_FAILED)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-_REFERENCE = re.compile(r"\{\{\s*([A-Za-z0-9_.-]+)\s*\}\}")
 _SPEC = {"arguments", "entrypoint", "podMetadata", "serviceAccountName", "suspend", "templates"}
 _TEMPLATE = {"inputs", "metadata", "name", "outputs"}
 _STEP = {"arguments", "name", "template"}
@@ -38,7 +36,6 @@ def advance(workflow: Document, now: datetime) -> Document | None:
 
     Args:
         workflow: as it is stored; it is not changed.
-        now: UTC.
 
     Raises:
         UnsupportedError: this controller cannot run the Workflow.
@@ -73,7 +70,6 @@ class _Turn:
         self._changed = False
         spec = self._status.get("storedWorkflowTemplateSpec") or workflow.get("spec") or {}
         self._suspended = bool(spec.get("suspend"))
-        self._arguments = _values(spec.get("arguments"))
         self._groups, self._templates = _supported(spec)
 
     def run(self) -> Document | None:
@@ -87,16 +83,12 @@ class _Turn:
 
     def _run_steps(self) -> None:
         root = self._node(self._name, "Steps", {"templateName": self._templates[""]["name"]})
-        scope = {
-            f"workflow.{key}": str(self._workflow["metadata"].get(key, "")) for key in ("name", "namespace", "uid")
-        }
-        scope |= {f"workflow.parameters.{name}": value for name, value in self._arguments.items()}
         before = [root["id"]]
         for index, steps in enumerate(self._groups):
             group = self._node(f"{self._name}[{index}]", "StepGroup", {"nodeFlag": {}})
             for parent in before:
                 self._connect(parent, group["id"])
-            gates = [self._gate(group, step, scope) for step in steps]
+            gates = [self._gate(group, step) for step in steps]
             failed = next((gate for gate in gates if gate["phase"] in _FAILED), None)
             if not all(gate["phase"] in _FINISHED for gate in gates):
                 return
@@ -105,14 +97,11 @@ class _Turn:
             if failed:
                 self._end("Failed", before, failed)
                 return
-            for step, gate in zip(steps, gates, strict=True):
-                given = _values(gate.get("outputs"))
-                scope |= {f"steps.{step['name']}.outputs.parameters.{name}": value for name, value in given.items()}
         self._end("Succeeded", before, None)
 
-    def _gate(self, group: Node, step: Mapping[str, Any], scope: Mapping[str, str]) -> Node:
+    def _gate(self, group: Node, step: Mapping[str, Any]) -> Node:
         template = self._templates[step["template"]]
-        inputs = _inputs(template, step, scope)
+        inputs = _inputs(template, step)
         wanted = [each for each in _parameters(template.get("outputs")) if "supplied" in (each.get("valueFrom") or {})]
         gate = self._node(
             f"{group['name']}.{step['name']}",
@@ -192,16 +181,15 @@ def _supported(spec: Mapping[str, Any]) -> tuple[list[list[Mapping[str, Any]]], 
     _only(main, {*_TEMPLATE, "steps"}, f"template {main['name']}")
     if main.get("inputs"):
         raise UnsupportedError(f"template {main['name']} has inputs")
-    for group in groups:
-        for step in group if isinstance(group, list) and group else [None]:
-            if not isinstance(step, dict) or not step.get("name"):
-                raise UnsupportedError("its entrypoint is not a list of steps that have names")
-            _only(step, _STEP, f"step {step['name']}")
-            template = templates.get(str(step.get("template")))
-            if template is None or not isinstance(template.get("suspend"), dict):
-                raise UnsupportedError(f"step {step['name']} is not a suspend template of this Workflow")
-            _only(template, {*_TEMPLATE, "suspend"}, f"template {template['name']}")
-            _only(template["suspend"], set(), f"suspend of template {template['name']}")
+    for step in (step for group in groups for step in (group if isinstance(group, list) and group else [None])):
+        if not isinstance(step, dict) or not step.get("name"):
+            raise UnsupportedError("its entrypoint is not a list of steps that have names")
+        _only(step, _STEP, f"step {step['name']}")
+        template = templates.get(str(step.get("template")), {})
+        if not isinstance(template.get("suspend"), dict):
+            raise UnsupportedError(f"step {step['name']} is not a suspend template of this Workflow")
+        _only(template, {*_TEMPLATE, "suspend"}, f"template {template['name']}")
+        _only(template["suspend"], set(), f"suspend of template {template['name']}")
     return groups, {**templates, "": main}
 
 
@@ -216,25 +204,16 @@ def _parameters(holder: object) -> Iterator[dict[str, Any]]:
     yield from (each for each in found or () if isinstance(each, dict) and isinstance(each.get("name"), str))
 
 
-def _values(holder: object) -> dict[str, str]:
-    return {each["name"]: _text(each["value"]) for each in _parameters(holder) if each.get("value") is not None}
-
-
-def _text(value: object) -> str:
-    """Return a parameter's value as Argo keeps it, as a string."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _inputs(template: Mapping[str, Any], step: Mapping[str, Any], scope: Mapping[str, str]) -> list[dict[str, Any]]:
-    given = _values(step.get("arguments"))
+def _inputs(template: Mapping[str, Any], step: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the input parameters of a gate; this controller fills in no references."""
+    given = {each["name"]: each.get("value") for each in _parameters(step.get("arguments"))}
     inputs = []
     for parameter in _parameters(template.get("inputs")):
         value = given.get(parameter["name"], parameter.get("value", parameter.get("default")))
         if value is None:
             raise UnsupportedError(f"inputs.parameters.{parameter['name']} was not supplied")
-        inputs.append({**parameter, "value": _substitute(value, scope)})
+        text = str(value).lower() if isinstance(value, bool) else str(value)  # as Argo keeps it
+        if "{{" in text:
+            raise UnsupportedError(f"inputs.parameters.{parameter['name']} is {text}")
+        inputs.append({**parameter, "value": text})
     return inputs
-
-
-def _substitute(value: object, scope: Mapping[str, str]) -> str:
-    return _REFERENCE.sub(lambda match: scope.get(match[1], match[0]), _text(value))

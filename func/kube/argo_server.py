@@ -122,7 +122,7 @@ class ArgoServer:
             raise Forbidden(f"Argo Server refuses it: {here}")
         if not isinstance(answer, dict):
             raise Unavailable(f"There is no Argo Server at the URL of ARGO_SERVER, status {status}: {here}")
-        if status == 404:  # the Kubernetes API knows the Workflow, or knew it a moment ago
+        if status == 404:  # the Kubernetes API has, or just had, this Workflow
             raise Unavailable(f"The Argo Server at the URL of ARGO_SERVER does not know the Workflow: {here}")
         if status == 500 and _NOT_WAITING in words:
             raise LostRace(sentence(words))

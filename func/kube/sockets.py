@@ -152,7 +152,7 @@ class _TimedReads(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - as io wants it
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - as io calls it
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("the answer comes too slowly")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from func.core.reasons import Rejection, Verdict
-from func.kube.client import TokenReviews
 from func.kube.deadline import Deadline
+from func.kube.token_reviews import TokenReviews
 from func.redaction import protect
 
 AUDIENCE = "taskgate"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from func.core.errors import SettingError
-from func.kube.client import Api, TokenReviews, Workflows
+from func.kube.client import Api
 from func.kube.connection import connect
+from func.kube.token_reviews import TokenReviews
+from func.kube.workflows import Workflows
 from func.redaction import redact
 from func.service.app import THREADS, App
 from func.service.authentication import Anyone, Authenticator, SenderTokens, ServiceAccounts

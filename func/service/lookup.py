@@ -9,9 +9,9 @@ from func.core.outcomes import Task
 from func.core.reasons import Verdict
 from func.core.rules import WorkflowRules
 from func.core.workflows import Workflow, is_finished, read_workflow
-from func.kube.client import Workflows
 from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
+from func.kube.workflows import Workflows
 
 
 class Found(NamedTuple):

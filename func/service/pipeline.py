@@ -24,9 +24,9 @@ from func.core.releases import decide_release
 from func.core.rules import Rules
 from func.core.workflows import Workflow, read_workflow
 from func.kube.argo_server import ArgoServer
-from func.kube.client import Workflows
 from func.kube.deadline import Deadline
 from func.kube.errors import LostRace, NotFound, Unsure
+from func.kube.workflows import Workflows
 from func.service.lookup import Found, find_workflow
 from func.telemetry.log import log_line
 
@@ -74,7 +74,7 @@ class Pipeline:
     writes: bool = True
     recorder: EventRecorder | None = None
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    # Writes that outlasted their event, by the event: its next delivery tells what became of them.
+    # Writes that outlasted their event, by the event: its next delivery reads what became of them.
     _unsure: dict[tuple[str, str], Decision] = field(default_factory=dict)
 
     def handle(self, incoming: Incoming, deadline: Deadline) -> Answer:
@@ -195,7 +195,7 @@ class Pipeline:
                 self._unsure[event] = attempt.unsure
                 while len(self._unsure) > MAX_UNSURE:
                     self._unsure.pop(next(iter(self._unsure)), None)
-            return _complete(answer_of(rejection), attempt.known)
+            return answer_of(rejection, attempt.known)
 
     def _try(
         self,
@@ -276,18 +276,19 @@ def _without_workflow(intent: Intent, found: Found) -> Verdict:
     return verdict
 
 
-def answer_of(rejection: Rejection) -> Answer:
-    """Return the answer of an event that was rejected."""
-    verdict, about = rejection.verdict, rejection.about
-    return Answer(
-        verdict.outcome,
-        verdict.code,
-        verdict.sentence,
-        event=about if isinstance(about, EventRef) else None,
-        gate=rejection.gate,
-        workflow=about if isinstance(about, WorkflowRef) else None,
+def answer_of(rejection: Rejection, known: Answer | None = None) -> Answer:
+    """Return the answer to an event that was rejected.
+
+    Args:
+        rejection: with what it says about the answer.
+        known: the answer so far.
+    """
+    known, about = known or Answer("error", "defect", ""), rejection.about
+    return _with_verdict(known, rejection.verdict)._replace(
+        event=about if isinstance(about, EventRef) else known.event,
+        workflow=about if isinstance(about, WorkflowRef) else known.workflow,
+        gate=rejection.gate or known.gate,
         node=rejection.node,
-        http_status=verdict.http_status,
         retry_after=rejection.retry_after,
     )
 
@@ -302,10 +303,4 @@ def _with_decision(known: Answer, decision: Decision) -> Answer:
     task: Task | None = decision.task or known.task
     return _with_verdict(known, decision.verdict)._replace(
         gate=decision.gate or known.gate, node=decision.node, task=task
-    )
-
-
-def _complete(answer: Answer, known: Answer) -> Answer:
-    return answer._replace(
-        task=answer.task or known.task, gate=answer.gate or known.gate, workflow=answer.workflow or known.workflow
     )

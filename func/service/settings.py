@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from func.core.errors import ConfigError, SettingError
+from func.core.errors import SettingError
 from func.core.gates_file import parse_rules
 from func.core.rules import Rules
 from func.redaction import redact_url
@@ -44,21 +44,25 @@ class Settings:
     kubernetes_events: bool
 
 
-def read_rules(path: Path | None) -> Rules:
+def read_rules(path: Path | None, where: str | None = None) -> Rules:
     """Return the rules of a gates.yaml, or the built-in ones.
+
+    Args:
+        path: of the file; None for the built-in rules.
+        where: what named the file, for messages; by default TASKGATE_CONFIG.
 
     Raises:
         SettingError: one line.
     """
     path = path or BUILT_IN_RULES
+    where = where or f"TASKGATE_CONFIG is {path}"
     try:
-        return parse_rules(path.read_text(encoding="utf-8"), str(path))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SettingError(f"TASKGATE_CONFIG is {path}: can't be read ({error.strerror})") from None
+        raise SettingError(f"{where}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise SettingError(f"TASKGATE_CONFIG is {path}: expected text in UTF-8") from None
-    except ConfigError as error:
-        raise SettingError(str(error)) from None
+        raise SettingError(f"{where}: expected text in UTF-8") from None
+    return parse_rules(text, str(path))
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from func.core.outcomes import Answer, Outcome, WorkflowRef
 from func.core.reasons import Rejection
-from func.kube.client import Api, words_of
+from func.kube.client import Api, ApiRequest, words_of
 from func.kube.deadline import Deadline
 from func.telemetry.log import log_line
 
@@ -48,11 +48,11 @@ class EventRecorder:
         workflow = answer.workflow
         if reason is None or workflow is None or not answer.written:
             return
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
         names = {"namespace": workflow.namespace}
         try:
             body = json.dumps(event_of(workflow, answer.reason, *reason, self.instance)).encode()
-            status, content, _ = self.api.call("POST", _EVENTS, names, [], headers, deadline, body, _SECONDS)
+            request = ApiRequest("POST", _EVENTS, names, body=body)
+            status, content, _ = self.api.call(request, deadline, _SECONDS)
             problem = "" if status < 300 else words_of(content) or f"status {status}"
         except Rejection as rejection:
             problem = str(rejection)

@@ -125,7 +125,7 @@ def _line(severity: Severity, body: str, attributes: Mapping[str, object], trace
 
 
 class _Output:
-    """Writes lines, and drops them while nobody reads: a full pipe blocks whoever writes to it."""
+    """Writes lines, and drops them while the reader is stuck: a full pipe would block the function."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a handler of signals may log

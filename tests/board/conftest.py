@@ -13,8 +13,8 @@ from func.board.view import Names
 from func.core.gates_file import parse_rules
 from func.core.rules import Rules
 from func.devcluster import EmbeddedCluster
-from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.workflows import Workflows
 from func.service.settings import BUILT_IN_RULES
 from tests.board.listening import Page
 

@@ -27,8 +27,8 @@ from func.devcluster.function_process import FunctionProcess
 from func.devcluster.releases import Releases
 from func.devcluster.sample_events import TASK, CloudEvent, approved, approved_by_a_stranger, merged
 from func.devcluster.sample_workflows import fleet
-from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.workflows import Workflows
 from func.service.settings import BUILT_IN_RULES
 from tests.board.browser import Browser
 from tests.recorded_workflows import Workflow

@@ -19,8 +19,8 @@ from func.core.rules import Rules
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.devcluster.function_process import FunctionProcess
 from func.devcluster.sample_events import approved
-from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.workflows import Workflows
 from tests.board.browser import Browser, find_axe
 from tests.board.conftest import serving
 from tests.recorded_workflows import fleet, waiting_workflow

@@ -24,10 +24,11 @@ from func.board.workflow_watch import Changed
 from func.core.outcomes import Answer, EventRef, Outcome
 from func.core.rules import Rules
 from func.devcluster import WORKFLOWS, EmbeddedCluster, Identity
-from func.kube.client import Api, Watch, Workflows
+from func.kube.client import Api, Watch
 from func.kube.connection import connect
 from func.kube.credentials import Fixed
 from func.kube.errors import Forbidden, Unavailable
+from func.kube.workflows import Workflows
 from func.service.settings import read_rules
 from func.telemetry.handled_event import HandledEvent
 from func.telemetry.log import log_event

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from func.kube.client import Workflows
 from func.kube.connection import connect
+from func.kube.workflows import Workflows
 from tests.cli.running import running, taskgate
 from tests.recorded_workflows import fleet, write
 

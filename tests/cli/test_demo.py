@@ -186,7 +186,7 @@ def test_every_unexpected_change_shows() -> None:
 
     gone = compare(before, before[:1])
     assert gone.changed == ["play-task-7-workflow"]
-    assert gone.rows()[0].cells[4] == "(is gone)"
+    assert gone.rows()[0].cells[-1] == "deleted"
 
 
 def test_the_events_are_whole_payloads_of_now() -> None:

@@ -27,6 +27,13 @@ def exit_codes(text: str) -> set[tuple[str, str]]:
     return found
 
 
+def test_the_list_of_commands_is_not_cut() -> None:
+    text = taskgate("--help", environment={"COLUMNS": "80"}).output
+    listed = text.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in listed] == COMMANDS
+    assert [line for line in listed if line.endswith("...") or len(line) > 80] == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_examples_and_exit_codes(name: str) -> None:
     text = taskgate(name, "--help").output

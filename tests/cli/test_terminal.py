@@ -16,6 +16,8 @@ from tests.cli.stand_in import Function
 from tests.recorded_workflows import waiting_workflow
 from tests.remembering import merge, remembering
 
+DELIVERY = "7e41c3a0-5e6c-11f0-8d5c-0242ac120002"
+
 
 def on_a_terminal(*arguments: object, columns: int = 80, **environment: str) -> str:
     """What a person would see of a command."""
@@ -52,20 +54,33 @@ def test_tables_fit_the_terminal() -> None:
 
 
 @pytest.mark.parametrize("command", ["waiting", "explain", "replay"])
-def test_tables_fit_a_narrow_terminal(
-    cluster: EmbeddedCluster, environment: dict[str, str], function: Function, tmp_path: Path, command: str
+@pytest.mark.parametrize("columns", [60, 80])
+def test_tables_fit_and_break_no_name(
+    cluster: EmbeddedCluster,
+    environment: dict[str, str],
+    function: Function,
+    tmp_path: Path,
+    command: str,
+    columns: int,
 ) -> None:
-    workflow = remembering(waiting_workflow(3, repository="a-very-long-name-of-a-repository"), [merge()])
+    name, repository = "play-workflow-with-a-generated-name-x7k2p", "a-very-long-name-of-a-repository"
+    workflow = remembering(waiting_workflow(3, repository=repository, name=name), [merge()])
     cluster.store.load(WORKFLOWS, workflow)
-    file = written(cloudevent(payloads.approved(by="somebody-with-a-long-name")), tmp_path / "event.json")
+    event = cloudevent(payloads.approved(by="somebody-with-a-long-name"), delivery=DELIVERY)
+    file = written(event, tmp_path / "event.json")
     arguments: dict[str, tuple[object, ...]] = {
         "waiting": (),
         "explain": (file,),
         "replay": (file, "--to", function.url),
     }
-    shown = on_a_terminal(command, *arguments[command], columns=60, NO_COLOR="1", **environment)
-    assert len(shown.splitlines()) > 3
-    assert max(map(len, shown.splitlines())) <= 60
+    whole = {
+        "waiting": (name, repository, "wait-pr-approved", "5dlabs/cto#123"),
+        "explain": (DELIVERY, "pull_request_review.submitted", "somebody-with-a-long-name", "wait-pr-approved"),
+        "replay": (DELIVERY, "com.github.pull_request_review"),
+    }
+    shown = on_a_terminal(command, *arguments[command], columns=columns, NO_COLOR="1", **environment)
+    assert max(map(len, shown.splitlines())) <= columns
+    assert [each for each in whole[command] if each not in shown] == []
 
 
 def test_a_story_fits_a_narrow_terminal_but_for_commands_to_copy(

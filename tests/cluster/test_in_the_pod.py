@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import payloads
 from tests.cluster.api_client import JSON_PATCH
@@ -81,7 +82,7 @@ def test_without_its_role_the_function_names_the_right_that_is_missing(pod: Pod,
     finally:
         del binding["metadata"]["resourceVersion"]
         cluster.admin.must("POST", BINDINGS, binding)
-    assert (status, said["outcome"]) == (500, "forbidden")
+    assert (status, said["outcome"], said["code"]) == (500, "forbidden", "api-missing-permission")
     missing = "The permission to get workflows.argoproj.io in namespace agent-platform is missing"
     assert missing in said["reason"]
     assert "kubectl create role" in said["reason"]
@@ -117,7 +118,7 @@ def test_a_token_of_the_api_server_that_expired_is_forbidden_until_a_new_one_is_
     pod.start()
     try:
         status, said = approve(pod)
-        assert (status, said["outcome"]) == (500, "forbidden")
+        assert (status, said["outcome"], said["code"]) == (500, "forbidden", "api-unauthenticated")
         assert "does not accept our credential" in said["reason"]
         assert phase(cluster) == "Running"
         (pod.account / "token").write_text(good)
@@ -150,6 +151,24 @@ def test_an_api_server_with_another_certificate_gets_no_token(
             assert (status, said["outcome"]) == expected, said
         finally:
             function.close()
+
+
+def test_without_a_credential_it_says_so_and_nobody_is_told_to_permit_everybody(
+    processes: Processes, cluster: RealApiServer, tmp_path: Path
+) -> None:
+    config = yaml.safe_load(cluster.kubeconfig_for("unused").read_text())
+    config["users"][0]["user"] = {}
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    function = FunctionWithKubeconfig(processes, tmp_path / "kubeconfig")
+    function.start()
+    try:
+        status, said = function.post(payloads.cloudevent_structured(payloads.approved(**of(3))))
+    finally:
+        function.close()
+    assert (status, said["code"]) == (500, "api-unauthenticated")
+    # The server took it for this user, and says that the user lacks a permission.
+    assert "system:anonymous" in said["reason"]
+    assert "kubectl create" not in said["reason"]
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ import pytest
 
 from func.core.signals import STATE_ANNOTATION
 from func.kube.call_log import ApiCall
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import Unsure
+from func.kube.workflows import Workflows
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.events import of
 from tests.cluster.fixtures import WORKFLOW_CRDS, running_api_server

@@ -9,9 +9,9 @@ from typing import Any, cast
 import kubernetes
 import pytest
 
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.errors import Expired
+from func.kube.workflows import Workflows
 from tests.contract.api import Api
 
 PLACE = ("argoproj.io", "v1alpha1")

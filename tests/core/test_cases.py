@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from func.core.errors import ConfigError
+from func.core.errors import SettingError
 from func.core.gates_file import parse_rules
 from func.core.rules import Rules
 from tests.core.bench import Bench, answer_to, built_in, rules_with
@@ -100,7 +100,7 @@ def test_times_are_read_as_rfc_3339_has_them(name: str) -> None:
 
 
 def test_a_repository_that_no_label_can_hold_is_an_error_and_an_answer() -> None:
-    with pytest.raises(ConfigError, match="no label can hold example-organization-inc-a-very-long-repository-name"):
+    with pytest.raises(SettingError, match="no label can hold example-organization-inc-a-very-long-repository-name"):
         rules_of("gates-long-repositories")
 
 

@@ -33,6 +33,16 @@ STRICT = rules_with(
     "    - {event: pull_request_review.submitted, review: changes_requested, by: reviewers}\n"
     "  - {event: pull_request_review.submitted, review: changes_requested, by: reviewers, then: fail}"
 )
+REFUSE_EARLY = rules_with(
+    "  wait-pr-approved:\n"
+    "    event: pull_request_review.submitted\n"
+    "    review: approved\n"
+    "    by: reviewers\n"
+    "    early: refuse\n"
+    "    withdraw:\n"
+    "    - {event: pull_request_review.dismissed}\n"
+    "    - {event: pull_request_review.submitted, review: changes_requested, by: reviewers}"
+)
 
 
 def at(seconds: int) -> datetime:
@@ -137,3 +147,23 @@ def test_requested_changes_that_were_taken_back_go_before_what_stands() -> None:
         bench.deliver(review(number + 1, LEAD, number + 1))
     bench.reach()
     assert bench.release().outcome == "opened"
+
+
+def test_an_early_approval_that_is_refused_does_not_open_the_gate_when_requested_changes_are_dismissed() -> None:
+    bench = Bench.at(EARLY, REFUSE_EARLY)
+    bench.deliver(changes_requested(review_id=1, by=LEAD, happened=at(1)))
+    assert bench.deliver(review(2, OTHER, 2)).outcome == "refused"
+    bench.deliver(dismissed(review_id=1, by=LEAD, happened=at(1), updated=at(3)))
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+    assert not bench.is_open
+
+
+def test_a_signal_for_several_nodes_waits_on_a_failed_workflow_and_is_ambiguous_on_a_running_one() -> None:
+    bench = Bench.at(GATE)
+    nodes = bench.document["status"]["nodes"]
+    node = gate_node(bench.document, GATE)
+    nodes["another"] = node | {"id": "another", "displayName": f"{GATE}(1:docs)"}
+    assert bench.deliver(review(1, OTHER, 1)).outcome == "ambiguous"
+    bench.document["status"]["phase"] = "Failed"
+    assert bench.deliver(review(1, OTHER, 1)).outcome == "parked"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from func.core.errors import ConfigError
+from func.core.errors import SettingError
 from func.core.gates_file import parse_rules
 from func.core.rules import Rules
 from func.service.settings import BUILT_IN_RULES
@@ -144,7 +144,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
     ids=range(77),
 )
 def test_what_is_wrong_is_named_in_one_line(text: str, named: list[str]) -> None:
-    with pytest.raises(ConfigError) as wrong:
+    with pytest.raises(SettingError) as wrong:
         parse_rules(text, "my/gates.yaml")
     message = str(wrong.value)
     assert message.startswith("my/gates.yaml: ")
@@ -314,7 +314,7 @@ def test_a_key_of_another_source_waits_too() -> None:
 
 
 def test_by_a_group_refuses_a_source_that_names_nobody() -> None:
-    with pytest.raises(ConfigError, match=r"com\.example\.ci\.done names no person: expected `person`"):
+    with pytest.raises(SettingError, match=r"com\.example\.ci\.done names no person: expected `person`"):
         way(OTHER.replace("anyone", "reviewers"))
     named = way(OTHER.replace("anyone", "reviewers") + ", person: run.who")
     assert refused(named, from_ci()) == "refused"
@@ -363,6 +363,6 @@ def test_values_of_outputs_come_from_the_event() -> None:
 )
 def test_a_way_that_could_not_be_meant_is_explained(way: str, words: str) -> None:
     text = f"workflows: {{namespace: a, selector: x=1, labels: {{task: t}}}}\ngates: {{wait: {way}}}"
-    with pytest.raises(ConfigError, match=words) as error:
+    with pytest.raises(SettingError, match=words) as error:
         parse_rules(text, "gates.yaml")
     assert str(error.value).startswith("gates.yaml: gates.wait")

@@ -75,5 +75,5 @@ def test_fields_are_those_that_can_be_selected() -> None:
     selector = selectors.parse(fields="metadata.name=a")
     assert selector.matches({}, "a")
     assert not selector.matches({}, "x")
-    with pytest.raises(ValueError, match=r"field label not supported: status\.phase"):
+    with pytest.raises(ValueError, match=r"field selector status\.phase=Running not supported"):
         selectors.parse(fields="status.phase=Running")

@@ -19,9 +19,9 @@ from click.testing import Result
 from func.core.cloud_event import read_cloudevent
 from func.core.signals import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
+from func.kube.workflows import Workflows
 from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads
@@ -78,7 +78,7 @@ def _late(minutes: int) -> datetime:
 
 
 def _moved_on(workflow: Workflow) -> None:
-    """Argo's controller has come to the next gate."""
+    """Move the Workflow to the next gate, as Argo's controller does."""
     workflow["status"] = waiting_workflow(3)["status"]
 
 
@@ -201,7 +201,7 @@ def _event(case: Case, folder: Path) -> Path:
 
 
 def text() -> str:
-    """The document's content."""
+    """Return the document's content."""
     case = _explanations()
     with tempfile.TemporaryDirectory() as folder:
         whole = [_whole(each, Path(folder)) for each in case if each.whole]

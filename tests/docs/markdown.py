@@ -18,7 +18,7 @@ _LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(([^()\s]+(?:\([^()]*\))?)\)")
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it, up to the next heading."""
+    """A heading and the text up to the next heading."""
 
     anchor: str
     title: str
@@ -26,22 +26,22 @@ class Section:
 
 
 def documents() -> list[Path]:
-    """All documents that people read."""
+    """Return all documents."""
     return sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "knative").glob("*.md")])
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
-    """(language, content) of each block of code, in order."""
+    """Return (language, content) of each block of code, in order."""
     return [(language, textwrap.dedent(content)) for _, language, content in _BLOCK.findall(text)]
 
 
 def without_blocks(text: str) -> str:
-    """The text alone."""
+    """Return the text without its blocks of code."""
     return _BLOCK.sub("", text)
 
 
 def links(text: str) -> list[str]:
-    """The targets of all links."""
+    """Return the targets of all links."""
     return _LINK.findall(without_blocks(text))
 
 
@@ -53,13 +53,13 @@ def item(text: str) -> str:
 
 
 def anchor(title: str) -> str:
-    """The anchor that code hosts make of a heading."""
+    """Return the anchor that code hosts make of a heading."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).replace("`", "").strip().lower()
     return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
 
 
 def sections(text: str) -> list[Section]:
-    """All headings with what is under them; a heading in a block of code is none."""
+    """Return all sections. A `#` in a block of code is not a heading."""
     masked = _BLOCK.sub(lambda match: match[0].replace("\n#", "\n."), text)
     found = list(re.finditer(r"^#+ (.+)$", masked, re.MULTILINE))
     ends = [match.start() for match in found[1:]] + [len(text)]
@@ -70,7 +70,7 @@ def sections(text: str) -> list[Section]:
 
 
 def table(text: str, first: str) -> Iterator[list[str]]:
-    """The cells of each row of the table whose head begins with `first`."""
+    """Return the cells of each row of the table whose head begins with `first`."""
     lines = iter(text.splitlines())
     for line in lines:
         if line.startswith(f"| {first} |"):

@@ -43,7 +43,7 @@ _FORMS: dict[str, JsonSchemaValue] = {
 
 
 class _OneOrMany(GenerateJsonSchema):
-    """Where the rules take a list they take a single value too, which the types alone do not say."""
+    """Allow a single value wherever the rules accept a list, because the types do not say it."""
 
     def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
         return _FORMS[getattr(schema["function"]["function"], "__name__", "")]
@@ -56,7 +56,7 @@ class _OneOrMany(GenerateJsonSchema):
 
 
 def schema() -> dict[str, Any]:
-    """The schema of gates.yaml."""
+    """Return the schema of gates.yaml."""
     made = rules.Rules.model_json_schema(schema_generator=_OneOrMany)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -66,7 +66,7 @@ def schema() -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Without the titles that pydantic makes of names, and with descriptions of one paragraph."""
+    """Remove pydantic's titles, and all but the first paragraph of descriptions."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if not isinstance(value, dict):
@@ -87,7 +87,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def text() -> str:
-    """The file's content."""
+    """Return the file's content."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 

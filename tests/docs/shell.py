@@ -28,7 +28,7 @@ _TASKGATE = f'#!/bin/bash\nPYTHONPATH={ROOT} exec {sys.executable} -m func "$@"\
 
 
 def examples(text: str) -> list[tuple[str, str]]:
-    """(command, shown answer) in order; what is pasted into a shell has no answer."""
+    """Return (command, shown answer) in order. A block of `sh` has no answer."""
     found = []
     for language, block in blocks(text):
         if language == "sh":
@@ -41,7 +41,7 @@ def examples(text: str) -> list[tuple[str, str]]:
 
 
 def on_a_cluster(kubeconfig: Path, tools: Path, folder: Path) -> dict[str, str]:
-    """The environment of a shell with `kubectl` and `taskgate` for that cluster; FUNCTION_LOG is the function's log.
+    """Return the environment of a shell with `kubectl` and `taskgate`. FUNCTION_LOG is the function's log.
 
     Args:
         folder: An empty one, for the two and as HOME.
@@ -54,7 +54,7 @@ def on_a_cluster(kubeconfig: Path, tools: Path, folder: Path) -> dict[str, str]:
 
 
 class Shell:
-    """A shell that stays up; what was started in it ends with it."""
+    """A shell that stays up, and ends what was started in it."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -78,7 +78,7 @@ class Shell:
         self._process.communicate()
 
     def run(self, command: str) -> str:
-        """What a command says."""
+        """Return what a command prints."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{command}\necho; echo {shlex.quote(_END)}\n")

@@ -11,6 +11,7 @@ RUN_BY = {
     "docs/install.md": ["tests/docs/test_install.py"],
     "docs/migration.md": ["tests/docs/test_migration.py"],
     "docs/reference.md": ["tests/cli/test_help.py"],
+    "docs/research/analysis.md": ["tests/experiments/snippets.py"],
     "docs/runbook.md": ["tests/docs/test_runbook.py", "tests/manifests/test_stop.py"],
     "docs/sources.md": ["tests/docs/test_sources.py"],
     "docs/testing.md": ["tests/docs/test_reference.py", "tests/docs/test_install.py"],
@@ -28,7 +29,8 @@ def test_each_document_with_commands_has_a_test_that_runs_them() -> None:
         languages = {language for language, _ in blocks(document.read_text())}
         assert languages <= LANGUAGES, document
         if languages & {"sh", "console"}:
-            found[str(document.relative_to(ROOT))] = document.name
+            report = document.parent.name == "research"
+            found[str(document.relative_to(ROOT))] = "research" if report else document.name
     assert found.keys() == RUN_BY.keys() | NOT_RUN.keys()
     for name, tests in RUN_BY.items():
         assert all(found[name] in (ROOT / test).read_text() for test in tests), name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from func.core.errors import ConfigError
+from func.core.errors import SettingError
 from func.core.gates_file import parse_rules
 from func.core.sources.facts import read_facts
 from func.core.sources.github import paths_of
@@ -53,5 +53,5 @@ def test_a_rule_that_uses_something_else_is_an_error(use: str) -> None:
         if use in also:
             parse_rules(f"{HEAD}{gates}", "gates.yaml")
         else:
-            with pytest.raises(ConfigError, match="could never hold"):
+            with pytest.raises(SettingError, match="could never hold"):
                 parse_rules(f"{HEAD}{gates}", "gates.yaml")

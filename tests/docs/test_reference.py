@@ -1,4 +1,4 @@
-"""What the reference says is what the function does."""
+"""The reference names every outcome and setting."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_example_of_the_testing_guide() -> None:
 
 
 def test_the_figures_that_are_repeated_are_those_of_the_experiments() -> None:
-    """After `make experiments` measured anew, carry its figures over to the pages named here."""
+    """Copy new figures of `make experiments` to the pages named here."""
     measured = (DOCS / "research" / "experiments.md").read_text().partition("## Figures")[2]
     for document, figures in {
         "research/README.md": ("25 ms", "89 MB", "29 ms", "183 MB"),

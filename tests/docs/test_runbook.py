@@ -150,7 +150,7 @@ def shell(api: RealApiServer, pod: Pod, tools: Path, tmp_path: Path) -> Iterator
 
 
 def inline(text: str) -> list[str]:
-    """Return the whole commands in the tables and sentences, which change nothing here."""
+    """Return the commands in tables and sentences, so that they change nothing."""
     found = re.findall(r"`((?:kubectl|log) [^`]+)`", without_blocks(text))
     changes = re.compile(r" (?:delete|patch) ")
     return [
@@ -161,7 +161,7 @@ def inline(text: str) -> list[str]:
 
 
 def timeless(answer: str) -> str:
-    """Return it without what differs in each run: times, ages, and the API server's port."""
+    """Return an answer without what differs in each run: times, ages, and the API server's port."""
     answer = re.sub(r"https://127\.0\.0\.1:\d+", "https://127.0.0.1:PORT", answer)
     answer = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", answer)
     return re.sub(r"\((?:\d+[dhms])+\)", "(AGE)", answer)

@@ -15,9 +15,9 @@ import yaml
 from func.core.cloud_event import read_cloudevent
 from func.core.outcomes import Answer
 from func.devcluster import WORKFLOWS, EmbeddedCluster
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
+from func.kube.workflows import Workflows
 from func.service.pipeline import Pipeline
 from func.service.settings import read_rules
 from tests import payloads

@@ -102,7 +102,7 @@ class Offloaded:
 @pytest.fixture
 def empty_cluster(fault_cluster: EmbeddedCluster) -> EmbeddedCluster:
     for stored in fault_cluster.store.select(WORKFLOWS).items:
-        fault_cluster.store.delete(WORKFLOWS, stored.namespace, stored.name)
+        fault_cluster.store.delete(WORKFLOWS, *stored.key)
     return fault_cluster
 
 

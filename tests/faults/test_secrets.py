@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from func.devcluster import EmbeddedCluster
-from func.kube.client import Api
+from func.kube.client import Api, ApiRequest
 from func.service import app
 from func.service.build import build_app
 from tests.cli.running import taskgate
@@ -296,7 +296,7 @@ def test_the_headers_for_a_collector(tmp_path: Path, faulty: Faulty) -> None:
 def test_a_defect_of_ours_whose_traceback_holds_all(
     cluster: EmbeddedCluster, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: Api, _method: str, _url: str, headers: dict[str, str], *_rest: object) -> None:
+    def broken(_: Api, _request: ApiRequest, headers: dict[str, str], *_rest: object) -> None:
         raise RuntimeError(f"can't send {headers} {headers['Authorization'].encode()!r}")
 
     monkeypatch.setattr(Api, "_send", broken)
@@ -312,7 +312,7 @@ def test_a_command_that_nobody_catches(tmp_path: Path) -> None:
     file = kubeconfig(tmp_path, {"token": f"{CANARY}-token"}, server="http://127.0.0.1:9")
     script = (
         "import threading\nfrom func.__main__ import main\nfrom func.kube.client import Api\n"
-        "def broken(self, method, url, headers, *rest): raise RuntimeError(str(headers))\n"
+        "def broken(self, request, headers, *rest): raise RuntimeError(str(headers))\n"
         "Api._send = broken\nmain(['waiting'])"
     )
     ran = run(script, {"KUBECONFIG": file, "PATH": ""})

@@ -22,10 +22,10 @@ import pytest
 from func.core.workflows import read_workflow
 from func.devcluster import EmbeddedCluster
 from func.kube.argo_server import connect as connect_argo
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import Unavailable
+from func.kube.workflows import Workflows
 from func.service import app
 from tests.faults import proxy
 from tests.faults.proxy import Exchange, Fault, Proxy

@@ -35,7 +35,7 @@ MODEL = TESTS.parent / "docs" / "threat-model.md"
 def site(fault_cluster: EmbeddedCluster, tmp_path: Path) -> Site:
     """A cluster without Workflows, and the function."""
     for stored in fault_cluster.store.select(WORKFLOWS).items:
-        fault_cluster.store.delete(WORKFLOWS, stored.namespace, stored.name)
+        fault_cluster.store.delete(WORKFLOWS, *stored.key)
     return Site(fault_cluster, make_function(fault_cluster, tmp_path))
 
 

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from func.core.errors import SettingError
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import Unavailable
+from func.kube.workflows import Workflows
 
 DATA = Path(__file__).parents[1] / "data"
 PLUGIN = """#!{python}

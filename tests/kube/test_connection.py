@@ -13,10 +13,10 @@ import yaml
 
 from func.core.errors import SettingError
 from func.core.reasons import Rejection
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import ApiError
+from func.kube.workflows import Workflows
 
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows"
 

@@ -19,10 +19,10 @@ import yaml
 
 from func.core.errors import SettingError
 from func.devcluster import EmbeddedCluster, Identity
-from func.kube.client import Workflows
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import Forbidden, MissingPermission, Unauthenticated, Unavailable
+from func.kube.workflows import Workflows
 from tests.faults.test_slow_api import no_more_threads
 from tests.kube.test_connection import Recorder
 from tests.payloads import REX, Request, approved, cloudevent_structured

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def test_an_alert_says_what_is_wrong_and_where_to_read_on(rule: dict[str, Any]) 
     assert re.fullmatch(r"[^\n]{20,200}[.]", annotations["summary"])
     assert annotations["description"].endswith(".")
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
-    page, _, anchor = annotations["runbook"].partition("#")
+    documents = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"] + "/blob/main/"
+    page, _, anchor = annotations["runbook_url"].removeprefix(documents).partition("#")
+    assert page == "docs/runbook.md"
     assert anchor in {section.anchor for section in sections((ROOT / page).read_text())}
     for label in re.findall(r"\$labels\.(\w+)", str(annotations)):
         assert label in rule["expr"]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from func.core.patches import encode
+from func.core.patches import Move, encode
+from func.core.workflows import Workflow
 from func.devcluster import jsonpatch
 from func.devcluster import label_selectors as selectors
-from func.kube.client import Workflows
 from func.kube.deadline import Deadline
 from func.kube.errors import LostRace, NotFound
-from tests.model.specification import GATES
+from func.kube.workflows import Workflows
+from tests.model.specification import GATES, gate_of
 from tests.recorded_workflows import gate_node, node_id, stamp, waiting_workflow
 
 Document = dict[str, Any]
@@ -35,6 +37,7 @@ class Cluster:
         before_write, after_write: called at the next write, once.
         written: of each write, whether it was done.
         changed: the uids of the Workflows that were written to.
+        offloaded: the uids of those whose nodes are in Argo Server's database; here they stay in the documents.
     """
 
     documents: dict[str, Document] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Cluster:
     after_write: Callable[[], None] | None = None
     written: list[bool] = field(default_factory=list)
     changed: set[str] = field(default_factory=set)
+    offloaded: set[str] = field(default_factory=set)
     _uids: int = 0
 
     @property
@@ -53,7 +57,14 @@ class Cluster:
         """GET."""
         if name not in self.documents:
             raise NotFound(f'workflows.argoproj.io "{name}" not found')
-        return self.documents[name]
+        return self._shown(self.documents[name])
+
+    def _shown(self, document: Document) -> Document:
+        """What the Kubernetes API has of it."""
+        if document["metadata"]["uid"] not in self.offloaded:
+            return document
+        status = {key: value for key, value in document["status"].items() if key != "nodes"}
+        return document | {"status": status | {"offloadNodeStatusVersion": "fnv:1"}}
 
     def list_metadata(self, selector: str, deadline: Deadline) -> list[Document]:  # noqa: ARG002 - as the real one
         """LIST of the metadata."""
@@ -76,6 +87,8 @@ class Cluster:
         except jsonpatch.PatchError as error:
             raise LostRace(str(error)) from None
         new = json.loads(json.dumps(changed))  # as it is stored
+        if new["metadata"]["uid"] in self.offloaded:
+            new["status"] = self.documents[name]["status"]
         for part in ("apiVersion", "kind", "spec"):
             assert new[part] == old[part]
         assert _identity(new) == _identity(old)
@@ -101,18 +114,22 @@ class Cluster:
         self.documents[name] = document
         return document
 
-    def set_phase(self, name: str, gate: str, phase: str, now: datetime) -> None:
-        """The controller, or a person, gives the node of a gate its phase."""
+    def set_phase(self, name: str, node: str, phase: str, now: datetime) -> None:
+        """The controller, or a person, gives a node of a gate its phase."""
         document = copy.deepcopy(self.documents[name])
         nodes = document["status"]["nodes"]
-        identity = node_id(name, f"{name}[{GATES.index(gate)}].{gate}")
-        node = nodes.setdefault(
+        shown, _, again = node.partition("~")
+        path = f"{name}{f'.round-{again}' if again else ''}[{GATES.index(gate_of(node))}].{shown}"
+        identity = node_id(name, path)
+        found = nodes.setdefault(
             identity,
             {key: value for key, value in FIRST.items() if key not in ("finishedAt", "message", "children")}
-            | {"id": identity, "displayName": gate, "name": f"{name}[{GATES.index(gate)}].{gate}"}
+            | {"id": identity, "displayName": shown, "name": path}
             | {"startedAt": stamp(now)},
         )
-        node["phase"] = phase
+        found["phase"] = phase
+        if phase in ("Succeeded", "Failed"):
+            found["finishedAt"] = stamp(now)
         self.documents[name] = document
 
     def stop(self, name: str) -> None:
@@ -131,7 +148,7 @@ class Cluster:
         document["status"]["nodes"] = {
             key: node
             for key, node in document["status"]["nodes"].items()
-            if not (node["type"] == "Suspend" and node["displayName"] in gone)
+            if not (node["type"] == "Suspend" and gate_of(node["displayName"]) in gone)
         }
         for field_name in ("phase", "finishedAt"):
             document["status"].pop(field_name, None)
@@ -150,10 +167,34 @@ class Cluster:
         self.documents[name] = document
 
 
+@dataclass
+class Argo:
+    """Argo Server, for Workflows whose nodes are offloaded."""
+
+    cluster: Cluster
+
+    def hydrate(self, workflow: Workflow, deadline: Deadline) -> Workflow:  # noqa: ARG002 - as the real one
+        """The Workflow with its nodes."""
+        return workflow._replace(nodes=self.cluster.documents[workflow.ref.name]["status"]["nodes"])
+
+    def move(self, workflow: Workflow, move: Move, deadline: Deadline) -> None:  # noqa: ARG002 - as the real one
+        """`argo node set`."""
+        document = copy.deepcopy(self.cluster.documents[workflow.ref.name])
+        node = document["status"]["nodes"][move.node.id]
+        assert node["phase"] == "Running"
+        node |= {"phase": move.phase, "finishedAt": move.finished_at, "message": move.message}
+        self.cluster.documents[workflow.ref.name] = document
+
+
 def phases(document: Document) -> dict[str, str]:
-    """The phases of the gates that the Workflow has reached."""
+    """The phases of the gates' nodes that the Workflow has reached, as the specification names them."""
     nodes = document["status"]["nodes"].values()
-    return {each["displayName"]: each["phase"] for each in nodes if each["type"] == "Suspend"}
+    return {_name_of(each): each["phase"] for each in nodes if each["type"] == "Suspend"}
+
+
+def _name_of(node: Document) -> str:
+    again = re.search(r"\.round-([0-9]+)\[", node["name"])
+    return f"{node['displayName']}~{again[1]}" if again else str(node["displayName"])
 
 
 def state_of(document: Document) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,7 @@ from tests.payloads import Payload
 LEAD, OTHER, STRANGER = "5DLabs-Tess", "tess-5dlabs", "tess-5d1abs"
 PEOPLE = (payloads.TESS, LEAD, "TESS-5dlabs", payloads.TESS, OTHER, STRANGER)
 LABELS = ("ready-for-qa", "task-4", "task-3", "Task-3", "ready-for-qa", "task-<&>", "bug", "task-3")
+TITLES = ("Task 3: more", "Update the README", "Task 4: fewer", "Update the README", "Task 3: less", "task 4: none")
 PULLS = (0, 1, 0, 1, 0, 2, 0, 0, 1, 3, 0, 4)  # of those below
 # Ids that any source may choose; those of GitHub are plain.
 _ODD = ('<{}>&"\\', "{}-\u00e9\u2028", "{{{{{}}}}}")
@@ -61,6 +63,7 @@ class PullRequest:
     commits: list[str] = field(default_factory=lambda: [payloads.HEAD])
     reviews: list[Review] = field(default_factory=list)
     state: str = "none"
+    title: str = "Update the README"
 
     @property
     def is_closed(self) -> bool:
@@ -84,10 +87,15 @@ def pull_requests() -> list[PullRequest]:
 
 @dataclass
 class GitHub:
-    """What happens on GitHub; each happening makes one delivery."""
+    """What happens on GitHub; each happening makes one delivery.
+
+    Args:
+        has_titles: a title can name a task, as the rules have it.
+    """
 
     pulls: list[PullRequest] = field(default_factory=pull_requests)
     deliveries: list[Delivery] = field(default_factory=list)
+    has_titles: bool = False
     _commits: int = 0
 
     def act(self, action: str, which: int, detail: int, now: datetime) -> Delivery | None:
@@ -137,6 +145,16 @@ class GitHub:
 
     def _retarget(self, pull: PullRequest, _: int, now: datetime) -> Delivery:
         return self._delivery(pull, "pull_request.edited", _retargeted, now)
+
+    def _retitle(self, pull: PullRequest, detail: int, now: datetime) -> Delivery:
+        before, pull.title = pull.title, TITLES[detail % len(TITLES)]
+        delivery = self._delivery(pull, "pull_request.edited", _retitled, now, title_before=before)
+        return Delivery(delivery.event._replace(titled_before=self._titled(before)), delivery.incoming)
+
+    def _titled(self, title: str) -> frozenset[str]:
+        """The task that a title names."""
+        found = re.fullmatch(r"Task ([0-9]+): .*", title) if self.has_titles else None
+        return frozenset([found[1]] if found else [])
 
     def _label(self, pull: PullRequest, detail: int, now: datetime) -> Delivery:
         label = LABELS[detail % len(LABELS)]
@@ -244,6 +262,8 @@ class GitHub:
             label=payload["label"]["name"] if "label" in payload else None,
             merged=more.get("merged", False),
             retargeted=build is _retargeted,
+            titled=self._titled(pull.title),
+            titled_before=self._titled(pull.title),
         )
         kind = f"com.github.{name.partition('.')[0]}"
         source = "https://github.com/5dlabs/cto"
@@ -257,6 +277,7 @@ class GitHub:
             "author": pull.author,
             "sha": pull.commits[-1],
             "head_repository": pull.head_repository,
+            "title": pull.title,
         }
 
 
@@ -265,3 +286,8 @@ def _retargeted(**facts: Any) -> Payload:  # noqa: ANN401
     payload = payloads.reopened(base="release", **facts)
     changes = {"base": {"ref": {"from": "main"}, "sha": {"from": payloads.PUSHED}}}
     return payload | {"action": "edited", "changes": changes}
+
+
+def _retitled(*, title_before: str, **facts: Any) -> Payload:  # noqa: ANN401
+    """The title is changed."""
+    return payloads.reopened(**facts) | {"action": "edited", "changes": {"title": {"from": title_before}}}

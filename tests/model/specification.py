@@ -28,6 +28,7 @@ class Event(NamedTuple):
         submitted: when a review was; `happened` of a dismissal is later.
         verdict: of a review, e.g. `approved`.
         retargeted: the base was changed.
+        titled, titled_before: the tasks that the title names after the event and before it.
     """
 
     id: str
@@ -49,16 +50,18 @@ class Event(NamedTuple):
     commit: str | None = None
     verdict: str | None = None
     retargeted: bool = False
+    titled: frozenset[str] = frozenset()
+    titled_before: frozenset[str] = frozenset()
 
     @property
     def tasks(self) -> frozenset[str]:
         """Those that it names."""
-        return _tasks(self.labels, self.branch)
+        return _tasks(self.labels, self.branch) | self.titled
 
     @property
     def tasks_before(self) -> frozenset[str]:
         """Those that its pull request named before it."""
-        return _tasks(self.before, self.branch)
+        return _tasks(self.before, self.branch) | self.titled_before
 
     @property
     def tasks_left(self) -> frozenset[str]:
@@ -90,6 +93,8 @@ class Way(NamedTuple):
     Args:
         by, withdraw_by: logins in lower case; None for anyone.
         withdraw: what revokes, besides changes that somebody of `withdraw_by` requests.
+        is_early_refused: what comes before the gate is reached is not kept.
+        has_rounds: the gate comes again.
     """
 
     gate: str
@@ -101,6 +106,8 @@ class Way(NamedTuple):
     not_author: bool = False
     withdraw: Callable[[Event], bool] = lambda _: False
     withdraw_by: frozenset[str] = frozenset()
+    is_early_refused: bool = False
+    has_rounds: bool = False
 
     def accepts(self, event: Event) -> bool:
         """The checks that need no Workflow."""
@@ -180,6 +187,21 @@ STRICT = (
         withdraw=lambda event: event.name == "pull_request.reopened",
     ),
 )
+# What the other two leave out.
+LOOSE = (
+    *CREATED,
+    READY._replace(has_rounds=True),
+    APPROVED._replace(is_early_refused=True),
+    Way(
+        GATES[2],
+        lambda event: event.verdict == "changes_requested",
+        by=REVIEWERS,
+        then="fail",
+        quorum=2,
+        withdraw=_stale,
+    ),
+    MERGED,
+)
 STRICT_GATES = """
   wait-pr-created:
   - {event: [pull_request.opened, pull_request.reopened], by: anyone}
@@ -211,6 +233,57 @@ STRICT_GATES = """
   - {event: pull_request.closed, merged: true, by: anyone}
   - {event: pull_request.closed, merged: false, by: anyone, then: fail, withdraw: [{event: pull_request.reopened}]}
 """
+
+LOOSE_GATES = """
+  wait-pr-created:
+  - {event: [pull_request.opened, pull_request.reopened], by: anyone}
+  - {event: [pull_request.labeled, pull_request.unlabeled], label: 'task-*', by: anyone}
+  wait-ready-for-qa:
+    {event: pull_request.labeled, label: ready-for-qa, by: quality, rounds: true,
+     withdraw: [{event: pull_request.unlabeled, label: ready-for-qa}]}
+  wait-pr-approved:
+  - event: pull_request_review.submitted
+    review: approved
+    by: reviewers
+    fresh: true
+    early: refuse
+    withdraw:
+    - {event: pull_request.synchronize}
+    - {event: pull_request.edited, when: {changes.base.ref.from: '*'}}
+    - {event: pull_request_review.dismissed}
+    - {event: pull_request_review.submitted, review: changes_requested, by: reviewers}
+  - event: pull_request_review.submitted
+    review: changes_requested
+    by: reviewers
+    then: fail
+    quorum: 2
+    withdraw:
+    - {event: pull_request.synchronize}
+    - {event: pull_request.edited, when: {changes.base.ref.from: '*'}}
+    - {event: pull_request_review.dismissed}
+  wait-pr-merged: {event: pull_request.closed, merged: true, by: anyone}
+"""
+
+
+class Policy(NamedTuple):
+    """One gates.yaml.
+
+    Args:
+        gates: its text; None for the gates built in.
+        has_titles: `Task 3: ...` as a title names task 3.
+    """
+
+    ways: Sequence[Way]
+    gates: str | None = None
+    is_one_pull_request: bool = True
+    has_titles: bool = False
+
+
+POLICIES = {
+    "built-in": Policy(BUILT_IN),
+    "strict": Policy(STRICT, STRICT_GATES),
+    "loose": Policy(LOOSE, LOOSE_GATES, is_one_pull_request=False, has_titles=True),
+}
 
 
 @dataclass
@@ -244,6 +317,11 @@ class Use:
     on_copy: bool = False
 
 
+def gate_of(node: str) -> str:
+    """The gate of a node: `wait` of its second round `wait~2`, or of a loop's `wait(0:qa)`."""
+    return re.split(r"[(~]", node)[0]
+
+
 def _order(known: Known) -> tuple[datetime, int, str]:
     return known.event.happened, known.event.review, known.event.id
 
@@ -260,8 +338,10 @@ class Life:
     """One Workflow.
 
     Args:
-        phases: gate -> phase of its node, of those reached.
-        moved: gates whose node was moved by an event since it last started.
+        phases: node of a gate -> its phase, of those reached.
+        moved: nodes that were moved by an event since they last started.
+        by_hand: node -> when somebody opened it.
+        is_one_pull_request: it belongs to one.
         end: `Succeeded` or `Failed`, where it has come to its end.
     """
 
@@ -270,8 +350,10 @@ class Life:
     task: str
     created: datetime
     ways: Sequence[Way]
+    is_one_pull_request: bool = True
     phases: dict[str, str] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
+    by_hand: dict[str, datetime] = field(default_factory=dict)
     end: str = ""
     is_stopping: bool = False
     known: dict[str, Known] = field(default_factory=dict)
@@ -284,7 +366,7 @@ class Life:
             for name, each in self.known.items()
         }
         used = [Use(each.event, each.gate, on_copy=True) for each in self.used]
-        return Life(name, uid, self.task, created, self.ways, known=known, used=used)
+        return Life(name, uid, self.task, created, self.ways, self.is_one_pull_request, known=known, used=used)
 
     # What stands.
 
@@ -299,6 +381,11 @@ class Life:
             ):
                 return use.event.pull
         return None
+
+    @property
+    def owner(self) -> str | None:
+        """The only pull request that may move it."""
+        return self.bound if self.is_one_pull_request else None
 
     def is_revoked(self, event: Event, way: Way) -> bool:
         """Whether anything known revokes it."""
@@ -383,9 +470,9 @@ class Life:
         Args:
             event: moves it only together with itself.
         """
-        bound, standing = self.bound, self.standing(gate, now)
+        owner, standing = self.owner, self.standing(gate, now)
         for pull in dict.fromkeys(each.event.pull for each in standing):
-            if bound not in (None, pull):
+            if owner not in (None, pull):
                 continue
             words = self._newest_kind([each for each in standing if each.event.pull == pull])
             people: dict[str, Known] = {}
@@ -425,9 +512,28 @@ class Life:
 
     # What happens.
 
+    def nodes(self, gate: str) -> dict[str, str]:
+        """The nodes of a gate, with their phases."""
+        return {node: phase for node, phase in self.phases.items() if gate_of(node) == gate}
+
+    def running(self, gate: str) -> list[str]:
+        """The nodes of a gate that wait."""
+        return [node for node, phase in self.nodes(gate).items() if phase == "Running" and not self.end]
+
     def stands_at(self, gate: str) -> bool:
-        """Whether a node of the gate waits."""
-        return self.phases.get(gate) == "Running" and not self.end and not self.is_stopping
+        """Whether one node of the gate waits."""
+        return len(self.running(gate)) == 1 and not self.is_stopping
+
+    def has_rounds(self, gate: str) -> bool:
+        """Whether the rules have it that the gate comes again."""
+        return any(way.has_rounds for way in self.ways if way.gate == gate)
+
+    def is_over(self, gate: str) -> bool:
+        """Whether the gate no longer waits, and is not known to come again."""
+        phases = set(self.nodes(gate).values())
+        if not phases or not phases <= {"Succeeded", "Failed", "Skipped"}:
+            return False
+        return not self.has_rounds(gate) if "Succeeded" in phases else not self.end
 
     def learn(self, event: Event, now: datetime) -> None:
         """It revokes what it revokes, whatever else becomes of it."""
@@ -458,22 +564,34 @@ class Life:
         if event.id in {each.event.id for each in self.used}:
             return "duplicate"
         if self.end == "Succeeded":
-            return "already-open" if self.phases.get(gate) == "Succeeded" else "no-workflow"
-        if self.bound not in (None, event.pull) or (self.is_stopping and not self.end):
+            return "already-open" if "Succeeded" in self.nodes(gate).values() else "no-workflow"
+        if self.owner not in (None, event.pull) or (self.is_stopping and not self.end):
             return "refused"
-        if self.phases.get(gate) == "Succeeded" or (self.phases.get(gate) in ("Failed", "Skipped") and not self.end):
+        if self.is_over(gate):
             self._end_objection(event, now)
-            return "already-open" if self.phases[gate] == "Succeeded" else "refused"
-        known = self.known.get(event.id)
-        if known is None or known.way is None:
-            known = self.known[event.id] = Known(event, way, now, bool(known and known.is_gone))
+            return "already-open" if "Succeeded" in self.nodes(gate).values() else "refused"
+        old = self.known.get(event.id)
+        known = old if old and old.way else Known(event, way, now, bool(old and old.is_gone))
+        self.known[event.id] = known
+        outcome = self._move_or_wait(known, way, now)
+        if outcome == "ambiguous" or (outcome != "opened" and way.is_early_refused and not self.running(gate)):
+            self.known.pop(event.id)
+            if old:
+                self.known[event.id] = old
+            return "ambiguous" if outcome == "ambiguous" else "refused"
+        return outcome
+
+    def _move_or_wait(self, known: Known, way: Way, now: datetime) -> str:
+        gate = way.gate
         if self.why_not(known, now):
             return "refused"
         if self.is_objected(known):
             return "parked"
-        due = self.due(gate, now, event)
+        if len(self.running(gate)) > 1:
+            return "ambiguous"
+        due = self.due(gate, now, known.event)
         if due and self.stands_at(gate):
-            self.move(gate, due)
+            self.move(self.running(gate)[0], due)
             return "opened" if way.then == "open" else "failed"
         return "parked" if known in self.waiting(gate, now) else "refused"
 
@@ -482,30 +600,33 @@ class Life:
         if event.verdict == "approved" and any(event.person.lower() in way.withdraw_by for way in self.ways):
             self.known.setdefault(event.id, Known(event, None, now))
 
-    def move(self, gate: str, due: list[Known]) -> None:
-        """What is due moves the gate."""
+    def move(self, node: str, due: list[Known]) -> None:
+        """What is due moves a node."""
         assert due[0].way
-        self.phases[gate] = "Succeeded" if due[0].way.then == "open" else "Failed"
-        self.moved.add(gate)
-        self.used += [Use(each.event, gate) for each in due]
+        self.phases[node] = "Succeeded" if due[0].way.then == "open" else "Failed"
+        self.moved.add(node)
+        self.used += [Use(each.event, gate_of(node)) for each in due]
 
-    def releases(self, now: datetime) -> list[str]:
-        """The gates of which a release moves one."""
-        return [gate for gate in GATES if self.stands_at(gate) and self.due(gate, now)]
+    def releases(self, now: datetime) -> dict[str, str]:
+        """The gates of which a release moves one, each with its node."""
+        return {gate: self.running(gate)[0] for gate in GATES if self.stands_at(gate) and self.due(gate, now)}
 
     def use_up(self, now: datetime) -> None:
-        """What waited for a gate that somebody opened by hand is used up."""
-        if not self.end:
-            for gate, phase in self.phases.items():
-                if phase == "Succeeded" and gate not in self.moved:
-                    waiting = self.waiting(gate, now)
-                    self.used += [Use(each.event, gate, by_hand=True) for each in waiting]
+        """What waited for a gate when somebody opened it by hand is used up."""
+        for gate in GATES:
+            by_hand = [
+                node for node, phase in self.nodes(gate).items() if phase == "Succeeded" and node not in self.moved
+            ]
+            if self.end or not by_hand:
+                continue
+            newest = max(self.by_hand.get(node, self.created) for node in by_hand)
+            waiting = [each for each in self.waiting(gate, now) if self.is_over(gate) or each.written < newest]
+            self.used += [Use(each.event, gate, by_hand=True) for each in waiting]
 
     def is_waiting(self, now: datetime) -> bool:
         """Whether a signal waits for a gate that may still be reached, and may move it as things are."""
-        over = {gate for gate, phase in self.phases.items() if phase not in ("Running", "Pending")}
-        waiting = [each for gate in GATES if gate not in over for each in self.waiting(gate, now)]
-        return any(self.bound in (None, each.event.pull) for each in waiting)
+        waiting = [each for gate in GATES if not self.is_over(gate) for each in self.waiting(gate, now)]
+        return any(self.owner in (None, each.event.pull) for each in waiting)
 
 
 @dataclass

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+import pytest
 
-from tests.model.machine import Machine
-from tests.soak.model import settings_for
+from tests.model.machine import History
+from tests.soak.model import STEPS
 
-TestModel = Machine.TestCase
-TestModel.settings = settings(settings_for(40))
+
+@pytest.mark.parametrize("seed", range(0, 120, 10))
+def test_the_function_does_what_the_model_says(seed: int) -> None:
+    for each in range(seed, seed + 10):
+        History.of(each, STEPS).check()

@@ -12,15 +12,15 @@ import pytest
 
 from tests.model.cluster import phases, state_of
 from tests.model.machine import Deliver, Recreate, Release, Retry, Step, World
-from tests.model.specification import GATES, Life
+from tests.model.specification import GATES, POLICIES, Life
 
 NAME = "play-task-3-workflow"
 FIRST, SECOND = 0, 1  # pull requests #31 and #32
 
 
-def world(*, is_strict: bool = False, gate: str = GATES[0]) -> World:
+def world(*, policy: str = "built-in", gate: str = GATES[0]) -> World:
     """A Workflow of task 3."""
-    scene = World(is_strict)
+    scene = World(POLICIES[policy])
     scene.create(NAME, "3", together=False, gate=gate)
     return scene
 
@@ -47,7 +47,7 @@ def test_a_workflow_that_is_deleted_before_the_write_is_not_in_the_answer() -> N
 
 @pytest.mark.parametrize("action", ["merge", "close"])
 def test_a_pull_request_is_gone_from_each_workflow_where_it_is_not_clear_which_one_is_meant(action: str) -> None:
-    scene = world(is_strict=True)  # where a closing without a merge fails a gate, too
+    scene = world(policy="strict")  # where a closing without a merge fails a gate, too
     tell(scene, "open")
     scene.do(Step(scene, NAME, None, "", ends="Failed"))
     for _ in range(2):
@@ -92,7 +92,7 @@ def test_a_renamed_label_takes_nothing_from_the_task_that_it_named() -> None:
 
 
 def test_a_lead_fails_the_gate_and_two_approvals_open_it_after_a_retry() -> None:
-    scene = world(is_strict=True, gate=GATES[2])
+    scene = world(policy="strict", gate=GATES[2])
     tell(scene, "refuse", detail=1)
     assert phases(scene.cluster.documents[NAME])[GATES[2]] == "Failed"
     scene.do(Step(scene, NAME, None, "", ends="Failed"))

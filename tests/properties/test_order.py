@@ -7,14 +7,14 @@ import random
 
 import pytest
 
-from tests.properties.orders import Orders, check_bounds, history, some_deliveries, subsets
+from tests.properties.orders import Orders, check_bounds, history, some_set, subsets
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_deliveries_end_in_the_same_in_any_order_and_open_the_gate_as_in_the_order_of_time(seed: int) -> None:
     chosen = random.Random(seed)  # noqa: S311
-    deliveries = some_deliveries(chosen, 8)
-    orders = Orders(deliveries)
+    deliveries, policy = some_set(seed)
+    orders = Orders(deliveries, policy)
     assert orders.count() == math.factorial(len(deliveries)) * (len(deliveries) + 1)
     for _ in range(5):
         orders.check_later(chosen.sample(range(len(deliveries)), len(deliveries)))

@@ -23,6 +23,7 @@ from tests.payloads import (
     push,
     release_argo,
     synchronize,
+    unlabeled,
 )
 from tests.recorded_workflows import Workflow, fleet, recorded, waiting_workflow
 from tests.service.site import Site, built_in
@@ -93,6 +94,13 @@ def test_a_key_that_waits_already_costs_one_call(site: Site) -> None:
     site.calls()
     assert site.send(cloudevent_structured(approved())).outcome == "parked"
     assert site.calls() == {"GET": 1}
+
+
+def test_each_further_task_that_an_event_leaves_costs_a_get_and_a_patch_more(site: Site) -> None:
+    site.load(waiting_workflow(3, "wait-pr-created"), waiting_workflow(4, "wait-pr-created"))
+    put_right = unlabeled("task-4", labels=["task-3"])
+    assert site.send(cloudevent_structured(put_right)).outcome == "opened"
+    assert site.calls() == {"GET": 2, "PATCH": 2}
 
 
 @pytest.mark.parametrize("count", [10, 1000])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from func.kube.client import Workflows
+from func.kube.workflows import Workflows
 from tests.odd_workflows import GATE, ODD, PLACES, made_odd
 from tests.payloads import approved, cloudevent_structured, release_argo, synchronize
 from tests.recorded_workflows import NAMESPACE, waiting_workflow

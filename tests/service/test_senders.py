@@ -16,8 +16,8 @@ from starlette.requests import Request as HttpRequest
 
 from func.core.reasons import Rejection
 from func.devcluster import EmbeddedCluster, Identity
-from func.kube.client import TokenReviews
 from func.kube.deadline import Deadline
+from func.kube.token_reviews import TokenReviews
 from func.service import app
 from func.service.app import App
 from func.service.authentication import ServiceAccounts

@@ -13,7 +13,7 @@ import pytest
 from func.core.errors import SettingError
 from func.core.outcomes import WorkflowRef
 from func.devcluster import EVENTS, EmbeddedCluster
-from func.kube.client import Api
+from func.kube.client import Api, ApiRequest
 from func.kube.errors import Unavailable
 from func.service.settings import read_settings
 from func.telemetry.kubernetes_events import event_of
@@ -95,9 +95,9 @@ def test_what_cannot_be_told_is_a_warning(
     status = {"message": 'cannot create resource "events" in API group "events.k8s.io"'}
     seconds: list[object] = []
 
-    def troubled(api: Api, method: str, path: str, *rest: Any, **more: Any) -> Any:  # noqa: ANN401 - passed on
-        if "events.k8s.io" not in path:
-            return call(api, method, path, *rest, **more)
+    def troubled(api: Api, request: ApiRequest, *rest: Any, **more: Any) -> Any:  # noqa: ANN401 - passed on
+        if "events.k8s.io" not in request.path:
+            return call(api, request, *rest, **more)
         seconds.append(rest[-1])
         if problem == "silent":
             raise Unavailable("The time for this event is used up.")

@@ -142,7 +142,7 @@ PATHS: Mapping[str, Paths] = {
     "commit_comment": {**_SENDER, "head": "comment.commit_id", "happened": "comment.updated_at"},
 }
 _OF_PULL_REQUEST = ("repository", "number", "branch", "head", "base", "base-repository")
-# Without these a payload is not one of GitHub's, and its task cannot be trusted to be the right one.
+# A payload without these is not one of GitHub's, so its task cannot be trusted.
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "pull_request": _OF_PULL_REQUEST,
     "pull_request_review": (*_OF_PULL_REQUEST, "review", "review-state"),
@@ -150,7 +150,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 }
 # Their branch can be a whole ref, refs/heads/<branch>. Elsewhere a branch of that very name would be meant.
 WHOLE_REFS = frozenset({"push", "merge_group", "workflow_dispatch", "deployment", "deployment_status"})
-# Any repository's fork runs these under its own branch name, and the payload does not say whose branch it is.
+# A fork runs these under its own branch name, and the payload does not name the repository of the branch.
 UNKNOWN_HEAD = frozenset({"workflow_job"})
 
 
