@@ -88,7 +88,7 @@ def _move_or_keep(
         return Decision(other_pull_request(state, bound, signal))
     if workflow.shutdown and not workflow.finished:
         return Decision(Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown))
-    view = view_gate(workflow, state, gate, identifier, rules)
+    view = view_gate(workflow, state, identifier, rules)
     if view.is_over and view.verdict:
         return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
     kept = state.with_signal(signal)
@@ -112,7 +112,7 @@ def _move(
 ) -> Decision:
     """Move the node with this signal and others, or let the signal wait."""
     standing = folded.standing_of(mine)
-    why = why_waiting(standing, folded, view)
+    why = why_waiting(gate, standing, folded, view)
     if why:
         return Decision(why, state, node=view.node)
     assert view.target is not None  # noqa: S101 - why_waiting looks
@@ -153,7 +153,7 @@ def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, st
             signal.pull_request == standing.pull_request for standing in folded.standings
         ):
             newer.append(gate)
-        elif view_gate(workflow, state, gate, identifier, rules).is_over and not workflow.finished:
+        elif view_gate(workflow, state, identifier, rules).is_over and not workflow.finished:
             over.append(gate)
     verdict = _revoked(intent, signal, revoked, newer, over)
     return Decision(verdict, known, gate=next(iter(revoked or intent.revokes), None))

@@ -25,21 +25,19 @@ class GateView(NamedTuple):
         is_over: the gate no longer waits and will not come again.
     """
 
-    gate: str
     target: Node | None
     verdict: Verdict | None = None
     node: str | None = None
     is_over: bool = False
 
 
-def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rules: Rules) -> GateView:
+def view_gate(workflow: Workflow, state: State, identifier: str, rules: Rules) -> GateView:
     """Return whether a Workflow waits at a gate, and why not.
 
     Args:
-        gate: its name in the rules.
-        identifier: the name with inputs, from `gate_id`.
+        identifier: the gate's name with inputs, from `gate_id`.
     """
-    given = rules.gate_ids[identifier][1]
+    gate, given = rules.gate_ids[identifier]
     rounds = any(rule.rounds for rule in given)
     nodes = workflow.gate_nodes(gate, given[0].inputs)
     moved = {(use.node, use.started): use for use in state.used if use.node}
@@ -47,26 +45,26 @@ def view_gate(workflow: Workflow, state: State, gate: str, identifier: str, rule
     running = [node for node in waiting if node.phase == "Running" and not workflow.finished]
     if len(running) > 1:
         named = ", ".join(node.id for node in running)
-        return GateView(gate, None, Verdict.of("several-nodes", gate=gate, nodes=named), running[0].id)
+        return GateView(None, Verdict.of("several-nodes", gate=gate, nodes=named), running[0].id)
     if running:
-        return GateView(gate, running[0], node=running[0].id)
+        return GateView(running[0], node=running[0].id)
     if waiting or not nodes:
-        return GateView(gate, None, _not_reached(workflow, gate, nodes))
+        return GateView(None, _not_reached(workflow, gate, nodes))
     claimed = next((moved[node.id, node.started] for node in nodes if not node.is_finished), None)
     if claimed and not rounds:
-        return GateView(gate, None, Verdict.of("claimed", gate=gate, event=claimed.id), claimed.node, is_over=True)
+        return GateView(None, Verdict.of("claimed", gate=gate, event=claimed.id), claimed.node, is_over=True)
     succeeded = [node for node in nodes if node.phase == "Succeeded"]
     if rounds and (succeeded or claimed):
-        return GateView(gate, None, Verdict.of("next-round", gate=gate))
+        return GateView(None, Verdict.of("next-round", gate=gate))
     if succeeded:
         use = next((moved[node.id, node.started] for node in succeeded if (node.id, node.started) in moved), None)
         how = f"by event {use.id}" if use and not use.by_hand else BY_HAND
-        return GateView(gate, None, Verdict.of("already-open", gate=gate, how=how), succeeded[0].id, is_over=True)
+        return GateView(None, Verdict.of("already-open", gate=gate, how=how), succeeded[0].id, is_over=True)
     if workflow.finished:
-        return GateView(gate, None, Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate))
+        return GateView(None, Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate))
     phases = ", ".join(sorted({node.phase for node in nodes}))
     code = "gate-skipped" if all(node.phase in _SKIPPED for node in nodes) else "gate-failed"
-    return GateView(gate, None, Verdict.of(code, gate=gate, phase=phases), nodes[0].id, is_over=True)
+    return GateView(None, Verdict.of(code, gate=gate, phase=phases), nodes[0].id, is_over=True)
 
 
 def _not_reached(workflow: Workflow, gate: str, nodes: list[Node]) -> Verdict:
@@ -77,7 +75,7 @@ def _not_reached(workflow: Workflow, gate: str, nodes: list[Node]) -> Verdict:
     return Verdict.of("not-reached", workflow=workflow.ref.name, gate=gate, hint=hint)
 
 
-def why_waiting(standing: Standing, folded: Folded, view: GateView) -> Verdict | None:
+def why_waiting(gate: str, standing: Standing, folded: Folded, view: GateView) -> Verdict | None:
     """Return why the signals of a pull request cannot move their gate yet; None when they can.
 
     Args:
@@ -86,10 +84,10 @@ def why_waiting(standing: Standing, folded: Folded, view: GateView) -> Verdict |
     if view.verdict:
         return view.verdict
     if not standing.movers():
-        return Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=view.gate)
+        return Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=gate)
     if standing is not folded.standings[0]:
         first = folded.standings[0].pull_request or "no pull request"
-        return Verdict.of("older-first", pull_request=first, gate=view.gate)
+        return Verdict.of("older-first", pull_request=first, gate=gate)
     return None
 
 
@@ -98,10 +96,10 @@ def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -
     if state.claims:
         return True
     gates = {signal.gate for signal in state.signals if signal.gate and not state.use_of(signal.identity)}
-    for identifier, (gate, _) in rules.gate_ids.items():
+    for identifier in rules.gate_ids:
         if identifier not in gates:
             continue
         folded = fold(state, rules, identifier, now)
-        if folded.has_waiting and not view_gate(workflow, state, gate, identifier, rules).is_over:
+        if folded.has_waiting and not view_gate(workflow, state, identifier, rules).is_over:
             return True
     return False

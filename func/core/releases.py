@@ -56,8 +56,8 @@ def _release(
     disagreement = rules.workflows.disagreement(workflow.labels, task)
     if disagreement:
         return Decision(Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=disagreement))
-    view = view_gate(workflow, state, gate, identifier, rules)
-    why = why_waiting(standing, folded, view)
+    view = view_gate(workflow, state, identifier, rules)
+    why = why_waiting(gate, standing, folded, view)
     if why:
         return Decision(why, gate=gate, node=view.node, task=task)
     assert view.target is not None  # noqa: S101 - why_waiting looks

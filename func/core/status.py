@@ -341,10 +341,10 @@ def _verdicts(
     for identifier, (gate, _) in rules.gate_ids.items():
         folded = fold(state, rules, identifier, now)
         found.update(folded.verdicts)
-        view = view_gate(workflow, state, gate, identifier, rules)
+        view = view_gate(workflow, state, identifier, rules)
         for standing in folded.standings:
             identities = {signal.identity for signal in standing.signals}
-            why = why_waiting(standing, folded, view)
+            why = why_waiting(gate, standing, folded, view)
             if why:
                 found.update(dict.fromkeys(identities, why))
             else:

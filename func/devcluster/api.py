@@ -38,14 +38,8 @@ class Recorded(NamedTuple):
     target: str
 
 
-@dataclass(frozen=True)
-class Identity:
-    """The account that a token belongs to.
-
-    Args:
-        username: for instance `system:serviceaccount:knative-eventing:broker-filter`.
-        audiences: whom the token is for; empty means the API server only.
-    """
+class Identity(NamedTuple):
+    """The account that a token belongs to, and whom the token is for; without audiences only the API server."""
 
     username: str
     uid: str = ""
@@ -53,8 +47,7 @@ class Identity:
     audiences: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     code: int
     body: bytes
     content_type: str = _JSON
@@ -260,8 +253,7 @@ class Api:
         """
         if call.method != "POST":
             raise errors.method_not_allowed()
-        spec = call.document().get("spec")
-        spec = spec if isinstance(spec, dict) else {}
+        spec = call.document().get("spec") or {}
         if call.path == discovery.ACCESS_REVIEWS:
             version, kind, status = "authorization.k8s.io/v1", "SelfSubjectAccessReview", {"allowed": True}
         else:
@@ -271,11 +263,9 @@ class Api:
     def _authenticate(self, spec: Document) -> Document:
         identity = self._tokens.get(str(spec.get("token", "")))
         asked = [str(audience) for audience in spec.get("audiences") or []]
-        if identity is None:
-            return {"authenticated": False, "user": {}, "error": "invalid bearer token"}
-        fitting = [audience for audience in asked if audience in identity.audiences]
-        if (asked and not fitting) or (not asked and identity.audiences):
-            return {"authenticated": False, "user": {}, "error": "token audiences do not fit"}
+        fitting = [audience for audience in asked if identity and audience in identity.audiences]
+        if identity is None or bool(asked) != bool(fitting) or (not asked and identity.audiences):
+            return {"authenticated": False, "user": {}, "error": "invalid bearer token, or not for this audience"}
         user = {"username": identity.username, "uid": identity.uid, "groups": list(identity.groups)}
         return {"authenticated": True, "user": user} | ({"audiences": fitting} if fitting else {})
 
@@ -368,9 +358,9 @@ async def _read(scope: Scope, receive: Receive, query: str, headers: Mapping[str
     while more:
         message = await receive()
         body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > _MAX_BODY_BYTES:
             raise errors.request_too_large(f"limit is {_MAX_BODY_BYTES}")
-        more = message.get("more_body", False)
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     return _Call(scope["method"], scope["path"], parameters, headers, bytes(body), *_target(scope["path"]))
 

@@ -34,29 +34,16 @@ if TYPE_CHECKING:
 _FUNCTION_PORT, _CLUSTER_PORT, _BOARD_PORT = 8080, 8090, 8070  # with --stay, so that commands can be copied
 _MOVES_ON_SECONDS = 15.0  # the controller looks at a Workflow long before
 _WORKFLOW = f"play-task-{TASK}-workflow"
+_PORT = click.IntRange(0, 65535)  # on loopback; 0 takes a free one
 _HEADERS = ("content-type", "ce-type", "ce-source", "ce-subject", "retry-after")
 
 
 @click.command()
 @click.option("--tasks", type=click.IntRange(TASK, 10_000), default=100, show_default=True, help="Waiting Workflows.")
 @click.option("--stay", is_flag=True, help="Send nothing; stay up for curl until Ctrl-C.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    help=f"Of the function, on loopback; by default a free one, {_FUNCTION_PORT} with --stay.",
-)
-@click.option(
-    "--cluster-port",
-    type=click.IntRange(0, 65535),
-    help=f"Of the Kubernetes API, on loopback; by default a free one, {_CLUSTER_PORT} with --stay.",
-)
-@click.option(
-    "--board-port",
-    type=click.IntRange(0, 65535),
-    default=_BOARD_PORT,
-    show_default=True,
-    help="Of the board of --stay, on loopback.",
-)
+@click.option("--port", type=_PORT, help=f"Of the function; default: a free one, {_FUNCTION_PORT} with --stay.")
+@click.option("--cluster-port", type=_PORT, help=f"Of the API; default: a free one, {_CLUSTER_PORT} with --stay.")
+@click.option("--board-port", type=_PORT, default=_BOARD_PORT, show_default=True, help="Of the board, with --stay.")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from func.devcluster import names
 
@@ -20,14 +20,8 @@ _PRESENCE = re.compile(r"\s*(!?)\s*([^\s=!<>(),]+)\s*")
 _COMMA = re.compile(r",(?![^()]*\))")
 
 
-@dataclass(frozen=True)
-class Requirement:
-    """One condition on one label.
-
-    Args:
-        values: what the label may be; None for any value.
-        negated: whether the label must not be like that; an absent label is not.
-    """
+class Requirement(NamedTuple):
+    """One condition on one label: what it may be (None for anything), or must not be."""
 
     key: str
     values: frozenset[str] | None
@@ -39,13 +33,8 @@ class Requirement:
         return found != self.negated
 
 
-@dataclass(frozen=True)
-class Selector:
-    """All conditions that an object must satisfy; without any it selects everything.
-
-    Args:
-        name: of the only object; None for any.
-    """
+class Selector(NamedTuple):
+    """All conditions that an object must satisfy, and its name where only one is meant."""
 
     labels: tuple[Requirement, ...] = ()
     name: str | None = None

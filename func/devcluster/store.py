@@ -135,20 +135,10 @@ class Store:
     def __init__(self, *, history: int = 1000) -> None:
         self._lock = threading.RLock()
         self._objects: dict[Resource, dict[Key, Stored]] = {}
-        self._version = _FIRST_VERSION
+        self.version = _FIRST_VERSION  # of the newest write
         self._history: deque[Event] = deque(maxlen=history)
         self._forgotten = _FIRST_VERSION
-        self._subscriptions: list[Subscription] = []
-
-    @property
-    def version(self) -> int:
-        """The version of the newest write."""
-        return self._version
-
-    @property
-    def subscriptions(self) -> int:
-        """How many subscriptions are open."""
-        return len(self._subscriptions)
+        self.subscriptions: list[Subscription] = []
 
     def get(self, resource: Resource, namespace: str, name: str) -> Stored:
         """Return one object, or raise an ApiError (404)."""
@@ -162,7 +152,7 @@ class Store:
         view = view or View()
         with self._lock:
             found = [stored for stored in self._of(resource).values() if view.shows(stored)]
-            return Page(sorted(found, key=lambda stored: stored.key), self._version)
+            return Page(sorted(found, key=lambda stored: stored.key), self.version)
 
     def create(self, resource: Resource, namespace: str, document: Document) -> Stored:
         """Add an object that a client sent, or raise an ApiError."""
@@ -247,7 +237,7 @@ class Store:
             for event in self._history if since is not None else ():
                 if event.resource is resource and event.version > (since or 0):
                     callback(event)
-            self._subscriptions.append(subscription)
+            self.subscriptions.append(subscription)
             return subscription
 
     def snapshot(self, resource: Resource, callback: Callable[[Event], None]) -> tuple[Page, Subscription]:
@@ -263,7 +253,7 @@ class Store:
         return old if documents.same(new, old.document) else self._write(old.resource, old, new)
 
     def _write(self, resource: Resource, old: Stored | None, document: Document) -> Stored:
-        new = _stored_at(resource, document, self._version + 1)
+        new = _stored_at(resource, document, self.version + 1)
         if len(new.body) > _MAX_OBJECT_BYTES:
             raise errors.ApiError(500, "", "etcdserver: request is too large")
         self._of(resource)[new.key] = new
@@ -272,22 +262,22 @@ class Store:
 
     def _remove(self, old: Stored) -> None:
         del self._of(old.resource)[old.key]
-        self._publish(Event(self._version + 1, old.resource, old, None))
+        self._publish(Event(self.version + 1, old.resource, old, None))
 
     def _publish(self, event: Event) -> None:
-        self._version = event.version
+        self.version = event.version
         if len(self._history) == self._history.maxlen:
             self._forgotten = self._history[0].version
         self._history.append(event)
-        for subscription in tuple(self._subscriptions):
+        for subscription in tuple(self.subscriptions):
             if subscription.resource is event.resource:
                 subscription.callback(event)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Forget a subscription."""
         with self._lock:
-            if subscription in self._subscriptions:
-                self._subscriptions.remove(subscription)
+            if subscription in self.subscriptions:
+                self.subscriptions.remove(subscription)
 
 
 def _now() -> str:

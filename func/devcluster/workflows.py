@@ -36,7 +36,6 @@ def advance(workflow: Document, now: datetime) -> Document | None:
 
     Args:
         workflow: as it is stored; it is not changed.
-        now: UTC.
 
     Raises:
         UnsupportedError: this controller cannot run the Workflow.
@@ -182,16 +181,15 @@ def _supported(spec: Mapping[str, Any]) -> tuple[list[list[Mapping[str, Any]]], 
     _only(main, {*_TEMPLATE, "steps"}, f"template {main['name']}")
     if main.get("inputs"):
         raise UnsupportedError(f"template {main['name']} has inputs")
-    for group in groups:
-        for step in group if isinstance(group, list) and group else [None]:
-            if not isinstance(step, dict) or not step.get("name"):
-                raise UnsupportedError("its entrypoint is not a list of steps that have names")
-            _only(step, _STEP, f"step {step['name']}")
-            template = templates.get(str(step.get("template")))
-            if template is None or not isinstance(template.get("suspend"), dict):
-                raise UnsupportedError(f"step {step['name']} is not a suspend template of this Workflow")
-            _only(template, {*_TEMPLATE, "suspend"}, f"template {template['name']}")
-            _only(template["suspend"], set(), f"suspend of template {template['name']}")
+    for step in (step for group in groups for step in (group if isinstance(group, list) and group else [None])):
+        if not isinstance(step, dict) or not step.get("name"):
+            raise UnsupportedError("its entrypoint is not a list of steps that have names")
+        _only(step, _STEP, f"step {step['name']}")
+        template = templates.get(str(step.get("template")), {})
+        if not isinstance(template.get("suspend"), dict):
+            raise UnsupportedError(f"step {step['name']} is not a suspend template of this Workflow")
+        _only(template, {*_TEMPLATE, "suspend"}, f"template {template['name']}")
+        _only(template["suspend"], set(), f"suspend of template {template['name']}")
     return groups, {**templates, "": main}
 
 

@@ -259,3 +259,36 @@ def test_a_dismissal_in_another_source_is_no_review() -> None:
     event = cloudevent_structured(data, "other", delivery="d", prefix="com.example.", source="/s")
     plan = plan_of(event, rules)
     assert (plan.intents, plan.verdict) == ((), says("no-rule", event="com.example.other", details=""))
+
+
+def test_an_event_revokes_at_each_task_that_a_rule_finds_for_it() -> None:
+    way = "task: task, repository: %s, by: anyone, withdraw: [{event: com.example.off}]}"
+    rules = rules_with(
+        f"  wait-a: {{event: com.example.a, {way % 'repo-a'}\n  wait-b: {{event: com.example.b, {way % 'repo-b'}"
+    )
+    data = {"task": 3, "repo-a": "5dlabs/a", "repo-b": "5dlabs/b"}
+    plan = plan_of(cloudevent_structured(data, "off", delivery="d", prefix="com.example.", source="/s"), rules)
+    assert [(each.task.repository, each.revokes, each.signal.repository) for each in plan.intents] == [
+        ("5dlabs/a", ("wait-a",), "5dlabs/a"),
+        ("5dlabs/b", ("wait-b",), "5dlabs/b"),
+    ]
+
+
+def test_a_review_revokes_at_the_task_that_its_rule_finds() -> None:
+    rules = rules_with(
+        f"  {GATE}: {{event: pull_request_review.submitted, review: approved, by: reviewers,\n"
+        "    task: {path: pull_request.title, pattern: 'T-([0-9]+)'}}"
+    )
+    assert revoked_by(plan_of(changes_requested(title="T-7", task=None), rules)) == {"7": ((GATE,), None)}
+
+
+def test_a_closing_is_for_the_task_of_its_labels_where_its_rule_finds_none() -> None:
+    rules = rules_with(
+        f"  {GATE}: {{event: pull_request.closed, by: anyone, task: {{path: pull_request.title, pattern: 'T-(.)'}}}}"
+    )
+    assert revoked_by(plan_of(closed(merged=False), rules)) == {"3": ((), "closed")}
+
+
+def test_an_event_that_only_leaves_a_task_is_about_that_task() -> None:
+    plan = plan_of(unlabeled("task-3", branch="work"), NO_WITHDRAW)
+    assert plan.task == TASK

@@ -270,3 +270,5 @@ def test_a_gate_that_is_claimed_is_about_to_be_opened_for_other_events() -> None
     bench = Bench(claimed("Running"))
     other = bench.deliver(named(approved(review_id=9, happened=at(0)), "other"))
     assert (other.code, other.reason) == ("claimed", Verdict.of("claimed", gate=GATE, event="d-1").sentence)
+    assert other.node == gate_node(bench.document, GATE)["id"]
+    assert "other" in bench.signals()  # it may end what its person requested before

@@ -270,3 +270,17 @@ def test_the_pull_request_whose_signal_is_older_goes_first() -> None:
     assert late.node == gate_node(bench.document, GATE)["id"]
     bench.release()
     assert bench.used() == ["first"]
+
+
+def test_a_signal_of_no_pull_request_goes_first_where_it_is_older() -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: pull_request_review.submitted, by: anyone}\n"
+        "  - {event: com.example.done, task: task, repository: repo, by: anyone}"
+    )
+    bench = Bench.at(EARLY, rules)
+    data = {"task": 3, "repo": "5dlabs/cto"}
+    bench.deliver(cloudevent_structured(data, "done", delivery="d", prefix="com.example.", source="/s"))
+    bench.reach()
+    late = bench.deliver(approved(happened=at(1)))
+    assert told(late) == says("older-first", pull_request="no pull request", gate=GATE)

@@ -150,12 +150,19 @@ class Situation:
         """Whether the gate has opened or failed."""
         return self.bench.phase() not in (None, "Running")
 
+    @functools.cached_property
+    def owners(self) -> set[str]:
+        """The pull request that has moved the gate."""
+        return {use["pull_request"] for use in self.bench.state["used"]}
+
 
 class Orders:
     """All situations that some deliveries lead to, in any order and with repeats, each one visited once.
 
     What happens next depends on the situation alone. So all orders end in the same, if any two neighbours of an order
     can be exchanged in every situation, and if a delivery that is repeated changes nothing.
+
+    A Workflow that belongs to a pull request keeps no events of others until that one is gone: there the order matters.
 
     Args:
         deliveries: in the order of time.
@@ -191,7 +198,8 @@ class Orders:
             stands = situation.is_reached and not situation.has_moved
             if stands:
                 self._check_gate(after, self.deliveries[place].event)
-            if place in situation.known and not (stands and after.has_moved):
+            is_same = place in situation.known and not self._is_of_another(situation, place)
+            if is_same and not (stands and after.has_moved):
                 assert after is situation, f"repeating {self.deliveries[place]} after {self._of(situation)}"
         if situation.is_reached:
             bench = situation.bench.copy()
@@ -218,9 +226,19 @@ class Orders:
         for one, other in itertools.combinations(situation.following, 2):
             first = situation.following[one].following.get(other)
             second = situation.following[other].following.get(one)
-            if first and second and first.has_moved == second.has_moved == situation.has_moved:
+            if (
+                first
+                and second
+                and first.has_moved == second.has_moved == situation.has_moved
+                and not self._is_of_another(situation, one, other)
+            ):
                 names = [str(self.deliveries[each]) if isinstance(each, int) else each for each in (one, other)]
                 assert first is second, f"after {self._of(situation)}: {' and '.join(names)} in both orders"
+
+    def _is_of_another(self, situation: Situation, *places: int | str) -> bool:
+        """Whether the Workflow belongs to another pull request than the one of a delivery, or did."""
+        pulls = {self.deliveries[place].event.pull for place in places if isinstance(place, int)}
+        return bool(situation.owners) and not pulls <= situation.owners
 
     def _of(self, situation: Situation) -> list[Delivery]:
         return [self.deliveries[place] for place in sorted(situation.known)]

@@ -203,6 +203,14 @@ def test_a_body_of_26_mib_is_too_large(site: Site) -> None:
     assert (reply.outcome, reply.status) == ("invalid", 413)
 
 
+@pytest.mark.parametrize(
+    "piece", [b"[],", b'"ab",', b'{"a":1},', b"1,"], ids=["lists", "strings", "objects", "numbers"]
+)
+def test_a_body_that_needs_too_much_memory_is_refused_unparsed(site: Site, piece: bytes) -> None:
+    reply = site.request("POST", "/", BINARY, b'{"a":[' + piece * ((24 << 20) // len(piece)) + b"1]}")
+    assert (reply.status, reply.data["code"]) == (400, "json-too-large")
+
+
 def test_a_body_of_20_mib_is_read(site: Site) -> None:
     site.load(waiting_workflow(3))
     assert site.send(changed("pull_request.body", "x" * 20 * 1024 * 1024)).outcome == "opened"

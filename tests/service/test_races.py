@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -24,7 +25,9 @@ def test_two_events_for_the_same_gate_at_once_open_it_once(site: Site) -> None:
     before = site.cluster.store.version
     replies = site.send_all(cloudevent_structured(approved(review_id=number)) for number in (1, 2))
     assert Counter(reply.outcome for reply in replies) == {"opened": 1, "already-open": 1}
-    assert site.cluster.store.version == before + 1
+    assert site.cluster.store.version == before + 2  # one opens it, and the other approval is remembered
+    (used,) = json.loads(site.workflow()["metadata"]["annotations"]["taskgate.dev/state"])["used"]
+    assert used["gate"] == "wait-pr-approved"
 
 
 def test_events_for_many_tasks_at_once_open_each_its_own(site: Site) -> None:
