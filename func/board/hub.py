@@ -1,4 +1,4 @@
-"""What is known of the fleet, and the pages that are told of it. All of it belongs to one event loop."""
+"""Keeps the cards of the fleet and sends changes to the pages. All of it belongs to one event loop."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from func.core.values import format_time
 
 MAX_LISTENERS = 32
 _MAX_ANSWERS = 50
-_RETRY, _FULL_RETRY = 2_000, 10_000  # milliseconds until a page that lost us asks again
+_RETRY, _FULL_RETRY = 2_000, 10_000  # milliseconds until a page reconnects
 _GATHER_SECONDS = 0.05  # a burst of changes is one message
-BEAT_SECONDS = 10.0  # a page that hears nothing for longer knows that the board is gone
+BEAT_SECONDS = 10.0  # a page that receives nothing for longer reports that the board is gone
 
 
 @dataclass(eq=False, slots=True)
@@ -29,9 +29,9 @@ class _Listener:
     """One page.
 
     Args:
-        pending: What it has not been told yet, by id; None for a card that is gone. So a slow page costs a card at most
-            for each Workflow, however much happens.
-        answers: Likewise; only the newest.
+        pending: changes that it has not received yet, by id; None for a card that is gone. So a slow page costs at most
+            one card for each Workflow.
+        answers: likewise; only the newest.
     """
 
     pending: dict[str, Card | None] = field(default_factory=dict)
@@ -44,10 +44,10 @@ def _now() -> datetime:
 
 
 class Hub:
-    """Takes news of the fleet and tells the pages.
+    """Receives changes of the fleet and sends them to the pages.
 
     Args:
-        about: What a page has to know first: namespace, gates.
+        about: what a page needs first: namespace, gates.
         rules: say which of two Workflows of one task has its name.
         clock: UTC.
     """
@@ -68,7 +68,7 @@ class Hub:
         self._closed = False
 
     def take(self, news: News) -> None:
-        """Something was heard of the fleet."""
+        """Take in one change."""
         match news:
             case Listed(cards):
                 now = {card.id: card for card in cards}
@@ -112,12 +112,12 @@ class Hub:
             listener.wake.set()
 
     def close(self) -> None:
-        """Let all pages go."""
+        """End the streams of all pages."""
         self._closed = True
         self._wake()
 
     async def listen(self) -> AsyncIterator[str]:
-        """Server-sent events for one page: all there is, then what changes, with a beat while nothing does.
+        """Yield server-sent events for one page: all cards, then changes, and an empty message while nothing changes.
 
         Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
         """

@@ -1,4 +1,4 @@
-"""The board over HTTP: a page, what belongs to it, and a stream of what happens. Nothing can be changed through it."""
+"""Serves the board over HTTP: a page, its files, and a stream of changes. It is read-only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HEADERS = {
 
 
 def refusal(headers: Mapping[str, str]) -> str | None:
-    """Why a request with these headers is not from a page of this board; None when it is."""
+    """Return why a request with these headers is not from a page of this board; None when it is."""
     host = headers.get("host", "")
     if not is_loopback_host(host):
         return "The board answers to localhost only: open it at http://127.0.0.1 and its port."
@@ -88,7 +88,7 @@ class BoardServer:
 
     Args:
         port: 0 takes a free one.
-        pause: Seconds before the cluster is tried again, after so many failures in a row.
+        pause: seconds before the cluster is tried again, after so many failures in a row.
 
     Raises:
         OSError: when the port is already in use.
@@ -121,7 +121,7 @@ class BoardServer:
         self._thread = threading.Thread(target=self._serve, name="board-server", daemon=True)
 
     def __enter__(self) -> Self:
-        """Returns when all Workflows are read.
+        """Start it, and return when all Workflows are read.
 
         Raises:
             Rejection: when they cannot be listed or watched.
@@ -145,7 +145,7 @@ class BoardServer:
         self._socket.close()
 
     def wait(self) -> None:
-        """Returns when it ends by itself."""
+        """Return when it ends by itself."""
         self._ended.wait()  # not join: a signal in it makes Python 3.11 take the thread for ended
 
     def read_log_line(self, line: str) -> None:

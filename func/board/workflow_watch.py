@@ -1,4 +1,4 @@
-"""The Workflows that the rules select, listed once and then watched: what is told is enough to keep a copy of them."""
+"""Lists the Workflows that the rules select, then watches them, and passes on each change."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _LIST_AGAIN = 2  # failures in a row
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """All that there are."""
+    """All Workflows."""
 
     cards: tuple[Card, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """One came or changed."""
+    """A Workflow is new or changed."""
 
     card: Card
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """One is there no more."""
+    """A Workflow was deleted."""
 
     id: str
 
@@ -53,21 +53,21 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """From now on nothing is heard of the cluster."""
+    """The cluster does not answer."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The cluster answers, and what was told is how it is now."""
+    """The cluster answers, and the cards are up to date."""
 
 
 News: TypeAlias = Listed | Changed | Gone | Answered | Lost | Heard
 
 
 def pause_after(failures: int) -> float:
-    """Seconds to wait after so many failures in a row."""
+    """Return the seconds to wait after so many failures in a row."""
     longest: float = min(_MAX_PAUSE, 0.5 * 2 ** min(failures, 10))
     return longest * random.uniform(0.8, 1.0)  # noqa: S311 - no secret
 
@@ -76,8 +76,8 @@ class Fleet:
     """Follows the Workflows of one namespace in a thread of its own.
 
     Args:
-        tell: Called with each piece of news, in order, in that thread.
-        pause: Seconds to wait after so many failures in a row.
+        tell: called with each change, in order, in that thread.
+        pause: seconds to wait after so many failures in a row.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Fleet:
         self._thread = threading.Thread(target=self._run, name="board-watch", daemon=True)
 
     def start(self) -> None:
-        """Tells of all Workflows, then of what changes, until `close`.
+        """Pass on all Workflows, then each change, until `close`.
 
         Raises:
             Rejection: when they cannot be listed or watched.
@@ -108,7 +108,7 @@ class Fleet:
         self._thread.start()
 
     def close(self) -> None:
-        """End it."""
+        """End the watch and its thread."""
         self._stopped.set()
         if self._watch:
             self._watch.close()
@@ -116,7 +116,7 @@ class Fleet:
             self._thread.join(2)  # it may be waiting for an answer, and ends with the process
 
     def _open(self) -> None:
-        """List if need be, then begin to watch.
+        """List the Workflows if necessary, then begin to watch.
 
         Raises:
             Rejection: when the cluster does not let it.
@@ -156,7 +156,7 @@ class Fleet:
                 self._stopped.wait(self._pause(failures))
 
     def _follow(self) -> None:
-        """The events of one watch, until it ends.
+        """Pass on the events of one watch, until it ends.
 
         Raises:
             Rejection: when the cluster does not let it.
@@ -180,7 +180,7 @@ def _version(raw: Mapping[str, Any]) -> str:
 
 
 def needed_right(rejection: Rejection, namespace: str) -> str:
-    """The sentence of a failure, with the rights that the board needs where they are missing."""
+    """Return the sentence of a failure, with the permissions that the board needs where they are missing."""
     if isinstance(rejection, Forbidden):
-        return f"{rejection} The board needs the rights list and watch on workflows.argoproj.io in {namespace}."
+        return f"{rejection} The board requires the permissions list and watch on workflows.argoproj.io in {namespace}."
     return str(rejection)

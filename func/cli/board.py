@@ -43,7 +43,7 @@ def board(port: int, config: Path | None, github: str, agent: str, argo_ui: str 
     """Show the fleet in a browser: where each task waits.
 
     Reads the Workflows that the rules select from the cluster of KUBECONFIG, then watches them. Serves a page to this
-    machine only, which updates itself. Writes nothing. Requires the rights list and watch on workflows.argoproj.io.
+    machine only, which updates itself. Writes nothing. Requires list and watch on workflows.argoproj.io.
 
     A refused event changes no Workflow, so only the function's log has it: --log shows those too.
 
@@ -58,7 +58,7 @@ def board(port: int, config: Path | None, github: str, agent: str, argo_ui: str 
       taskgate board
       taskgate board --port 9000 --config gates.yaml --github https://github.example.com
       taskgate board --argo-ui https://argo.example.com
-      kubectl -n taskgate logs -f -l serving.knative.dev/service=taskgate -c taskgate | taskgate board --log -
+      kubectl -n taskgate logs -f -l app.kubernetes.io/component=function -c taskgate | taskgate board --log -
       ssh -L 8070:127.0.0.1:8070 ops@bastion taskgate board   # and open it here
     """
     from func.board.server import BoardServer

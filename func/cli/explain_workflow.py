@@ -29,7 +29,7 @@ _UNKNOWN, _BLOCKED = 1, 3  # exit codes
 _COMPLETION_SECONDS = 2.0
 _SECONDS = 30.0  # for all calls; a person waits longer than a Sensor
 _HINT = "taskgate waiting lists those that run"
-_LOG = "kubectl -n taskgate logs -l serving.knative.dev/service=taskgate -c taskgate --tail=-1"
+_LOG = "kubectl -n taskgate logs -l app.kubernetes.io/component=function -c taskgate --tail=-1"
 # Fields of the log's lines, as jq names them.
 _TASK, _EVENT, _OUTCOME = (
     f'.attributes."{name}"' for name in ("taskgate.task.id", "cloudevents.event_id", "taskgate.outcome")
@@ -151,7 +151,7 @@ def _facts(status: WorkflowStatus) -> Iterator[str]:
             yield f"{signal.pull_request} {how} at {format_time(signal.happened)}."
 
 
-def _demands(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
+def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
     """Return what an event must be like to move a gate now."""
     for rule in gate.rules:
         more = demands_in_words(rule)
@@ -166,10 +166,10 @@ def _demands(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator
     if rejected and status.state:
         times = {signal.id: signal.happened for signal in status.state.signals}
         last = max(times.get(each.by or "", each.signal.happened) for each in rejected)
-        yield f"It happened after {format_time(last)}: signals of before were rejected."
+        yield f"It happened after {format_time(last)}: earlier signals were rejected."
 
 
-def _next(status: WorkflowStatus, rules: Rules) -> Iterator[tuple[str, str]]:
+def _next_steps(status: WorkflowStatus, rules: Rules) -> Iterator[tuple[str, str]]:
     """Return what to run next: why, and a command."""
     if status.finished or not status.waiting or not rules.workflows.parsed_selector.matches(status.labels):
         yield "What Argo says of it", f"argo get {arguments(status.ref)}"
@@ -200,9 +200,9 @@ def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]
         "signals": [signal_data(each) for each in status.signals],
         "pull_request": status.bound,
         "facts": list(_facts(status)),
-        "opens": {gate.name: list(_demands(gate, status, rules)) for gate in status.waiting},
+        "opens": {gate.name: list(_accepted_events(gate, status, rules)) for gate in status.waiting},
         "problems": [_problem_data(problem, status, rules) for problem in status.problems],
-        "next": [{"why": why, "run": command} for why, command in _next(status, rules)],
+        "next": [{"why": why, "run": command} for why, command in _next_steps(status, rules)],
     }
 
 
@@ -253,10 +253,10 @@ def _print(status: WorkflowStatus, rules: Rules, now: datetime) -> None:
         print_advice(*advice_for_problem(problem, status, rules))
     for gate in status.waiting if not status.is_blocked else ():
         click.secho(f"\nEvents that move {clean(gate.name)}:", bold=True)
-        for demand in _demands(gate, status, rules):
-            click.echo(wrap(demand, "  "))
+        for each in _accepted_events(gate, status, rules):
+            click.echo(wrap(each, "  "))
     click.secho("\nRun next:", bold=True)
-    for why, command in _next(status, rules):
+    for why, command in _next_steps(status, rules):
         click.echo(wrap(why, "  # "))
         click.echo(f"  {clean(command)}")
 

@@ -85,7 +85,7 @@ def test_what_a_new_approval_must_be_like(cluster: EmbeddedCluster, told: Told) 
     cluster.store.load(WORKFLOWS, remembering(waiting_workflow(3), [signal(), push()]))
     found = told()
     assert found["summary"].endswith("The last signal for it: revoked.")
-    assert "It happened after 2026-11-22T10:40:00Z: signals of before were rejected." in " ".join(
+    assert "It happened after 2026-11-22T10:40:00Z: earlier signals were rejected." in " ".join(
         found["opens"]["wait-pr-approved"]
     )
 
