@@ -143,7 +143,9 @@ CODES: Mapping[str, Reason] = {
     ),
     "workflow-gone": Reason("ignored", "workflow", "Workflow {workflow} no longer exists."),
     "selector-mismatch": Reason(
-        "ignored", "workflow", "The labels of Workflow {workflow} do not match {selector}, the selector of the rules."
+        "ignored",
+        "workflow",
+        "The labels of Workflow {workflow} do not match {selector} (`workflows.selector` in gates.yaml).",
     ),
     "offloaded": Reason(
         "unavailable",
@@ -159,12 +161,14 @@ CODES: Mapping[str, Reason] = {
     "too-old": Reason(
         "refused",
         "age",
-        "The event happened at {happened}, before Workflow {workflow} was created at {created}: it is about an "
-        "earlier one.",
+        "The event happened at {happened}, before Workflow {workflow} was created at {created}, so it is about an "
+        "earlier Workflow.",
     ),
     # duplicate
     "duplicate": Reason("duplicate", "duplicate", "This event was already used: it {verb} {gate}."),
-    "used-up": Reason("duplicate", "duplicate", "This event was already used up when {gate} was opened {how}."),
+    "used-up": Reason(
+        "duplicate", "duplicate", "This event no longer counts: {gate} was opened {how} while its signal waited."
+    ),
     "used-on-original": Reason(
         "duplicate",
         "duplicate",
