@@ -270,9 +270,7 @@ _FOR_EVENTS: Mapping[str, _Template] = {
     "already-open": "Nothing: the gate is open.{other_task} If the gate can be reached again, set `rounds: true` on "
     "its rule in gates.yaml.",
     "early": "Send the event when the Workflow waits at {gate}, or remove `early: refuse` in gates.yaml.",
-    "gate-failed": Advice(
-        "Retry the Workflow; a gate that stands again waits for a new event:", "argo retry {workflow}"
-    ),
+    "gate-failed": Advice("Retry the Workflow; a gate that waits again needs a new event:", "argo retry {workflow}"),
     "gate-skipped": "Correct the `when` of the gate's step, then start the Workflow again.",
     "missing-output": "Add the output to `outputs` in gates.yaml, or give it a default in the Workflow's template.",
     "unsafe-output": "Give the output another value in `outputs` in gates.yaml.",

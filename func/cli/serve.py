@@ -44,8 +44,6 @@ def serve(port: int, host: str, config: Path | None) -> None:
       TASKGATE_MODE=observe taskgate serve        # decides and logs, writes nothing
       TASKGATE_TOKEN_FILE=tokens taskgate serve --host 0.0.0.0
     """
-    # Pydantic reads the metadata of every installed package to find plugins; Taskgate uses none.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
     # Imports leave little garbage. A cold start takes 16 % longer with its collection, and 19 % longer where only
     # `freeze` below is missing: `python -m tests.bench.pairs`.
     gc.disable()

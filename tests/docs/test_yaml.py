@@ -12,10 +12,13 @@ import yaml
 from tests.cluster.api_server import RealApiServer
 from tests.docs.markdown import DOCS, ROOT, blocks, documents
 from tests.experiments.snippets import printed
-from tests.experiments.stage import find_tools
+from tests.experiments.stage import ALL_EVENTS, EVENT_SOURCE, find_tools
+from tests.experiments.triggers import http
 from tests.manifests.building import build
 
 OWN_KINDS = {"Sensor", "EventSource", "EventBus"}
+# How the code of the report begins: a part of a Sensor or of an EventSource.
+SNIPPETS = ("triggers:", "dependencies:", "github:", "resource:")
 Manifest = dict[str, Any]
 
 
@@ -89,6 +92,19 @@ def test_the_api_server_takes_it(
     assert not run.stderr.startswith("Warning")
     if manifest["kind"] in OWN_KINDS:
         assert problems([manifest]) == []
+
+
+@pytest.mark.parametrize("key", [key for key, block in printed().items() if block.code.startswith(SNIPPETS)])
+def test_argo_events_accepts_the_code_of_the_report(
+    problems: Callable[[Iterable[Manifest]], list[str]], key: str
+) -> None:
+    """Its types and validators; the experiments run it."""
+    code = yaml.safe_load(printed()[key].code)
+    common = EVENT_SOURCE["spec"]["github"]["webhook"]
+    code |= {"github": {event: common | fields for event, fields in code["github"].items()}} if "github" in code else {}
+    sensor = {"dependencies": [ALL_EVENTS], "triggers": [http()]} | code
+    kind, spec = ("Sensor", sensor) if code.keys() & {"triggers", "dependencies"} else ("EventSource", code)
+    assert problems([{**EVENT_SOURCE, "kind": kind, "spec": spec}]) == []
 
 
 def test_the_play_template_is_a_workflow_that_the_api_server_takes(api: RealApiServer) -> None:

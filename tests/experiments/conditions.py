@@ -35,7 +35,7 @@ def conditions_join_tasks(stage: Stage) -> str:
         stage.send(payloads.approved(task=7))
         (request,) = recorder.wait_for(1)
     assert request.json == {"opened": "task-3", "approved": "task-7"}
-    return "Task 3 opened and task 7 approved: it ran."
+    return "It ran when task 3 was opened and task 7 approved."
 
 
 @experiment(
@@ -55,7 +55,7 @@ def triggers_do_not_see_each_other(stage: Stage) -> str:
         requests = recorder.wait_for(2)
     (found,) = [request.json["found"] for request in requests if request.path == "/target"]
     assert found == "nothing"
-    return "It got its default."
+    return "The parameter got its default."
 
 
 @experiment(

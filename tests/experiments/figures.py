@@ -116,12 +116,12 @@ def sensors_per_task(stage: Stage) -> list[Figure]:
         load = idle_load(pids) / SOME
     start = statistics.median(began)
     return [
-        Figure("one Sensor (process): memory", f"{memory:.0f} MB"),
-        Figure("one Sensor: from start until it receives events", f"{start:.1f} s"),
+        Figure("one Sensor: memory", f"{memory:.0f} MB"),
+        Figure("one Sensor: start", f"{start:.1f} s"),
         Figure("one Sensor: CPU at rest", f"{load:.1f} thousandths of a core"),
         Figure(f"100 Sensors, multiplied from {SOME}: memory", f"{memory / 10:.1f} GB"),
         Figure(f"100 Sensors, multiplied from {SOME}: CPU at rest", f"{load / 10:.2f} cores"),
-        Figure(f"100 Sensors, multiplied from {SOME}: start, one after the other", f"{start * 100:.0f} s"),
+        Figure(f"100 Sensors, multiplied from {SOME}: start one by one", f"{start * 100:.0f} s"),
     ]
 
 
@@ -239,7 +239,7 @@ def overlays_at_rest(stage: Stage, sensor: SensorWithPrograms) -> list[Figure]:
             memory[name], load[name] = resident(pid), idle_load([pid])
     finally:
         watcher.close()
-    figures = [Figure(f"one process, {name}: memory", f"{value:.0f} MB") for name, value in memory.items()]
+    figures = [Figure(f"{name} of the overlays: memory", f"{value:.0f} MB") for name, value in memory.items()]
     for overlay in ("overlays/sensor", "overlays/argo-events"):
         counts = processes_of(build(overlay))
         total = sum(memory[name] * count for name, count in counts.items())
@@ -247,7 +247,7 @@ def overlays_at_rest(stage: Stage, sensor: SensorWithPrograms) -> list[Figure]:
         processes = ", ".join(f"{count} {name}" for name, count in counts.items())
         figures += [
             Figure(f"{overlay} at rest ({processes}): memory", f"{total:.0f} MB"),
-            Figure(f"{overlay} at rest: CPU", f"{thousandths:.0f} thousandths of a core"),
+            Figure(f"{overlay} at rest ({processes}): CPU", f"{thousandths:.0f} thousandths of a core"),
         ]
     return figures
 

@@ -197,4 +197,4 @@ def values_are_patterns(stage: Stage) -> str:
     login = only(data=[data("body.review.user.login", "5DLabs-Tess[bot]")])
     people = passed(stage, login, ("tess", payloads.approved(by=payloads.TESS)))
     assert people == [], people
-    return "The first passed task 31, the second not its own login."
+    return "The first matched `task-31`, the second did not match itself."

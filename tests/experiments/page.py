@@ -69,5 +69,9 @@ def page(seen: Mapping[str, str], figures: Iterable[Figure]) -> str:
         "Times are medians of 10, from the webhook's first byte. Compare them with each other."
         "\n\n| what | measured |\n| --- | --- |"
     )
-    parts += [f"| {figure.what} | {figure.value} |" for figure in figures]
+    grouped: dict[str, list[str]] = {}
+    for figure in figures:
+        thing, _, quantity = figure.what.partition(": ")
+        grouped.setdefault(thing, []).append(f"{quantity} {figure.value}".strip())
+    parts += [f"| {thing} | {', '.join(values)} |" for thing, values in grouped.items()]
     return "\n".join(parts) + "\n"

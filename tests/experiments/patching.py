@@ -42,7 +42,7 @@ def patch_opens(stage: Stage) -> str:
         stage.done(sensor)
     opened = sorted(set(stage.open_gates()) - set(before))
     assert opened == [f"{NAME}/{GATE}"], opened
-    return "Of tasks 1, 3, 5 and 7, task 3's opened."
+    return "Of tasks 1, 3, 5 and 7, the gate of task 3 opened."
 
 
 @experiment(
@@ -78,7 +78,7 @@ def patch_early(stage: Stage) -> str:
         stage.done(sensor)
     node = recorded_workflows.nodes_of(stage.workflow(NAME))[recorded_workflows.node_id(NAME, f"{NAME}[2].{GATE}")]
     assert sorted(node) == ["finishedAt", "phase"], node
-    return "It has no name, type and id."
+    return "The node has no name, type and id."
 
 
 @experiment(
@@ -126,7 +126,7 @@ def delete(stage: Stage) -> str:
         stage.done(sensor)
     left = [workflow["metadata"]["name"] for workflow in stage.api.admin.must("GET", WORKFLOWS_PATH)["items"]]
     assert left == ["play-task-7-workflow"], left
-    return "Of tasks 3 and 7, it deleted task 3's."
+    return "Of tasks 3 and 7, it deleted that of task 3."
 
 
 @experiment(

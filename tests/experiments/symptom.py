@@ -34,8 +34,8 @@ def run_script(stage: Stage, script: Snippet) -> Programs:
 
 @experiment(
     "S1",
-    "The script of today's pods, with the question's selector",
-    "Changes one Workflow and opens no gate.",
+    "The script of today's pods, the question's selector",
+    "Changes the first Workflow, opens no gate.",
 )
 def first_of_the_list(stage: Stage) -> str:
     create_tasks(stage)
@@ -45,7 +45,7 @@ def first_of_the_list(stage: Stage) -> str:
     changed = [each["metadata"]["name"] for each in workflows if "suspend" in each["spec"]]
     assert changed == ["play-task-1-workflow"], changed
     assert stage.open_gates() == open_before
-    return "It changed task 1. All four gates still waited."
+    return "It changed task 1, and all four gates still waited."
 
 
 @experiment(
