@@ -72,7 +72,8 @@ def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) 
     claim = review("claimed", "#4", 0)
     state = state_of(
         label("revoked", "#1", 5),
-        label("expired", "#5", 7, days=8),
+        label("expired", "#5", 4, days=8),
+        label("expired later", "#5", 7, days=8),
         label("waits at an earlier gate", "#6", 1),
         unlabeled,
         merged,
@@ -81,7 +82,7 @@ def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) 
         used=(Use("claimed", GATE, at(0), node="n", claimed=True),),
     )
     forgotten: list[tuple[str, dict[str, datetime]]] = []
-    for count in range(6, 0, -1):
+    for count in range(7, 0, -1):
         smaller = cut(state, count, monkeypatch)
         (dropped,) = {each.id for each in state.signals} - {each.id for each in smaller.signals}
         forgotten.append((dropped, dict(smaller.forgotten)))
@@ -90,6 +91,7 @@ def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) 
     assert forgotten == [
         ("revoked", {}),  # the event that revoked it is still there
         ("expired", {}),
+        ("expired later", {}),
         ("unlabeled", bound),
         ("waits at an earlier gate", bound),
         ("waits", bound),

@@ -14,7 +14,7 @@ from func.core.reasons import Verdict
 from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from tests.core.bench import GATE, NOW, STATE, Bench, plan_of, rules_with
-from tests.payloads import CLEO, HAPPENED, TESS, Payload, approved, closed, cloudevent_structured
+from tests.payloads import CLEO, HAPPENED, TESS, Payload, approved, closed, cloudevent_structured, labeled
 from tests.recorded_workflows import Workflow, gate_node, waiting_workflow
 from tests.remembering import remembering, signal, use
 
@@ -137,6 +137,16 @@ def test_a_signal_for_an_item_of_a_loop_is_not_used_up_by_an_item_opened_before(
     assert bench.is_parked
     nodes[second["id"]]["phase"] = "Running"
     assert bench.release().outcome == "opened"
+
+
+def test_a_gate_opened_by_hand_uses_up_its_signals_whatever_waits_for_an_earlier_gate() -> None:
+    bench = Bench.at("wait-pr-created")
+    bench.deliver(labeled())
+    bench.deliver(named(approved(), "d-1"))
+    bench.reach("wait-pr-merged")
+    gate_node(bench.document, EARLY)["phase"] = "Skipped"
+    bench.release()
+    assert bench.used() == ["d-1"]
 
 
 def test_a_gate_that_was_failed_by_hand_uses_nothing_up() -> None:

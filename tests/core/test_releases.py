@@ -284,3 +284,12 @@ def test_a_signal_of_no_pull_request_goes_first_where_it_is_older() -> None:
     bench.reach()
     late = bench.deliver(approved(happened=at(1)))
     assert told(late) == says("older-first", pull_request="no pull request", gate=GATE)
+
+
+def test_a_release_waits_for_the_people_who_are_missing() -> None:
+    rules = rules_with(f"  {GATE}: {{event: pull_request_review.submitted, by: anyone, quorum: 2}}")
+    bench = Bench.at(EARLY, rules)
+    bench.deliver(approved())
+    bench.reach()
+    assert told(bench.release()) == nothing(Verdict.of("quorum", count=1, quorum=2, gate=GATE).sentence)
+    assert bench.is_parked

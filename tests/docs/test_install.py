@@ -129,7 +129,7 @@ def test_the_first_gate_installs_as_it_stands(started: Reader) -> None:
 def test_install_upgrade_and_uninstall(started: Reader) -> None:
     api = started.api
     steps, check = part(INSTALL, "Install").split("\n8. ")
-    assert "knative/overlays/ours/gates.yaml is right." in started.follow(steps)
+    assert "knative/overlays/ours/gates.yaml is valid." in started.follow(steps)
     has_the_secrets(api)
     ((command, _),) = examples(check)
     answer = wait_for("the policy to be in force", lambda: _without_failure(started.run(command)))
