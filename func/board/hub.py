@@ -127,8 +127,8 @@ class Hub:
         listener = _Listener()
         self._listeners.add(listener)
         try:
-            told = {"about": self._about, **self._told(dict(self._cards), self._answers)}
-            yield f"retry: {_RETRY}\n" + _event("all", told)
+            first = {"about": self._about, **self._message(dict(self._cards), self._answers)}
+            yield f"retry: {_RETRY}\n" + _event("all", first)
             while not self._closed:
                 try:
                     await asyncio.wait_for(listener.wake.wait(), self._beat)
@@ -136,7 +136,7 @@ class Hub:
                 except TimeoutError:
                     pass
                 listener.wake.clear()
-                text = _event("some", self._told(listener.pending, listener.answers))
+                text = _event("some", self._message(listener.pending, listener.answers))
                 listener.pending.clear()
                 listener.answers.clear()
                 if not self._closed:
@@ -144,7 +144,7 @@ class Hub:
         finally:
             self._listeners.discard(listener)
 
-    def _told(self, cards: Mapping[str, Card | None], answers: Iterable[Answer]) -> dict[str, Any]:
+    def _message(self, cards: Mapping[str, Card | None], answers: Iterable[Answer]) -> dict[str, Any]:
         return {
             "now": format_time(self._clock()),
             "lost": self._lost,

@@ -78,8 +78,8 @@ def arguments(ref: WorkflowRef) -> str:
     return f"-n {shlex.quote(ref.namespace)} {shlex.quote(ref.name)}"
 
 
-def again(signal: Signal | None) -> str:
-    """Return who has to do what, so that the source sends a new event like this one."""
+def how_to_repeat(signal: Signal | None) -> str:
+    """Return what a person has to do, so that the source sends a new event like this one."""
     if signal is None:
         return "it must happen again"
     who, what = signal.person or "somebody", signal.pull_request or "it"
@@ -106,7 +106,7 @@ def _words_of_event(run: DryRun, rules: Rules) -> dict[str, object]:
     selector = rules.workflows.selector_of(task) if task else rules.workflows.selector
     head = value_at(run.event.data, "pull_request.head.sha") if run.event else None
     return {
-        "again": again(signal),
+        "again": how_to_repeat(signal),
         "gate": run.gate or "the gate",
         "head": head or "that is newest",
         "labels": rules.workflows.labels.task + (f" and {name}" if (name := rules.workflows.labels.repository) else ""),
@@ -135,7 +135,7 @@ def _other_task(run: DryRun, signal: Signal | None) -> str:
         return ""
     where = signal.pull_request or "the pull request"
     wrong = f" It names task {task.id} by its {task.found_by}: if that is wrong, correct it on {where}"
-    return f"{wrong}, then {again(signal)}."
+    return f"{wrong}, then {how_to_repeat(signal)}."
 
 
 def _selected_labels(rules: Rules) -> list[str]:
@@ -177,15 +177,15 @@ def _no_task(run: DryRun, rules: Rules) -> str:
     matches = " or ".join(f"a {place} that matches {pattern}" for place, pattern in given.items())
     signal = run.event.signal
     on = f" to {signal.pull_request}" if signal.pull_request else ""
-    label = f" Add the label of its task{on}, then {again(signal)}." if "label" in given else ""
+    label = f" Add the label of its task{on}, then {how_to_repeat(signal)}." if "label" in given else ""
     return f"The event needs {matches}, and has {_places(run, rules)}.{label}"
 
 
 def _several_tasks(run: DryRun, rules: Rules) -> str:
     signal = run.event.signal if run.event else None
     return (
-        f"It has {_places(run, rules)}. Remove the wrong label, then {again(signal)}; a redelivered event has the old "
-        "labels. If the branch is wrong, open a new pull request."
+        f"It has {_places(run, rules)}. Remove the wrong label, then {how_to_repeat(signal)}; a redelivered event has "
+        "the old labels. If the branch is wrong, open a new pull request."
     )
 
 
@@ -227,6 +227,7 @@ _FOR_EVENTS: Mapping[str, _Template] = {
     "no-task": _no_task,
     "several-tasks": _several_tasks,
     "wrong-task": "Correct the event's data, or the path in gates.yaml.",
+    "wrong-type": "Correct the path in gates.yaml, or the event's data.",
     "wrong-repository": "Correct the event's data, or the path in gates.yaml.",
     "repository-not-listed": "The rules list {repositories}. Add {repository} to `repositories` in gates.yaml.",
     "fork": _FORK,
@@ -270,9 +271,7 @@ _FOR_EVENTS: Mapping[str, _Template] = {
     "already-open": "Nothing: the gate is open.{other_task} If the gate can be reached again, set `rounds: true` on "
     "its rule in gates.yaml.",
     "early": "Send the event when the Workflow waits at {gate}, or remove `early: refuse` in gates.yaml.",
-    "gate-failed": Advice(
-        "Retry the Workflow; a gate that stands again waits for a new event:", "argo retry {workflow}"
-    ),
+    "gate-failed": Advice("Retry the Workflow; a gate that waits again needs a new event:", "argo retry {workflow}"),
     "gate-skipped": "Correct the `when` of the gate's step, then start the Workflow again.",
     "missing-output": "Add the output to `outputs` in gates.yaml, or give it a default in the Workflow's template.",
     "unsafe-output": "Give the output another value in `outputs` in gates.yaml.",

@@ -85,7 +85,7 @@ def board(port: int, config: Path | None, github: str, agent: str, argo_ui: str 
             click.echo(f"Board of {namespace}: {server.url}  (Ctrl-C ends it)")
             server.wait()
     except NotFound as error:
-        raise Problem(f"this cluster has no Workflows: {error}") from None
+        raise Problem(f"Argo Workflows is not installed in this cluster: {error}") from None
     except Rejection as rejection:
         raise Problem(needed_right(rejection, namespace)) from None
     except KeyboardInterrupt:

@@ -37,8 +37,8 @@ def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, o
 
     \b
     Exit codes:
-      0  FILE is right, whatever becomes of the events
-      1  FILE is wrong (a line names the place), the events cannot be read, or --strict and there is a warning
+      0  FILE is valid, whatever becomes of the events
+      1  FILE is not valid (a line names the place), the events cannot be read, or --strict and there is a warning
       2  wrong usage
 
     \b
@@ -77,7 +77,7 @@ def _read(file: Path) -> Rules:
 
 
 def _print(file: Path, rules: Rules, warnings: list[LintWarning], runs: list[DryRun] | None, *, is_wrong: bool) -> None:
-    click.echo(f"{clean(file)} is {'wrong' if is_wrong else 'right'}.\n")
+    click.echo(f"{clean(file)} is {'not valid' if is_wrong else 'valid'}.\n")
     print_table(("RULES", "SAY"), _summary(rules))
     click.echo()
     print_table(("GATE", "MOVED BY", "PEOPLE"), _gates(rules))

@@ -86,8 +86,8 @@ def explain(
     run = dry_run(recorded, pipeline)
     advice = advice_for_event(run, settings.rules)
     if output == "json":
-        told = {"needed": advice.text if advice else None, "run": advice.command if advice else None}
-        print_json({**run.data(settings.rules), **told, "guessed": recorded.guessed})
+        shown = {"needed": advice.text if advice else None, "run": advice.command if advice else None}
+        print_json({**run.data(settings.rules), **shown, "guessed": recorded.guessed})
     else:
         _print(run, settings.rules, advice)
     ctx.exit(_exit_code(run))

@@ -28,7 +28,7 @@ from func.service.pipeline import Pipeline
 _UNKNOWN, _BLOCKED = 1, 3  # exit codes
 _COMPLETION_SECONDS = 2.0
 _SECONDS = 30.0  # for all calls; a person waits longer than a Sensor
-_HINT = "taskgate waiting lists those that run"
+_HINT = "run taskgate waiting to list those that run"
 _LOG = "kubectl -n taskgate logs -l app.kubernetes.io/component=function -c taskgate --tail=-1"
 # Fields of the log's lines, as jq names them.
 _TASK, _EVENT, _OUTCOME = (
@@ -41,20 +41,25 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
     """Print where a Workflow waits, why, and what is wrong with it.
 
     Args:
-        name: as it is, or `<namespace>/<name>` as the function's log has it.
+        name: of the Workflow, alone or as `<namespace>/<name>`.
+        pipeline: reads the Workflow and holds the rules.
+        output: `json` or `text`.
 
     Returns:
-        The exit code.
+        The exit code: 0, `_BLOCKED` if no event can open a gate until a person acts, or `_UNKNOWN` if the nodes
+        cannot be read.
 
     Raises:
-        Problem: when there is none, or it cannot be read.
+        CommandProblem: when the Workflow does not exist or cannot be read, or the name is wrong.
     """
     rules = pipeline.rules
     namespace, _, short = name.rpartition("/")
-    if not short:  # an unset variable of a shell; asked for, it would be the list of all
-        raise CommandProblem(f"--workflow has no name; {_HINT}")
+    if not short:  # a shell variable was not set; the API would return the list of all Workflows
+        raise CommandProblem(f"--workflow is empty: expected the name of a Workflow; {_HINT}")
     if namespace not in ("", rules.workflows.namespace):
-        raise CommandProblem(f"namespace {namespace} is not {rules.workflows.namespace}, the one of the rules")
+        raise CommandProblem(
+            f"--workflow names namespace {namespace}: expected {rules.workflows.namespace}, the namespace in gates.yaml"
+        )
     now = access.now()
     try:
         status = _read(short, pipeline, now)

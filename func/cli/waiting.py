@@ -57,7 +57,7 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
         running = (each for raw in listed if not (each := read_object(raw, rules, now)).finished)
         found = mark_twins(running, rules)
     except NotFound as error:
-        raise Problem(f"this cluster has no Workflows: {error}") from None
+        raise Problem(f"Argo Workflows is not installed in this cluster: {error}") from None
     except Rejection as error:
         raise Problem(error) from None
     shown = _sorted([each for each in found if _is_asked_for(each, gate, task)], rules)

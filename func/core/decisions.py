@@ -38,7 +38,8 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
     state = old if workflow.finished else used_up_by_hand(old, rules, workflow, now)
     use = state.use_of(signal.identity)
     if use:
-        return _duplicate(use) if state is old else with_state(_duplicate(use), state, rules, workflow, now)
+        duplicate = _decide_duplicate(use)
+        return duplicate if state is old else with_state(duplicate, state, rules, workflow, now)
     decision = _move_or_keep(intent, signal, rules, workflow, state, now) if intent.rule else None
     if decision is None or (decision.state is None and (intent.revokes or signal.gone)):
         # An event revokes signals also when it does not move a gate itself.
@@ -52,7 +53,8 @@ def is_too_old(signal: Signal, workflow: Workflow) -> bool:
     return signal.verdict != "dismissed" and signal.happened < workflow.created - MAX_AGE
 
 
-def _duplicate(use: Use) -> Decision:
+def _decide_duplicate(use: Use) -> Decision:
+    """Return the decision for an event whose signal was already used: it changes nothing."""
     if use.node is None:
         return Decision(Verdict.of("used-on-original", gate=use.gate), gate=use.gate)
     if use.by_hand:
@@ -66,7 +68,7 @@ def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
         return Decision(Verdict.of("nothing-to-revoke", task=intent.task))
     use = read_state(workflow).use_of(intent.signal.identity)
     if use:
-        return _duplicate(use)
+        return _decide_duplicate(use)
     if not is_too_old(intent.signal, workflow):
         nodes = workflow.gate_nodes(intent.gate, intent.rule.inputs)
         opened = next((node for node in nodes if node.phase == "Succeeded"), None)

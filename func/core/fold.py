@@ -180,11 +180,12 @@ def _is_gone_by(signal: Signal, other: Signal) -> bool:
 
 
 def _revokes(other: Signal, signal: Signal) -> bool:
-    """Return whether an event of `withdraw` revokes a signal.
+    """Return whether an event that the rule names in `withdraw` revokes a signal of the same pull request.
 
-    A dismissal revokes its one review, whenever it happened; a push does not touch reviews of the commit that it
-    brought; everything else revokes what its pull request signalled no later than it. Reviews of one second are told
-    apart by their numbers; an edited review keeps its second and its number.
+    - A dismissal revokes the review that it dismisses, however late it arrives.
+    - A push does not revoke reviews of the commit that it pushed.
+    - Any other event revokes signals that happened before it or in the same second. Two reviews of the same second are
+      ordered by review number. An edited review has the same second and number, so it revokes its earlier version.
     """
     if other.pull_request != signal.pull_request:
         return False

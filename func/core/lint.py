@@ -57,7 +57,7 @@ def lint(rules: Rules) -> list[LintWarning]:
     for gate, given in rules.gates.items():
         for index, rule in enumerate(given):
             place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")
-            found += _ids(place, rule, rules)
+            found += _unmatched_ids(place, rule, rules)
             found += _verdicts(place, rule)
             found += _comments(place, rule)
             found += _changes(place, rule, rules)
@@ -120,8 +120,8 @@ def _strange_names(group: str, people: Iterable[Person], sources: set[str], rule
             )
 
 
-def _ids(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
-    """Warn of people with an id where the event gives none: they never count."""
+def _unmatched_ids(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
+    """Warn of people listed with an account id for events that carry no account id: the rule never accepts them."""
     for name in rule.event:
         if rule.person is None and "person-id" in rules.facts_of(name):
             continue

@@ -80,6 +80,7 @@ CODES: Mapping[str, Reason] = {
     "wrong-task": Reason(
         "invalid", "task", "The event's {path} is {value}: expected the id of a task that a label can hold."
     ),
+    "wrong-type": Reason("invalid", "task", "The event's {path} is {value}: expected a string or an integer."),
     "wrong-repository": Reason("invalid", "task", "The event's {path} is {value}: expected owner/name."),
     # repository
     "repository-not-listed": Reason(
@@ -143,7 +144,9 @@ CODES: Mapping[str, Reason] = {
     ),
     "workflow-gone": Reason("ignored", "workflow", "Workflow {workflow} no longer exists."),
     "selector-mismatch": Reason(
-        "ignored", "workflow", "The labels of Workflow {workflow} do not match {selector}, the selector of the rules."
+        "ignored",
+        "workflow",
+        "The labels of Workflow {workflow} do not match {selector} (`workflows.selector` in gates.yaml).",
     ),
     "offloaded": Reason(
         "unavailable",
@@ -159,12 +162,14 @@ CODES: Mapping[str, Reason] = {
     "too-old": Reason(
         "refused",
         "age",
-        "The event happened at {happened}, before Workflow {workflow} was created at {created}: it is about an "
-        "earlier one.",
+        "The event happened at {happened}, before Workflow {workflow} was created at {created}, so it is about an "
+        "earlier Workflow.",
     ),
     # duplicate
     "duplicate": Reason("duplicate", "duplicate", "This event was already used: it {verb} {gate}."),
-    "used-up": Reason("duplicate", "duplicate", "This event was already used up when {gate} was opened {how}."),
+    "used-up": Reason(
+        "duplicate", "duplicate", "This event no longer counts: {gate} was opened {how} while its signal waited."
+    ),
     "used-on-original": Reason(
         "duplicate",
         "duplicate",

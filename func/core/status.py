@@ -25,7 +25,7 @@ PROBLEMS: Mapping[str, str] = {
     "workflow-unreadable": "The Workflow cannot be read: {why}.",
     "annotation-unreadable": "The annotation {annotation} cannot be read: {why}.",
     "offloaded": "Its nodes are stored in a database: set ARGO_SERVER to see where it waits.",
-    "selector-mismatch": "Its labels do not match {selector}, the selector of the rules, so no event finds it.",
+    "selector-mismatch": "Its labels do not match {selector} (`workflows.selector` in gates.yaml): no event finds it.",
     "label-missing": "Its label {label} is missing, so no event finds it.",
     "wrong-labels": "Its name is that of task {named}, but its label {label} is {value}.",
     "several-workflows": "Another running Workflow has the same task: {workflows}. Events for both are ambiguous.",
@@ -174,7 +174,10 @@ class WorkflowStatus(NamedTuple):
 
 
 def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> WorkflowStatus:
-    """Return the status of an object of the Kubernetes API; one that cannot be read has that problem."""
+    """Return the status of a Workflow as the Kubernetes API returned it.
+
+    A Workflow that cannot be read gets only its name, labels and the problem `workflow-unreadable`.
+    """
     try:
         return read_status(read_workflow(raw), rules, now)
     except Rejection as rejection:
@@ -185,7 +188,7 @@ def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> Workflow
         labels = {name: each for name, each in items if isinstance(each, str)}
         ref = WorkflowRef(*(str(metadata.get(name) or "") for name in ("namespace", "name", "uid")))
         problem = Problem("workflow-unreadable", rejection.verdict.data)
-        return WorkflowStatus(ref, labels, *_whose(labels, rules), problems=(problem,))
+        return WorkflowStatus(ref, labels, *_task_and_repository(labels, rules), problems=(problem,))
 
 
 def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence[str] = ()) -> WorkflowStatus:
@@ -202,7 +205,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
         state = None
         problems.append(Problem(rejection.verdict.code, rejection.verdict.data))
     known = state or State(workflow.ref)
-    task, repository = _whose(workflow.labels, rules)
+    task, repository = _task_and_repository(workflow.labels, rules)
     gates = tuple(_gates(workflow, rules))
     signals = tuple(_signals(workflow, known, rules, now))
     if not workflow.finished:
@@ -265,7 +268,7 @@ def several_workflows(name: str, task: str | None, others: Sequence[str], rules:
     return [Problem("several-workflows", {"workflows": ", ".join(sorted(others))})]
 
 
-def _whose(labels: Mapping[str, str], rules: Rules) -> tuple[str | None, str | None]:
+def _task_and_repository(labels: Mapping[str, str], rules: Rules) -> tuple[str | None, str | None]:
     names = rules.workflows.labels
     return labels.get(names.task), labels.get(names.repository) if names.repository else None
 
@@ -394,6 +397,7 @@ def _run_problems(workflow: Workflow) -> Iterator[Problem]:
 
 
 def _gate_problems(gates: Iterable[GateStatus], workflow: Workflow, rules: Rules) -> Iterator[Problem]:
+    """Find what keeps a waiting gate from being opened: no rule, several waiting nodes, an output without a value."""
     for gate in gates:
         if not gate.nodes:
             continue
@@ -402,10 +406,10 @@ def _gate_problems(gates: Iterable[GateStatus], workflow: Workflow, rules: Rules
             continue
         if len(gate.nodes) > 1:
             yield Problem("several-nodes", {"gate": gate.name, "nodes": gate.nodes})
-        given = {name for rule in gate.rules for name in rule.outputs} | set(rules.outputs)
+        ruled = {name for rule in gate.rules for name in rule.outputs} | set(rules.outputs)
         for node in filter(None, map(workflow.node, gate.nodes)):
             for output in node.supplied:
-                if output.default is None and output.name not in given:
+                if output.default is None and output.name not in ruled:
                     data = {"gate": gate.name, "output": output.name, "node": node.id}
                     yield Problem("missing-output", data)
 

@@ -37,7 +37,7 @@ def parse_json(text: bytes | bytearray) -> object:
         raise ValueError(f"has the key {error} twice in one object") from None
     except ValueError:  # also a byte order mark, and a number of thousands of digits
         raise ValueError("is not JSON in UTF-8") from None
-    if _may_have_surrogates(text) and not _is_text(value):
+    if _may_have_surrogates(text) and not _fits_utf8(value):
         raise ValueError("has half of a surrogate pair, which no UTF-8 can hold")
     return value
 
@@ -69,7 +69,7 @@ def _may_have_surrogates(text: bytes | bytearray) -> bool:
     return b"\\" in text and _ESCAPED_SURROGATE.search(text) is not None
 
 
-def _is_text(value: object) -> bool:
+def _fits_utf8(value: object) -> bool:
     """Return whether all strings in a value can be written in UTF-8."""
     left = [value]
     while left:

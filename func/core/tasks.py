@@ -9,12 +9,13 @@ from func.core.events import Event, Places
 from func.core.field_types import PathPattern
 from func.core.label_selectors import is_label_value
 from func.core.outcomes import Task
-from func.core.patterns import MAX_VALUE, first_group
+from func.core.patterns import first_group
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rule, Rules
 from func.core.values import is_repository
 
 MAX_TASKS = 5  # that one event is looked for at
+_TYPES = {"list": "a list", "dict": "an object", "bool": "true or false", "float": "a number with a fraction"}
 
 
 class Named(NamedTuple):
@@ -113,15 +114,21 @@ def _repository(event: Event, rule: Rule | None) -> str | None:
 
 
 def _value(event: Event, where: PathPattern) -> str | None:
-    """Return a string or a whole number in the event's data, or what a pattern finds in it."""
+    """Return the string at a path in the event's data, or what the pattern's first group matches in it.
+
+    An integer becomes a string. None where the path leads nowhere, or the pattern does not match.
+
+    Raises:
+        Rejection: `wrong-type`, when the value is neither a string nor an integer.
+    """
     value = value_at(event.data, where.path)
     if type(value) is int:
         value = str(value)
     if value is not None and not isinstance(value, str):
-        raise Rejection("wrong-task", path=where.path, value=type(value).__name__)
+        raise Rejection("wrong-type", path=where.path, value=_TYPES[type(value).__name__])
     if value is None or where.pattern is None:
         return value
-    return first_group(where.pattern, value[: MAX_VALUE + 1])
+    return first_group(where.pattern, value)
 
 
 def person_of(event: Event, rule: Rule) -> str | None:

@@ -1,7 +1,7 @@
 """One turn of the stand-in workflow controller: a Workflow as it is -> the Workflow as Argo's controller continues it.
 
 It runs Workflows whose entrypoint is a list of steps and whose steps are suspend templates, as in the demo and in the
-recordings under tests/data. It refuses to run anything else, and says why. It writes nodes, phase and labels, and
+recordings under tests/data. It does not run anything else, and logs why. It writes nodes, phase and labels, and
 leaves out what nothing here reads: progress, conditions, and the outputs of the whole Workflow.
 
 Source: https://github.com/argoproj/argo-workflows/tree/v4.1.2/workflow/controller (operator.go, steps.go) and

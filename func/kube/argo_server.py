@@ -127,7 +127,7 @@ class ArgoServer:
         if status == 500 and _NOT_WAITING in words:
             raise LostRace(sentence(words))
         if status >= 300:
-            raise Unavailable(f"Argo Server says {status}: {here}")
+            raise Unavailable(f"Argo Server answered with status {status}: {here}")
         return answer
 
 

@@ -242,7 +242,11 @@ class Pipeline:
         return self.argo.hydrate(workflow, deadline)
 
     def _settle(self, decision: Decision, workflow: Workflow, known: Answer, deadline: Deadline) -> Answer:
-        """Return the answer to a write; for offloaded nodes, first let Argo Server move the claimed node."""
+        """Return the answer for a decision that was written to the Workflow.
+
+        If its nodes are offloaded, the write only claimed the node. Argo Server then moves it, and a second write
+        confirms the claim.
+        """
         answer = _with_decision(known, decision)._replace(written=True)
         if decision.move is None or workflow.stored != "offloaded" or self.argo is None:
             return answer
@@ -253,7 +257,7 @@ class Pipeline:
             lambda claimed: settle(claimed, decision, self.rules, self.clock()),
             deadline,
         )
-        # The Workflow may have been deleted since, but its gate was moved.
+        # Argo Server moved the gate, even if the Workflow was deleted before the second write.
         return answer if settled.code == "workflow-gone" else settled._replace(written=True)
 
 

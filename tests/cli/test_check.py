@@ -15,7 +15,7 @@ def test_says_in_words_what_the_rules_say() -> None:
     result = taskgate("check", BUILT_IN_RULES)
     assert result.exit_code == 0
     for words in (
-        "is right",
+        "is valid",
         "in namespace agent-platform with workflow-type=play-orchestration",
         "name play-task-{task}-workflow, then labels task-id and repository",
         "5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs",
@@ -163,5 +163,5 @@ gates: {scanned: {event: com.example.scanned, task: task, by: anyone, withdraw: 
     )
     result = taskgate("check", file)
     assert result.exit_code == 1
-    assert "is wrong" in result.output
+    assert "is not valid" in result.output
     assert "Error: gates.scanned.withdraw (withdraw-unreachable)" in result.output

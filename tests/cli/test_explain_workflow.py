@@ -171,10 +171,15 @@ def test_wrong_names_are_one_sentence(own_cluster: EmbeddedCluster, tmp_path: Pa
 
     assert said("--workflow", "none") == (
         1,
-        "Error: there is no Workflow none in namespace agent-platform; taskgate waiting lists those that run\n",
+        "Error: there is no Workflow none in namespace agent-platform; run taskgate waiting to list those that run\n",
     )
-    assert said("--workflow", "") == (1, "Error: --workflow has no name; taskgate waiting lists those that run\n")
-    assert said("--workflow", "other/none")[1].startswith("Error: namespace other is not agent-platform")
+    assert said("--workflow", "") == (
+        1,
+        "Error: --workflow is empty: expected the name of a Workflow; run taskgate waiting to list those that run\n",
+    )
+    assert said("--workflow", "other/none")[1].startswith(
+        "Error: --workflow names namespace other: expected agent-platform"
+    )
     assert said("event.json", "--workflow", NAME)[0] == 2
     own_cluster.stop()
     code, text = said("--workflow", NAME)

@@ -129,7 +129,7 @@ def test_the_first_gate_installs_as_it_stands(started: Reader) -> None:
 def test_install_upgrade_and_uninstall(started: Reader) -> None:
     api = started.api
     steps, check = part(INSTALL, "Install").split("\n8. ")
-    assert "knative/overlays/ours/gates.yaml is right." in started.follow(steps)
+    assert "knative/overlays/ours/gates.yaml is valid." in started.follow(steps)
     has_the_secrets(api)
     ((command, _),) = examples(check)
     answer = wait_for("the policy to be in force", lambda: _without_failure(started.run(command)))
@@ -189,6 +189,18 @@ def test_exported_workflows_are_loaded_elsewhere(started: Reader) -> None:
     started.run(f"{export.replace('8090', str(port))}\n{ready}")
     answer = started.run(explain)
     assert "yes  workflow      agent-platform/play-task-3-workflow" in answer, answer
+
+
+def test_the_board_of_the_fleet(started: Reader) -> None:
+    started.run("export FUNCTION_LOG=/dev/null")
+    commands = examples(part((DOCS / "how-to.md").read_text(), "Watch the fleet"))
+    assert len(commands) == 2
+    for command, _ in commands:
+        port = free_port()
+        board = command.replace("taskgate board", f"taskgate board --port {port}")
+        started.run(f"{{ {board}; }} > board.log 2>&1 &")
+        page = started.run(f"curl -s --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1:{port}/")
+        assert "<title>" in page, started.run("cat board.log")
 
 
 def test_lost_events_are_sent_again(started: Reader) -> None:
