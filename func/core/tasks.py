@@ -15,6 +15,7 @@ from func.core.rules import Rule, Rules
 from func.core.values import is_repository
 
 MAX_TASKS = 5  # that one event is looked for at
+_TYPES = {"list": "a list", "dict": "an object", "bool": "true or false", "float": "a number with a fraction"}
 
 
 class Named(NamedTuple):
@@ -118,13 +119,13 @@ def _value(event: Event, where: PathPattern) -> str | None:
     An integer becomes a string. None where the path leads nowhere, or the pattern does not match.
 
     Raises:
-        Rejection: `wrong-task`, when the value is neither a string nor an integer.
+        Rejection: `wrong-type`, when the value is neither a string nor an integer.
     """
     value = value_at(event.data, where.path)
     if type(value) is int:
         value = str(value)
     if value is not None and not isinstance(value, str):
-        raise Rejection("wrong-task", path=where.path, value=type(value).__name__)
+        raise Rejection("wrong-type", path=where.path, value=_TYPES[type(value).__name__])
     if value is None or where.pattern is None:
         return value
     return first_group(where.pattern, value)

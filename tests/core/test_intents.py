@@ -114,7 +114,7 @@ def test_a_person_at_a_path_that_holds_none_is_an_answer() -> None:
     rules = rules_with("  wait-pr-created: {event: pull_request.opened, by: reviewers, person: pull_request.labels}")
     verdict = plan_of(opened(), rules).verdict
     assert verdict
-    assert verdict.sentence == says("wrong-task", path="pull_request.labels", value="list").sentence
+    assert verdict.sentence == says("wrong-type", path="pull_request.labels", value="a list").sentence
 
 
 OUTPUTS = (
