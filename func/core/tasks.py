@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from typing import Literal, NamedTuple
 
 from func.core.conditions import value_at
 from func.core.events import Event, Places
@@ -12,6 +13,7 @@ from func.core.outcomes import Task
 from func.core.patterns import first_group
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rule, Rules
+from func.core.sources.facts import read_fact
 from func.core.values import is_repository
 
 MAX_TASKS = 5  # that one event is looked for at
@@ -38,7 +40,7 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
     try:
         repository = _repository(event, rule)
         if rule and rule.task:
-            task_id = _value(event, rule.task)
+            task_id = _value(event, rule.task, "wrong-task")
             if task_id is None and event.signal.name not in rule.names:
                 return tasks_for(event, rules)  # an event that the rule only names in `withdraw`
             if task_id is None:
@@ -104,7 +106,7 @@ def _one(task_id: str, path: str, repository: str | None) -> Named:
 def _repository(event: Event, rule: Rule | None) -> str | None:
     if rule is None or rule.repository is None:
         return event.signal.repository
-    repository = _value(event, rule.repository)
+    repository = _value(event, rule.repository, "wrong-repository")
     if repository is None and event.signal.name not in rule.names:
         return event.signal.repository
     if repository is None or not is_repository(repository):
@@ -112,24 +114,31 @@ def _repository(event: Event, rule: Rule | None) -> str | None:
     return repository
 
 
-def _value(event: Event, where: PathPattern) -> str | None:
+def _value(event: Event, where: PathPattern, wrong: Literal["wrong-task", "wrong-repository"]) -> str | None:
     """Return the string at a path in the event's data, or what the pattern's first group matches in it.
 
     An integer becomes a string. None where the path leads nowhere, or the pattern does not match.
 
     Raises:
-        Rejection: `wrong-task`, when the value is neither a string nor an integer.
+        Rejection: with the code `wrong`, when the value is neither a string nor an integer.
     """
     value = value_at(event.data, where.path)
     if type(value) is int:
         value = str(value)
     if value is not None and not isinstance(value, str):
-        raise Rejection("wrong-task", path=where.path, value=type(value).__name__)
+        raise Rejection(wrong, path=where.path, value=json.dumps(value)[:60])
     if value is None or where.pattern is None:
         return value
     return first_group(where.pattern, value)
 
 
 def person_of(event: Event, rule: Rule) -> str | None:
-    """Return the person of an event, from the rule's own path where it has one."""
-    return _value(event, rule.person) if rule.person else event.signal.person
+    """Return the person of an event, from the rule's own path where it has one.
+
+    Raises:
+        Rejection: `wrong-field`, when what stands there is no name.
+    """
+    if rule.person is None:
+        return event.signal.person
+    name: str | None = read_fact(event.data, "person", rule.person.path)
+    return (first_group(rule.person.pattern, name) if name and rule.person.pattern else name) or None
