@@ -227,6 +227,7 @@ _FOR_EVENTS: Mapping[str, _Template] = {
     "no-task": _no_task,
     "several-tasks": _several_tasks,
     "wrong-task": "Correct the event's data, or the path in gates.yaml.",
+    "wrong-type": "Correct the path in gates.yaml, or the event's data.",
     "wrong-repository": "Correct the event's data, or the path in gates.yaml.",
     "repository-not-listed": "The rules list {repositories}. Add {repository} to `repositories` in gates.yaml.",
     "fork": _FORK,

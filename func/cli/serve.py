@@ -58,7 +58,7 @@ def serve(port: int, host: str, config: Path | None) -> None:
         # instead of being refused and tried again later.
         listener = listen(host, port)
     except OSError as error:
-        raise SystemExit(f"taskgate: --port {port} at --host {host}: can't listen there ({error.strerror})") from None
+        raise SystemExit(f"taskgate: --port {port} at --host {host}: cannot listen there ({error.strerror})") from None
 
     import uvicorn
     from functions_framework.aio import create_asgi_app

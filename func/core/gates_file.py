@@ -97,7 +97,7 @@ def _check_repositories(rules: Rules) -> None:
         if other.casefold() != repository.casefold():
             raise CrossFieldError(
                 f"repositories: {other} and {repository} are the same as a label ({slug(repository)}), "
-                "so their Workflows can't be told apart: rename one, or run a function for each"
+                "so their Workflows cannot be told apart: rename one, or run a function for each"
             )
 
 

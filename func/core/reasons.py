@@ -80,6 +80,7 @@ CODES: Mapping[str, Reason] = {
     "wrong-task": Reason(
         "invalid", "task", "The event's {path} is {value}: expected the id of a task that a label can hold."
     ),
+    "wrong-type": Reason("invalid", "task", "The event's {path} is {value}: expected a string or an integer."),
     "wrong-repository": Reason("invalid", "task", "The event's {path} is {value}: expected owner/name."),
     # repository
     "repository-not-listed": Reason(

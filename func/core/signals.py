@@ -269,7 +269,7 @@ def forget_command(ref: WorkflowRef) -> str:
 
 def _of_a_copy(state: State) -> State:
     signals = tuple(signal._replace(copied=True, gate=None, outputs={}) for signal in state.signals)
-    used = tuple(use._replace(node=None, started=None, at=None, claimed=False, by_hand=False) for use in state.used)
+    used = tuple(use._replace(node=None, claimed=False) for use in state.used)
     return State(state.ref, signals, used, state.forgotten)
 
 

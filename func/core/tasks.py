@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from func.core.conditions import value_at
 from func.core.events import Event, Places
@@ -17,6 +16,7 @@ from func.core.sources.facts import read_fact
 from func.core.values import is_repository
 
 MAX_TASKS = 5  # that one event is looked for at
+_TYPES = {"list": "a list", "dict": "an object", "bool": "true or false", "float": "a number with a fraction"}
 
 
 class Named(NamedTuple):
@@ -40,7 +40,7 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
     try:
         repository = _repository(event, rule)
         if rule and rule.task:
-            task_id = _value(event, rule.task, "wrong-task")
+            task_id = _value(event, rule.task)
             if task_id is None and event.signal.name not in rule.names:
                 return tasks_for(event, rules)  # an event that the rule only names in `withdraw`
             if task_id is None:
@@ -106,7 +106,7 @@ def _one(task_id: str, path: str, repository: str | None) -> Named:
 def _repository(event: Event, rule: Rule | None) -> str | None:
     if rule is None or rule.repository is None:
         return event.signal.repository
-    repository = _value(event, rule.repository, "wrong-repository")
+    repository = _value(event, rule.repository)
     if repository is None and event.signal.name not in rule.names:
         return event.signal.repository
     if repository is None or not is_repository(repository):
@@ -114,19 +114,19 @@ def _repository(event: Event, rule: Rule | None) -> str | None:
     return repository
 
 
-def _value(event: Event, where: PathPattern, wrong: Literal["wrong-task", "wrong-repository"]) -> str | None:
+def _value(event: Event, where: PathPattern) -> str | None:
     """Return the string at a path in the event's data, or what the pattern's first group matches in it.
 
     An integer becomes a string. None where the path leads nowhere, or the pattern does not match.
 
     Raises:
-        Rejection: with the code `wrong`, when the value is neither a string nor an integer.
+        Rejection: `wrong-type`, when the value is neither a string nor an integer.
     """
     value = value_at(event.data, where.path)
     if type(value) is int:
         value = str(value)
     if value is not None and not isinstance(value, str):
-        raise Rejection(wrong, path=where.path, value=json.dumps(value)[:60])
+        raise Rejection("wrong-type", path=where.path, value=_TYPES[type(value).__name__])
     if value is None or where.pattern is None:
         return value
     return first_group(where.pattern, value)

@@ -58,5 +58,7 @@ def cluster(port: int, loads: tuple[str, ...], kubeconfig: Path, no_controller: 
         raise Problem(error) from None
     except OSError as error:
         if error.filename:
-            raise Problem(f"--kubeconfig is {kubeconfig}: can't be written ({error.strerror})") from None
-        raise Problem(f"--port is {port}: can't listen there ({error.strerror}); leave it out for a free one") from None
+            raise Problem(f"--kubeconfig is {kubeconfig}: cannot be written ({error.strerror})") from None
+        raise Problem(
+            f"--port is {port}: cannot listen there ({error.strerror}); leave it out for a free one"
+        ) from None

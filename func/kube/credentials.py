@@ -102,7 +102,7 @@ class TokenFile:
                 self._headers = bearer(self._path.read_text(encoding="utf-8"), self.source)
                 self._seen = seen
         except OSError as error:
-            raise Unauthenticated(f"The token in {self.source} can't be read: {error.strerror}.") from None
+            raise Unauthenticated(f"The token in {self.source} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError:
             raise Unauthenticated(f"What is in {self.source} is not a token: it is not text in UTF-8.") from None
         return self._headers

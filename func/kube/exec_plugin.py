@@ -159,7 +159,7 @@ class ExecCredential:
             try:
                 threading.Thread(target=self._make, args=(run,), name="exec-plugin", daemon=True).start()
             except RuntimeError:
-                raise NotRenewed(f"{self.source} can't be run: no more threads.") from None
+                raise NotRenewed(f"{self.source} cannot be run: no more threads.") from None
             self._run = run
         return self._run
 
@@ -170,7 +170,7 @@ class ExecCredential:
         except (NotRenewed, Unauthenticated) as error:
             failure = NotRenewed(error.reason)
         except Exception as error:  # those who wait need an error, and its text may hold a credential
-            failure = NotRenewed(f"{self.source} can't be used: {type(error).__name__}.")
+            failure = NotRenewed(f"{self.source} cannot be used: {type(error).__name__}.")
         with self._lock:
             self._made, self._failure, self._run = made or self._made, failure, None
             self._pause_until = time.monotonic() + _PAUSE_SECONDS if failure else 0.0
@@ -233,7 +233,7 @@ def _output_of(plugin: Plugin, source: str) -> str:
         )
     except OSError as error:
         hint = f" {' '.join(plugin.hint.split())[:_SHOWN]}" if plugin.hint else ""
-        raise NotRenewed(f"{source} can't be run: {error.strerror}.{hint}") from None
+        raise NotRenewed(f"{source} cannot be run: {error.strerror}.{hint}") from None
     with process:
         try:
             output, said = process.communicate(timeout=None if plugin.is_interactive else _RUN_SECONDS)

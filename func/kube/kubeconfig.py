@@ -115,7 +115,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
     except OSError as error:
-        raise SettingError(f"{where}: can't be read ({error.strerror})") from None
+        raise SettingError(f"{where}: cannot be read ({error.strerror})") from None
     except yaml.MarkedYAMLError as error:  # its own message shows the line, which may hold a credential
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SettingError(f"{where}: expected YAML, there is an error{line}") from None
@@ -154,7 +154,7 @@ class _Fields:
                 return base64.b64decode(encoded, validate=True).decode()
             return path.read_text(encoding="utf-8") if path else None
         except OSError as error:
-            raise SettingError(f"{self.where}: {name} {path} can't be read ({error.strerror})") from None
+            raise SettingError(f"{self.where}: {name} {path} cannot be read ({error.strerror})") from None
         except (binascii.Error, UnicodeDecodeError):
             raise SettingError(f"{self.where}: {name} is not PEM") from None
 

@@ -127,7 +127,7 @@ def _check_authority(path: Path, argo_server: str | None) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError as error:
         why = "it has no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
-        raise SettingError(f"{where}: can't be read ({why})") from None
+        raise SettingError(f"{where}: cannot be read ({why})") from None
 
 
 def _check_token_file(path: Path | None) -> None:
@@ -137,6 +137,6 @@ def _check_token_file(path: Path | None) -> None:
         tokens = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: can't be read ({why})") from None
+        raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: cannot be read ({why})") from None
     if not tokens:
         raise SettingError(f"TASKGATE_TOKEN_FILE is {path}: expected at least one line with a token, it has none")

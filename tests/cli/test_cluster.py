@@ -72,13 +72,13 @@ def test_wrong_input_is_one_sentence(tmp_path: Path) -> None:
 
     unwritable = taskgate("cluster", "--kubeconfig", tmp_path / "none" / "kubeconfig")
     assert unwritable.exit_code == 1
-    assert "can't be written (No such file or directory)" in unwritable.output
+    assert "cannot be written (No such file or directory)" in unwritable.output
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         taken = taskgate("cluster", "--port", port, "--kubeconfig", kubeconfig)
     assert taken.exit_code == 1
-    assert taken.output.startswith(f"Error: --port is {port}: can't listen there (Address already in use)")
+    assert taken.output.startswith(f"Error: --port is {port}: cannot listen there (Address already in use)")
     assert not kubeconfig.exists()
 
 

@@ -359,6 +359,14 @@ def test_a_signal_of_before_what_was_forgotten_may_have_been_revoked(
         )
 
 
+def test_a_copy_of_a_workflow_has_forgotten_the_same() -> None:
+    bench = Bench.at(EARLY)
+    forgotten = {"uid": "of-the-original", "forgotten": {"5dlabs/cto#123": "2026-11-22T11:00:00Z"}}
+    bench.document["metadata"]["annotations"][STATE] = json.dumps(forgotten)
+    assert bench.deliver(approved(happened=at(0))).code == "forgotten"
+    assert bench.deliver(approved(review_id=9, happened=at(1))).outcome == "parked"
+
+
 def test_an_event_without_pull_request_is_refused_where_one_without_was_forgotten() -> None:
     bench = Bench.at(rules=QUORUM)
     forgotten = {"uid": bench.document["metadata"]["uid"], "forgotten": {"": "2026-11-22T11:00:00Z"}}

@@ -133,22 +133,6 @@ def test_a_person_at_a_path_is_a_name_that_can_be_remembered(name: object, sente
     assert (found and found.sentence) == sentence
 
 
-@pytest.mark.parametrize(
-    ("task", "repository", "sentence"),
-    [
-        ("pull_request.labels", "repository.full_name", "expected the id of a task that a label can hold."),
-        ("pull_request.number", "pull_request.labels", "The event's pull_request.labels is []: expected owner/name."),
-    ],
-)
-def test_a_value_of_the_wrong_kind_at_a_path_of_a_rule_is_named_with_what_was_expected(
-    task: str, repository: str, sentence: str
-) -> None:
-    rules = rules_with(f"  g: {{event: pull_request.opened, by: anyone, task: {task}, repository: {repository}}}")
-    verdict = plan_of(opened(labels=[]), rules).verdict
-    assert verdict
-    assert sentence in verdict.sentence
-
-
 OUTPUTS = (
     "  text: 'PR {pull_request.number} by {person}'\n  draft: '{pull_request.draft}'\n"
     "  locked: '{pull_request.locked}'\n  nothing: '{no.such}'"

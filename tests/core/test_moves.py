@@ -282,3 +282,15 @@ def test_a_gate_that_is_claimed_is_about_to_be_opened_for_other_events() -> None
     assert (other.code, other.reason) == ("claimed", Verdict.of("claimed", gate=GATE, event="d-1").sentence)
     assert other.node == gate_node(bench.document, GATE)["id"]
     assert "other" in bench.signals()  # it may end what its person requested before
+
+
+def test_a_claim_is_not_copied_with_its_workflow() -> None:
+    document = claimed("Running")
+    document["metadata"]["annotations"][STATE] = document["metadata"]["annotations"][STATE].replace(
+        document["metadata"]["uid"], "00000000-0000-4000-8000-000000000000"
+    )
+    bench = Bench(document)
+    assert bench.deliver(named(approved(), "d-1")).code == "used-on-original"
+    assert bench.release().outcome == "ignored"
+    assert (bench.phase(), bench.is_parked) == ("Running", False)
+    assert bench.deliver(named(approved(review_id=9), "d-7")).outcome == "opened"

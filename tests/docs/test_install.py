@@ -191,6 +191,18 @@ def test_exported_workflows_are_loaded_elsewhere(started: Reader) -> None:
     assert "yes  workflow      agent-platform/play-task-3-workflow" in answer, answer
 
 
+def test_the_board_of_the_fleet(started: Reader) -> None:
+    started.run("export FUNCTION_LOG=/dev/null")
+    commands = examples(part((DOCS / "how-to.md").read_text(), "Watch the fleet"))
+    assert len(commands) == 2
+    for command, _ in commands:
+        port = free_port()
+        board = command.replace("taskgate board", f"taskgate board --port {port}")
+        started.run(f"{{ {board}; }} > board.log 2>&1 &")
+        page = started.run(f"curl -s --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1:{port}/")
+        assert "<title>" in page, started.run("cat board.log")
+
+
 def test_lost_events_are_sent_again(started: Reader) -> None:
     api = started.api
     api.create_namespace("taskgate")

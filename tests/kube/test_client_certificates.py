@@ -159,6 +159,6 @@ class TestPlugin:
         self, server: Server, tmp_path: Path, user: dict[str, Any]
     ) -> None:
         self.gives(tmp_path, "first", "second")
-        with pytest.raises(SettingError, match=r"the credential plugin \./plugin can't be used") as wrong:
+        with pytest.raises(SettingError, match=r"the credential plugin \./plugin cannot be used") as wrong:
             workflows(tmp_path, server, user)
         assert "PRIVATE KEY" not in str(wrong.value)

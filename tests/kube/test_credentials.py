@@ -85,7 +85,7 @@ class TestTokenFile:
                 workflows.get(NAME, Deadline.after(5))
             assert wrong.value.outcome == "forbidden"
         file.unlink()
-        with pytest.raises(Unauthenticated, match="can't be read: No such file or directory"):
+        with pytest.raises(Unauthenticated, match="cannot be read: No such file or directory"):
             workflows.get(NAME, Deadline.after(5))
         file.write_text("first-token", encoding="utf-8")
         workflows.get(NAME, Deadline.after(5))
@@ -240,7 +240,7 @@ class TestPlugin:
     @pytest.mark.parametrize(
         ("told", "words"),
         [
-            ({"command": "./none"}, r"the credential plugin \./none can't be run: No such file or directory$"),
+            ({"command": "./none"}, r"the credential plugin \./none cannot be run: No such file or directory$"),
             ({"command": "aws-none", "installHint": "Get it at\nx"}, "No such file or directory. Get it at x$"),
             ({"command": "./fails"}, "failed with exit code 7: no such profile: dev$"),
             ({"command": "./words"}, "did not print JSON$"),
@@ -364,10 +364,10 @@ class TestKubeconfig:
             ({"as": "admin"}, r"as \(impersonation\) is not supported"),
             ({"auth-provider": {"name": "gcp"}}, "auth-provider gcp is not supported; use a credential plugin"),
             ({"client-certificate-data": "YQ=="}, "expected client-certificate and client-key together"),
-            ({"client-certificate": "none", "client-key": "none"}, "client-certificate .*/none can't be read"),
+            ({"client-certificate": "none", "client-key": "none"}, "client-certificate .*/none cannot be read"),
             ({"token": "a b"}, "token is not a token|is not a token"),
             ({"token": "t0ken", "username": "ops"}, "expected a token or a username, not both"),
-            ({"tokenFile": "none"}, "can't be read: No such file or directory"),
+            ({"tokenFile": "none"}, "cannot be read: No such file or directory"),
         ],
     )
     def test_what_is_wrong_with_a_user_is_told_at_start(self, user: dict[str, Any], words: str, tmp_path: Path) -> None:

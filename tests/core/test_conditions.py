@@ -1,0 +1,87 @@
+"""`when`: which data of an event a condition accepts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.core.bench import plan_of, rules_with
+from tests.payloads import cloudevent_structured
+
+LONG = "x" * 300
+DATA: dict[str, Any] = {
+    "text": "  Release 1.2  ",
+    "edge": "y" * 255,
+    "long": f"{LONG} /lgtm",
+    "zero": 0,
+    "one": 1,
+    "half": 0.5,
+    "on-time": True,
+    "is-late": False,
+    "nothing": None,
+    "empty": [],
+    "object": {"a": 1, "b": "two", "*": "star"},
+    "items": [{"name": "first"}, {"name": "second"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("when", "is_met"),
+    [
+        ("text: Release 1.2", True),
+        ("text: 'Release*'", True),
+        ("text: release*", False),
+        ("text: Release", False),
+        ("edge: 'y*'", True),
+        ("long: '*/lgtm'", True),
+        ("long: '*/lgtm?'", False),
+        ("long: ['no', {not: '*/lgtm'}]", False),
+        ("long: {not: '*/other'}", True),
+        ("long: '*'", True),
+        ("one: 1", True),
+        ("one: 2", False),
+        ("one: true", False),
+        ("one: '1'", False),
+        ("zero: 0", True),
+        ("zero: false", False),
+        ("half: 0.5", True),
+        ("on-time: true", True),
+        ("on-time: false", False),
+        ("on-time: 1", False),
+        ("is-late: false", True),
+        ("is-late: '*'", True),
+        ("nothing: null", True),
+        ("nothing: '*'", False),
+        ("missing: null", True),
+        ("missing: '*'", False),
+        ("missing.deeper: null", True),
+        ("text: null", False),
+        ("text: {not: null}", True),
+        ("object: '*'", True),
+        ("object: null", False),
+        ("object: 'a'", False),
+        ("object.a: 1", True),
+        ("object.*: two", True),
+        ("object.*: three", False),
+        ("object.0: '*'", False),
+        ("items.1.name: second", True),
+        ("items.2.name: '*'", False),
+        ("items.name: '*'", False),
+        ("items.*.name: second", True),
+        ("items.*.name: {not: second}", False),
+        ("items.*.name: {not: third}", True),
+        ("items.*.name: [third, first]", True),
+        ("items.*.name: [third, fourth]", False),
+        ("empty.*: null", True),
+        ("one: 1, on-time: true", True),
+        ("one: 1, on-time: false", False),
+    ],
+)
+def test_a_condition_is_met_by_the_data_that_it_names(when: str, is_met: bool) -> None:  # noqa: FBT001
+    rules = rules_with(
+        f"  gate: {{event: com.example.done, task: task, repository: repo, by: anyone, when: {{{when}}}}}"
+    )
+    data = DATA | {"task": 3, "repo": "5dlabs/cto"}
+    event = cloudevent_structured(data, "done", delivery="d", prefix="com.example.", source="/s")
+    assert bool(plan_of(event, rules).intents) == is_met
