@@ -11,7 +11,7 @@ from datetime import datetime
 from func.core.fold import Identity, fold, is_withdrawal, latest_review_of, latest_reviews
 from func.core.reasons import Verdict
 from func.core.rules import Rules
-from func.core.signals import EVERY, LATEST, Signal, State
+from func.core.signals import EVERY, LATEST, Signal, State, pull_request_key
 
 MAX_SIGNALS = 64
 MAX_BYTES = 64 * 1024
@@ -82,12 +82,13 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
         left.append((victim.pull_request, LATEST if blocks else victim.happened))
     if len(used) > MAX_SIGNALS:
-        oldest = next((use for use in used if use.pull_request != state.bound), used[0])
+        bound = pull_request_key(state.bound)
+        oldest = next((use for use in used if pull_request_key(use.pull_request) != bound), used[0])
         used = tuple(use for use in used if use is not oldest)
         left.append((oldest.pull_request, oldest.happened))  # its event is no longer known as used
     forgotten = dict(state.forgotten)
     for pull_request, until in left:
-        name = pull_request or ""
+        name = pull_request_key(pull_request)
         forgotten[name] = max(until, forgotten.get(name, until))
     while len(forgotten) > _MAX_BOUNDS:
         oldest_name = min((name for name in forgotten if name != EVERY), key=lambda name: (forgotten[name], name))

@@ -6,14 +6,18 @@ long string as `{"matched": [globs]}`, the globs that matched when the event cam
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeAlias
 
 from func.core.patterns import MAX_VALUE, fits_glob
+from func.core.reasons import Rejection
 
 Wanted: TypeAlias = "str | bool | int | float | list[Wanted] | dict[str, Wanted] | None"
 Found: TypeAlias = "list[Any]"  # of JSON values, small
-_MAX_FOUND = 64  # elements that a `*` visits: the labels of a pull request, the branches of a commit
+_MAX_VISITED = 10_000  # elements of a `*`; a push of GitHub has 2,048 commits at most
+_MAX_FOUND = 64  # different values that a signal carries for one path
 PRESENT = "*"
 
 
@@ -22,10 +26,16 @@ def values_at(data: object, path: str) -> list[object]:
 
     Args:
         path: names with dots, an index into a list, or `*` for any element of a list or an object.
+
+    Raises:
+        Rejection: `wrong-field`, when a `*` has more elements than any event of GitHub.
     """
     found = [data]
     for part in path.split("."):
-        found = [value for each in found for value in _step(each, part)][:_MAX_FOUND]
+        found = list(islice((value for each in found for value in _step(each, part)), _MAX_VISITED + 1))
+        if len(found) > _MAX_VISITED:
+            expected = f"expected at most {_MAX_VISITED}"
+            raise Rejection("wrong-field", field=path, value="a list of too many values", expected=expected)
     return found
 
 
@@ -55,8 +65,16 @@ def remember(data: object, path: str, wanted: Iterable[Wanted]) -> Found:
         path: as in `values_at`.
         wanted: what the rules ask of this path; a string that is too long to be kept is compared with these now.
     """
-    globs = [glob for each in wanted for glob in _globs(each)]
-    return [_small(value, globs) for value in values_at(data, path)]
+    leaves = [PRESENT, *(leaf for each in wanted for leaf in _leaves(each))]
+    globs = [leaf for leaf in leaves if isinstance(leaf, str)]
+    found = [_small(value, globs) for value in values_at(data, path)]
+    if len(found) <= _MAX_FOUND:
+        return found
+    # A value that is left out could be the one that `not` forbids, so those that a condition asks for come first.
+    asked = [next((value for value in found if holds(leaf, [value])), None) for leaf in leaves]
+    # By their text, because True equals 1 in Python.
+    different = {json.dumps(value): value for value in (*asked, *found) if value is not None}
+    return list(different.values())[:_MAX_FOUND]
 
 
 def _small(value: object, globs: Sequence[str]) -> object:
@@ -68,14 +86,14 @@ def _small(value: object, globs: Sequence[str]) -> object:
     return value if value is None or isinstance(value, bool | int | float) else {}
 
 
-def _globs(wanted: Wanted) -> Iterable[str]:
-    if isinstance(wanted, str):
-        yield wanted
-    elif isinstance(wanted, list):
+def _leaves(wanted: Wanted) -> Iterable[str | float | None]:
+    if isinstance(wanted, list):
         for each in wanted:
-            yield from _globs(each)
+            yield from _leaves(each)
     elif isinstance(wanted, dict):
-        yield from _globs(wanted.get("not"))
+        yield from _leaves(wanted.get("not"))
+    else:
+        yield wanted
 
 
 def holds(wanted: Wanted, found: Found) -> bool:

@@ -45,7 +45,14 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
         # An event revokes signals also when it does not move a gate itself.
         revoking = _revoke(intent, signal._replace(gate=None, outputs={}), rules, workflow, state, now)
         decision = revoking if decision is None else decision._replace(state=revoking.state)
-    return decision if decision.state is None else with_state(decision, decision.state, rules, workflow, now)
+    if decision.state is None:
+        return decision
+    decision = with_state(decision, decision.state, rules, workflow, now)
+    if decision.outcome == "parked" and decision.state and not decision.state.find(signal.identity):
+        # The annotation's limits left no room for it.
+        until = format_time(signal.happened)
+        return decision._replace(verdict=Verdict.of("forgotten", workflow=workflow.ref.name, until=until))
+    return decision
 
 
 def is_too_old(signal: Signal, workflow: Workflow) -> bool:
@@ -86,7 +93,7 @@ def _move_or_keep(
     assert rule is not None  # noqa: S101 - the caller looks
     identifier = gate_id(gate, rule)
     bound = state.bound if rules.workflows.one_pull_request else None
-    if bound and signal.pull_request not in (None, bound):
+    if bound and signal.pull_request and not signal.is_of(bound):
         return Decision(other_pull_request(state, bound, signal))
     if workflow.shutdown and not workflow.finished:
         return Decision(Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown))
@@ -152,7 +159,7 @@ def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, st
         if ids:
             revoked.setdefault(gate, []).extend(ids)
         elif signal.verdict != "dismissed" and any(
-            signal.pull_request == standing.pull_request for standing in folded.standings
+            signal.is_of(standing.pull_request) for standing in folded.standings
         ):
             newer.append(gate)
         elif view_gate(workflow, state, identifier, rules).is_over and not workflow.finished:

@@ -12,12 +12,12 @@ from typing import NamedTuple, TypeAlias
 
 from func.core.reasons import Verdict
 from func.core.rules import EventFilter, Rule, Rules, gate_id
-from func.core.signals import EVERY, Signal, State, expired, forget_command
+from func.core.signals import EVERY, Signal, State, expired, forget_command, pull_request_key
 from func.core.values import format_time
 
 EXPIRY_DAYS = 7
 Identity: TypeAlias = "tuple[str, str | None]"
-Reviews: TypeAlias = "Mapping[tuple[str | None, str], Signal]"  # (pull request, person) -> the person's latest review
+Reviews: TypeAlias = "Mapping[tuple[str, str], Signal]"  # (pull request's key, person) -> the person's latest review
 Revokers: TypeAlias = "list[tuple[Signal, bool]]"
 _OPINIONATED = ("approved", "changes_requested", "dismissed")
 _GONE: Mapping[str | None, str] = {"closed": "was closed unmerged", "left": "left the task"}
@@ -90,7 +90,7 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
     reviews = latest_reviews(state.signals)
     bound = state.bound if rules.workflows.one_pull_request else None
     verdicts: dict[Identity, Verdict] = {}
-    standing: dict[str | None, list[tuple[Signal, Rule]]] = {}
+    standing: dict[str, list[tuple[Signal, Rule]]] = {}  # by the pull request's key
     revokers: dict[int, Revokers] = {}  # by the rule's id()
     for signal in state.signals:
         if signal.gate != gate or state.use_of(signal.identity):
@@ -105,14 +105,14 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
         verdict = _why_not(signal, rule, rules, state, revokers[id(rule)], reviews, now)
         if verdict is None and moved is not None and signal.happened <= moved:
             verdict = Verdict.of("not-newer", gate=gate, at=format_time(moved))
-        if verdict is None and bound and signal.pull_request not in (None, bound):
+        if verdict is None and bound and signal.pull_request and not signal.is_of(bound):
             verdict = other_pull_request(state, bound, signal)
         if verdict is None:
             verdict = _blocked(signal, rule, rules, reviews)
         if verdict:
             verdicts[signal.identity] = verdict
         else:
-            standing.setdefault(signal.pull_request, []).append((signal, rule))
+            standing.setdefault(pull_request_key(signal.pull_request), []).append((signal, rule))
     standings = []
     for found in standing.values():
         each, overtaken = _newest_kind(found)
@@ -152,7 +152,8 @@ def _why_not(
     verdict = rules.refuses(signal, rule)
     if verdict:
         return Verdict.of("no-longer-allowed", event=signal.id, why=verdict.sentence)
-    bounds = [state.forgotten[name] for name in (signal.pull_request or "", EVERY) if name in state.forgotten]
+    names = (pull_request_key(signal.pull_request), EVERY)
+    bounds = [until for name, until in state.forgotten.items() if pull_request_key(name) in names]
     if bounds and signal.happened <= max(bounds):
         return Verdict.of("forgotten", workflow=state.ref.name, until=format_time(max(bounds)))
     for other, withdraws in revokers:
@@ -172,7 +173,7 @@ def _why_not(
 
 
 def _is_gone_by(signal: Signal, other: Signal) -> bool:
-    if other.gone not in _GONE or other.pull_request != signal.pull_request or signal.pull_request is None:
+    if other.gone not in _GONE or signal.pull_request is None or not other.is_of(signal.pull_request):
         return False
     if signal.happened == other.happened and signal.named and other.names == signal.named:
         return False  # of one second, and it begins with the labels that the other one ended with
@@ -187,7 +188,7 @@ def _revokes(other: Signal, signal: Signal) -> bool:
     - Any other event revokes signals that happened before it or in the same second. Two reviews of the same second are
       ordered by review number. An edited review has the same second and number, so it revokes its earlier version.
     """
-    if other.pull_request != signal.pull_request:
+    if not other.is_of(signal.pull_request):
         return False
     if other.verdict == "dismissed":
         return other.review == signal.review
@@ -214,13 +215,18 @@ def latest_reviews(signals: Iterable[Signal]) -> Reviews:
     review's number, because it names nobody when the account was deleted.
     """
     reviews = [each for each in signals if each.review is not None and each.verdict in _OPINIONATED]
-    people = {(each.pull_request, each.review): each.person for each in reviews if each.verdict != "dismissed"}
-    latest: dict[tuple[str | None, str], Signal] = {}
+    people = {
+        (pull_request_key(each.pull_request), each.review): each.person
+        for each in reviews
+        if each.verdict != "dismissed"
+    }
+    latest: dict[tuple[str, str], Signal] = {}
     for signal in reviews:
-        person = people.get((signal.pull_request, signal.review)) or signal.person
+        pull_request = pull_request_key(signal.pull_request)
+        person = people.get((pull_request, signal.review)) or signal.person
         if not person:
             continue
-        key = (signal.pull_request, person.casefold())
+        key = (pull_request, person.casefold())
         old = latest.get(key)
         if old is None or _is_later(signal, old):
             latest[key] = signal
@@ -243,7 +249,7 @@ def latest_review_of(signal: Signal, reviews: Reviews) -> Signal | None:
     """Return the latest review of a signal's person on its pull request."""
     if signal.review is None or not signal.person:
         return None
-    return reviews.get((signal.pull_request, signal.person.casefold()))
+    return reviews.get((pull_request_key(signal.pull_request), signal.person.casefold()))
 
 
 def _blocked(signal: Signal, rule: Rule, rules: Rules, reviews: Reviews) -> Verdict | None:
@@ -253,7 +259,7 @@ def _blocked(signal: Signal, rule: Rule, rules: Rules, reviews: Reviews) -> Verd
     people = [
         review.person
         for (of, _), review in reviews.items()
-        if of == signal.pull_request and review.verdict == "changes_requested" and is_withdrawal(review, rule, rules)
+        if signal.is_of(of) and review.verdict == "changes_requested" and is_withdrawal(review, rule, rules)
     ]
     return Verdict.of("changes-requested", people=" and ".join(sorted(filter(None, people)))) if people else None
 

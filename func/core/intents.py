@@ -68,7 +68,7 @@ def plan_event(event: Event, rules: Rules) -> Plan:
     revokers = _revokers(event, rules, named, is_accepted=mover is not None)
     intents = [mover] if mover else []
     for task, (gates, gone) in revokers.items():
-        if mover and (task.id, task.repository) == (mover.task.id, mover.task.repository):
+        if mover and _key(task) == _key(mover.task):
             intents[0] = mover._replace(revokes=tuple(gates), signal=mover.signal._replace(gone=gone))
         else:
             revoking = signal._replace(task=task.id, repository=task.repository, gone=gone)
@@ -127,10 +127,14 @@ def _revokers(
     """Return the tasks whose signals the event revokes: for which gates, and how the pull request is gone."""
     found: dict[tuple[str, str], tuple[Task, list[str], str | None]] = {}
     for task, gate, gone in _revocations(event, rules, named, is_accepted=is_accepted):
-        key = (task.id.casefold(), (task.repository or "").casefold())
-        first, gates, before = found.get(key, (task, [], None))
-        found[key] = (first, [*gates, gate] if gate and gate not in gates else gates, gone or before)
+        first, gates, before = found.get(_key(task), (task, [], None))
+        found[_key(task)] = (first, [*gates, gate] if gate and gate not in gates else gates, gone or before)
     return {task: (gates, gone) for task, gates, gone in found.values()}
+
+
+def _key(task: Task) -> tuple[str, str]:
+    """Return what tasks are compared by: neither ids nor repositories have case."""
+    return task.id.casefold(), (task.repository or "").casefold()
 
 
 def _revocations(

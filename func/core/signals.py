@@ -23,6 +23,11 @@ LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 MOVED = {"open": "opened", "fail": "failed"}  # how a node is moved -> the word for it afterwards
 
 
+def pull_request_key(pull_request: str | None) -> str:
+    """Return what pull requests are compared by: repositories have no case. Empty where an event names none."""
+    return (pull_request or "").casefold()
+
+
 class Signal(NamedTuple):
     """The facts of one event that rules need, now and after it has waited.
 
@@ -87,6 +92,10 @@ class Signal(NamedTuple):
     def identity(self) -> tuple[str, str | None]:
         """What distinguishes this event from all others."""
         return self.id, self.source
+
+    def is_of(self, pull_request: str | None) -> bool:
+        """Return whether it is of a pull request; None for those that name none."""
+        return pull_request_key(self.pull_request) == pull_request_key(pull_request)
 
     @property
     def order(self) -> tuple[datetime, int, str, str]:
@@ -186,12 +195,14 @@ class State(NamedTuple):
         gone: dict[str, datetime] = {}
         for signal in self.signals:
             if signal.gone and signal.pull_request:
-                gone[signal.pull_request] = max(signal.happened, gone.get(signal.pull_request, signal.happened))
+                key = pull_request_key(signal.pull_request)
+                gone[key] = max(signal.happened, gone.get(key, signal.happened))
         for use in self.used:
             pull_request = use.pull_request
             if pull_request is None or use.by_hand or use.node is None:
                 continue
-            if pull_request not in gone or use.happened > gone[pull_request]:
+            until = gone.get(pull_request_key(pull_request))
+            if until is None or use.happened > until:
                 return pull_request
         return None
 

@@ -12,6 +12,7 @@ from func.core.outcomes import Task
 from func.core.patterns import first_group
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rule, Rules
+from func.core.sources.facts import read_fact
 from func.core.values import is_repository
 
 MAX_TASKS = 5  # that one event is looked for at
@@ -132,5 +133,12 @@ def _value(event: Event, where: PathPattern) -> str | None:
 
 
 def person_of(event: Event, rule: Rule) -> str | None:
-    """Return the person of an event, from the rule's own path where it has one."""
-    return _value(event, rule.person) if rule.person else event.signal.person
+    """Return the person of an event, from the rule's own path where it has one.
+
+    Raises:
+        Rejection: `wrong-field`, when what stands there is no name.
+    """
+    if rule.person is None:
+        return event.signal.person
+    name: str | None = read_fact(event.data, "person", rule.person.path)
+    return (first_group(rule.person.pattern, name) if name and rule.person.pattern else name) or None

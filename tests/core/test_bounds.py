@@ -12,8 +12,8 @@ from func.core.fold import fold
 from func.core.outcomes import WorkflowRef
 from func.core.rules import Rules
 from func.core.signals import LATEST, Signal, State, Use
-from tests.core.bench import GATE, NOW, built_in, rules_with
-from tests.payloads import CLEO, HAPPENED, TESS
+from tests.core.bench import GATE, NOW, Bench, built_in, rules_with
+from tests.payloads import CLEO, HAPPENED, TESS, approved
 
 REF = WorkflowRef("agent-platform", "play-task-3-workflow", "u")
 QA = "wait-ready-for-qa"
@@ -175,6 +175,16 @@ def test_an_event_is_not_used_again_though_its_use_was_forgotten(monkeypatch: py
         ["s-3", "s-1", "s-0"],
     )
     assert smaller.forgotten == {"#0": at(0), "#2": at(2)}
+
+
+def test_a_signal_for_which_there_is_no_room_is_not_said_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_SIGNALS", 2)
+    bench = Bench.at(QA)
+    for number in (2, 3):
+        assert bench.deliver(approved(number=number, review_id=number, happened=at(number))).outcome == "parked"
+    answer = bench.deliver(approved(number=1, review_id=1, happened=at(1)))
+    assert (answer.outcome, answer.code) == ("refused", "forgotten")
+    assert [each["pull_request"] for each in bench.state["signals"]] == ["5dlabs/cto#2", "5dlabs/cto#3"]
 
 
 def test_an_annotation_has_at_most_64_kibibytes() -> None:

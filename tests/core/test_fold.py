@@ -298,6 +298,47 @@ def test_a_withdrawal_counts_though_the_rules_of_today_ask_for_data_that_was_not
     assert bench.release().outcome == "ignored"
 
 
+@pytest.mark.parametrize("repository", ["5dlabs/cto", "5DLabs/CTO"])
+def test_a_pull_request_is_the_same_whatever_the_case_of_its_repository(repository: str) -> None:
+    for event in (
+        synchronize(repository=repository, happened=at(1)),
+        dismissed(repository=repository, happened=at(0), updated=at(1)),
+        closed(merged=False, repository=repository, happened=at(1)),
+        changes_requested(repository=repository, reviewer=OTHER, review_id=2, happened=at(1)),
+    ):
+        for first, second in ((approved(happened=at(0)), event), (event, approved(happened=at(0)))):
+            bench = Bench.at(EARLY)
+            bench.deliver(first)
+            bench.deliver(second)
+            bench.reach()
+            assert bench.release().outcome == "ignored"
+            assert not bench.is_open
+
+
+def test_a_workflow_belongs_to_its_pull_request_whatever_the_case_of_the_repository() -> None:
+    bench = Bench.at(EARLY)
+    assert bench.deliver(labeled(by=CLEO, happened=at(0))).outcome == "opened"
+    assert bench.deliver(approved(repository="5DLabs/CTO", happened=at(1))).outcome == "parked"
+    bench.reach()
+    assert bench.release().outcome == "opened"
+    assert bench.state["pull_request"] == "5dlabs/cto#123"
+
+
+@pytest.mark.parametrize(("position", "code"), [(0, "no-rule"), (99, "no-rule"), (None, "opened")])
+@pytest.mark.parametrize(("wanted", "last"), [("hold", "hold"), (1, 1), (True, True)])
+def test_not_looks_at_all_values_of_a_path(position: int | None, code: str, wanted: object, last: object) -> None:
+    rules = rules_with(
+        "  wait-pr-approved: {event: pull_request_review.submitted, by: anyone, "
+        f"when: {{review.marks.*: {{not: {json.dumps(wanted)}}}}}}}"
+    )
+    marks: list[object] = [f"mark-{number}" for number in range(100)]
+    if position is not None:
+        marks[position] = last
+    review = approved()
+    review["review"]["marks"] = marks
+    assert Bench.at(rules=rules).deliver(review).code == code
+
+
 # ---- what a person reads
 
 

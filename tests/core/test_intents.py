@@ -110,11 +110,27 @@ def test_a_person_of_a_path_has_not_the_account_of_the_sender() -> None:
     assert plan.verdict == says("person-not-allowed", person="ann", groups="reviewers")
 
 
-def test_a_person_at_a_path_that_holds_none_is_an_answer() -> None:
-    rules = rules_with("  wait-pr-created: {event: pull_request.opened, by: reviewers, person: pull_request.labels}")
-    verdict = plan_of(opened(), rules).verdict
-    assert verdict
-    assert verdict.sentence == says("wrong-type", path="pull_request.labels", value="a list").sentence
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (["ann"], 'The event\'s pull_request.node_id is ["ann"]: expected a string of at most 255 characters.'),
+        (
+            "x" * 256,
+            f"The event's pull_request.node_id is \"{'x' * 59}...: expected a string of at most 255 characters.",
+        ),
+        ("", "The event does not say who caused it, and the rule asks for anyone."),
+        ("ann", None),
+        (42, None),
+    ],
+)
+def test_a_person_at_a_path_is_a_name_that_can_be_remembered(name: object, sentence: str | None) -> None:
+    rules = rules_with(
+        "  wait-pr-created: {event: pull_request.opened, by: anyone, not-author: true, person: pull_request.node_id}"
+    )
+    event = opened()
+    event["pull_request"]["node_id"] = name
+    found = plan_of(event, rules).verdict
+    assert (found and found.sentence) == sentence
 
 
 OUTPUTS = (
