@@ -96,6 +96,8 @@ def test_a_signal_that_waits_carries_no_objects_and_no_long_texts_of_the_event()
     data = DATA | {"task": 3, "repo": "5dlabs/cto"}
     bench.deliver(cloudevent_structured(data, "done", delivery="d", prefix="com.example.", source="/s"))
     (kept,) = bench.state["signals"]
-    assert kept["data"] == {"object": [{}], "long": [{"matched": ["*/lgtm"]}], "one": [1]}
+    assert (kept["data"]["object"], kept["data"]["one"]) == ([{}], [1])
+    (found,) = kept["data"]["long"]
+    assert (found.keys(), LONG in str(kept)) == ({"matched"}, False)
     bench.reach()
     assert bench.release().outcome == "opened"
