@@ -12,6 +12,7 @@ from func.core.moves import PHASES, Decision, move_message, use_signals, with_st
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rules
 from func.core.signals import MOVED, State, Use, read_state
+from func.core.values import format_time
 from func.core.workflows import Workflow
 
 
@@ -31,6 +32,9 @@ def finish_claim(use: Use, rules: Rules, workflow: Workflow, state: State, now: 
     confirmed = state.with_use([each._replace(claimed=False) for each in together])
     if node.phase == "Running":
         unclaimed = state._replace(used=tuple(each for each in state.used if each not in together))
+        if not signals:  # a person edited the annotation, or the signal's outputs alone exceed its bounds
+            lost = Verdict.of("forgotten", workflow=workflow.ref.name, until=format_time(now))
+            return with_state(Decision(lost, gate=gate, node=node.id), unclaimed, rules, workflow, now)
         move = use_signals(signals, use.how, gate, node, workflow, unclaimed, now)
         return with_state(move, move.state or state, rules, workflow, now)
     if node.phase == PHASES[use.how] and node.raw.get("message") == message:

@@ -265,6 +265,19 @@ def test_a_claim_of_a_node_that_is_not_there_yet_is_tried_again(phase: str) -> N
     assert (answer.node, bench.writes) == (gate_node(bench.document, GATE)["id"], 0)
 
 
+@pytest.mark.parametrize("by", ["release", "redelivery"])
+def test_a_claim_whose_signal_is_lost_is_given_up(by: str) -> None:
+    document = claimed("Running")
+    state = json.loads(document["metadata"]["annotations"][STATE])
+    state["signals"] = [each for each in state["signals"] if each["id"] != "d-1"]
+    document["metadata"]["annotations"][STATE] = json.dumps(state)
+    bench = Bench(document)
+    answer = finish(bench, by)
+    assert (answer.outcome, answer.code, answer.gate) == ("refused", "forgotten", GATE)
+    assert (bench.phase(), [each["id"] for each in bench.state["used"]]) == ("Running", ["d-0"])
+    assert bench.deliver(named(approved(review_id=9, happened=at(0)), "d-7")).outcome == "opened"
+
+
 def test_a_claim_for_inputs_names_its_gate_and_a_gate_that_the_rules_no_longer_have_its_own() -> None:
     inputs = rules_with(f"  {GATE}: {{event: pull_request_review.submitted, by: anyone, inputs: {{event: qa}}}}")
     other = rules_with("  wait-other: {event: pull_request.opened, by: anyone}")
