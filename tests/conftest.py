@@ -27,7 +27,6 @@ _MARKERS = {
     "cli/test_replay.py": "process",
     "cli/test_terminal.py": "process",
     "cluster": "cluster",
-    "core/test_every_order.py": "slow",
     "devcluster/test_cluster.py": "process",
     "docs": "process",
     "experiments": "cluster",
@@ -35,6 +34,7 @@ _MARKERS = {
     "image": "image",
     "image/test_dockerfile.py": "unit",
     "manifests": "process",
+    "kube/test_credentials.py": "process",
     "model": "slow",
     "node": "node",
     "properties": "slow",
@@ -42,7 +42,6 @@ _MARKERS = {
     "soak": "slow",
     "telemetry/test_otlp.py": "process",
     "test_package.py": "process",
-    "test_readme.py": "process",
 }
 
 

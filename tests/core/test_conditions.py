@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.bench import plan_of, rules_with
+from tests.core.bench import Bench, plan_of, rules_with
 from tests.payloads import cloudevent_structured
 
 LONG = "x" * 300
@@ -85,3 +85,19 @@ def test_a_condition_is_met_by_the_data_that_it_names(when: str, is_met: bool) -
     data = DATA | {"task": 3, "repo": "5dlabs/cto"}
     event = cloudevent_structured(data, "done", delivery="d", prefix="com.example.", source="/s")
     assert bool(plan_of(event, rules).intents) == is_met
+
+
+def test_a_signal_that_waits_carries_no_objects_and_no_long_texts_of_the_event() -> None:
+    rules = rules_with(
+        "  wait-pr-approved: {event: com.example.done, task: task, repository: repo, by: anyone,\n"
+        "    when: {object: '*', long: '*/lgtm', one: 1}}"
+    )
+    bench = Bench.at("wait-ready-for-qa", rules)
+    data = DATA | {"task": 3, "repo": "5dlabs/cto"}
+    bench.deliver(cloudevent_structured(data, "done", delivery="d", prefix="com.example.", source="/s"))
+    (kept,) = bench.state["signals"]
+    assert (kept["data"]["object"], kept["data"]["one"]) == ([{}], [1])
+    (found,) = kept["data"]["long"]
+    assert (found.keys(), LONG in str(kept)) == ({"matched"}, False)
+    bench.reach()
+    assert bench.release().outcome == "opened"

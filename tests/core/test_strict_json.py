@@ -12,7 +12,7 @@ from func.core.strict_json import estimate_memory, parse_json
 from func.service.app import MAX_BODY, MAX_MEMORY
 
 GITHUB = sorted((Path(__file__).parents[1] / "data" / "github").glob("*.json"))
-SIZES = (1 << 20, 20_000)
+SIZES = (1 << 18, 20_000)
 
 
 def filled(begin: bytes, unit: bytes, end: bytes, size: int) -> bytes:

@@ -301,7 +301,7 @@ class TestPlugin:
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     with Recorder() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()
