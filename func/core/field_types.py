@@ -67,12 +67,14 @@ def _parse_event(value: object) -> object:
         return value
     if kind := github.kind_of_type(value):
         raise ValueError(f"expected the event without the prefix of its type: {kind}, or {kind}.<action>")
-    kind, _, action = value.partition(".")
+    kind, dot, action = value.partition(".")
     known = ACTIONS.get(kind)
     if known is not None and action == "*":
         raise ValueError(f"expected {kind}, which means all of its actions")
-    if known is not None and action and action not in known and "*" not in known:
+    if known is not None and dot and action not in known and not (action and "*" in known):
         raise ValueError(f"GitHub has no such event{nearest(value, [f'{kind}.{each}' for each in known] or [kind])}")
+    if known is None and ("*" in value or "?" in value):
+        raise ValueError("expected the whole name of an event; a list can have several")
     return value
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from func.core.errors import SettingError
 from func.core.field_types import CrossFieldError, nearest, slug
 from func.core.rules import ANYONE, MAX_QUORUM, EventFilter, Rule, Rules, TaskRules, WorkflowLabels, WorkflowRules
+from func.core.sources import github
 from func.core.sources.github_actions import ACTIONS
 
 _SHOWN = 60  # characters of a wrong value that a message repeats
@@ -77,6 +78,9 @@ def check_rules(rules: Rules) -> None:
         CrossFieldError: at the first place that is wrong.
     """
     _check_repositories(rules)
+    for source in rules.sources:
+        if github.kind_of_type(source) is not None:
+            raise CrossFieldError(f"sources.{source}: the facts of GitHub's events are built in: remove this entry")
     if ANYONE in rules.people:
         raise CrossFieldError(f"people.{ANYONE}: this name stands for everybody, choose another one")
     for gate, given in rules.gates.items():

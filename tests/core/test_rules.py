@@ -64,6 +64,9 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         (one_gate("{event: pull_request.opened, by: []}"), ["gates.g.by is []", "at least one"]),
         (one_gate("{event: [], by: anyone}"), ["gates.g.event is []", "at least one"]),
         (one_gate("{event: pull_request.open, by: anyone}"), ["event", "'pull_request.open'", "pull_request.opened"]),
+        (one_gate("{event: pull_request., by: anyone}"), ["event is 'pull_request.'", "no such event"]),
+        (one_gate("{event: com.example.*, by: anyone, task: t}"), ["'com.example.*'", "expected the whole name"]),
+        (f"{BUILT_IN}\nsources: {{com.github.push: {{task: a}}}}", ["sources.com.github.push", "built in: remove"]),
         (one_gate("{event: issue_coment.created, by: anyone}"), ["'issue_coment.created'", "mean issue_comment"]),
         (
             one_gate("{event: issue_comment.made, by: anyone}"),
@@ -141,7 +144,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         ),
         (instead("\ntask:", "\n  one_pull_request: false\ntask:"), ["workflows.one_pull_request is not known"]),
     ],
-    ids=range(77),
+    ids=range(80),
 )
 def test_what_is_wrong_is_named_in_one_line(text: str, named: list[str]) -> None:
     with pytest.raises(SettingError) as wrong:
