@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from func.core.field_types import Person, nearest
 from func.core.patterns import first_group, fits_glob
-from func.core.rules import GITHUB, EventFilter, Rule, Rules
+from func.core.rules import GITHUB, EventFilter, Rule, Rules, TaskRules
 from func.core.sources import github
 from func.core.sources.github_actions import ACTIONS
 
@@ -31,6 +31,7 @@ _CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str,
     ),
     "base": (("pull_request.base.ref",), lambda _: ("pull_request.edited",)),
 }
+_TASK_PLACES = tuple(TaskRules.model_fields)
 # https://docs.github.com/en/enterprise-cloud@latest/admin/managing-iam/iam-configuration-reference/username-considerations-for-external-authentication
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\[bot\])?")
 
@@ -57,6 +58,7 @@ def lint(rules: Rules) -> list[LintWarning]:
     for gate, given in rules.gates.items():
         for index, rule in enumerate(given):
             place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")
+            found += _taskless(place, rule, rules)
             found += _unmatched_ids(place, rule, rules)
             found += _verdicts(place, rule)
             found += _comments(place, rule)
@@ -117,6 +119,21 @@ def _strange_names(group: str, people: Iterable[Person], sources: set[str], rule
                 f"people.{group}",
                 f"{person.login} is not a login that GitHub gives. Write the login of a person or app, like octocat or "
                 "renovate[bot]. GitHub's events do not say in which teams a person is.",
+            )
+
+
+def _taskless(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
+    """Warn of events that name a task only in places for which `task` has no pattern."""
+    for name in rule.event:
+        facts = rules.facts_of(name)
+        if rule.task is None and not facts & {"task", *rules.task.patterns}:
+            places = [each for each in _TASK_PLACES if each in facts]
+            yield LintWarning(
+                "task-unreachable",
+                "warning",
+                place,
+                f"{name} can name a task by {' or '.join(places)} only, and `task` has no pattern for that. Add "
+                f"`task.{places[0]}`, or `task` to the rule.",
             )
 
 

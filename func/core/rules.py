@@ -374,7 +374,7 @@ class Rules(_Part):
                 what = signal.pull_request or "what the event is about"
                 return Verdict.of("author-not-allowed", person=signal.person, pull_request=what)
         if rule.fresh and not signal.fresh:
-            return Verdict.of("not-head", head=signal.head, pull_request=signal.pull_request)
+            return Verdict.of("not-head", head=signal.head or "(none)", pull_request=signal.pull_request)
         return None
 
 

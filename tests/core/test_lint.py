@@ -118,6 +118,20 @@ def test_a_withdrawal_that_can_never_revoke_anything(given: dict[str, Any], with
     assert found == ([] if is_reached else [("withdraw-unreachable", "error", "gates.g.withdraw")])
 
 
+@pytest.mark.parametrize(
+    ("event", "task", "is_named"),
+    [
+        ("pull_request.opened", {"label": "task-([0-9]+)"}, True),
+        ("pull_request.opened", {}, False),
+        ("release.published", {"label": "task-([0-9]+)"}, False),
+        ("release.published", {"title": "task-([0-9]+)"}, True),
+    ],
+)
+def test_an_event_whose_task_no_pattern_looks_for(event: str, task: dict[str, str], *, is_named: bool) -> None:
+    found = warned({"g": {"event": event, "by": "anyone"}}, task=task)
+    assert found == ([] if is_named else [("task-unreachable", "warning", "gates.g")])
+
+
 def test_the_place_is_the_one_that_the_user_wrote() -> None:
     several = [rule("pull_request.opened"), rule("status")]
     assert warned({"g": several}) == [("verdict-not-checked", "warning", "gates.g.1")]
