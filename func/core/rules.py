@@ -355,9 +355,9 @@ class Rules(_Part):
         if allowed is not None and (signal.repository or "").casefold() not in {each.casefold() for each in allowed}:
             return Verdict.of("repository-not-listed", repository=signal.repository or "(none)")
         if signal.fork and not rule.forks:
-            if signal.pull_request is None:
+            if signal.pull_request is None and "head-repository" not in self.facts_of(signal.name):
                 return Verdict.of("unknown-head", event=signal.name)
-            return Verdict.of("fork", pull_request=signal.pull_request)
+            return Verdict.of("fork", pull_request=signal.pull_request or signal.name)
         return self._refuses_person(signal, rule)
 
     def _refuses_person(self, signal: Signal, rule: Rule) -> Verdict | None:

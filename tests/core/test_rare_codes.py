@@ -57,6 +57,17 @@ def test_a_branch_of_which_nobody_says_whose_it_is() -> None:
     assert plan_event(event, given).verdict is None
 
 
+def test_a_run_of_a_fork_is_said_to_be_one() -> None:
+    payload = {
+        "action": "completed",
+        "repository": {"full_name": "5dlabs/cto"},
+        "sender": {"login": "octocat", "id": 1},
+        "workflow_run": {"head_branch": "task-3-x", "head_repository": {"full_name": "x/cto"}, "pull_requests": []},
+    }
+    code, sentence = rejected("workflow_run", payload, rules(event="workflow_run.completed"))
+    assert (code, "The head of workflow_run.completed is in another repository" in sentence) == ("fork", True)
+
+
 def test_an_author_whose_account_was_deleted() -> None:
     payload = payloads.labeled("ok")
     payload["pull_request"]["user"] = None
