@@ -27,7 +27,6 @@ from tests.recorded_workflows import gate_node, waiting_workflow
 
 FOLDER = DOCS / "sources"
 PAGE = (DOCS / "sources.md").read_text()
-ROWS = {row[0][1:].partition("]")[0]: row for row in table(PAGE, "event")}
 RULES = read_rules(FOLDER / "gates.yaml")
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 NAMES = sorted(file.stem for file in (FOLDER / "events").glob("*.json"))
@@ -73,10 +72,15 @@ def changed(name: str, path: str, value: object) -> Event:
     return found
 
 
+def test_the_page_lists_each_event() -> None:
+    assert [row[0].partition("]")[0] for row in table(PAGE, "event")] == [f"[{name}" for name in GATES]
+    assert sorted(GATES) == NAMES
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_event_opens_its_gate_once(name: str, tmp_path: Path) -> None:
     answers, phase = deliver(tmp_path, GATES[name], event(name), event(name))
-    assert [answer.outcome for answer in answers] == [ROWS[name][3].strip("`"), "duplicate"]
+    assert [answer.outcome for answer in answers] == ["opened", "duplicate"]
     assert phase == "Succeeded"
 
 
