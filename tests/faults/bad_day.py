@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Self, TypeAlias
+from typing import Self
 
 from func.core.workflows import PARKED_LABEL
 from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
@@ -21,6 +21,7 @@ from tests.payloads import Request, approved, cloudevent_structured, release_arg
 from tests.recorded_workflows import NAMESPACE, nodes_of, waiting_workflow
 from tests.service.site import Reply, Site, make_function
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 GATE = "wait-pr-approved"
 RETRIED = (401, 500, 503)  # and no answer, as our Sensor does
 _RETRIES = 5
@@ -132,7 +133,7 @@ class Case:
 
     def __str__(self) -> str:
         how_long = "from then on" if self.lasting else "once"
-        return f"{self.trouble.name}, {how_long}, at call {self.call} ({self.kind}) of a {self.flow.name}"
+        return f"{self.trouble.name}, {how_long}, at call {self.call} ({self.kind}) of the {self.flow.name}"
 
     @property
     def kind(self) -> str:
@@ -365,49 +366,47 @@ def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call
 
 _HEAD = """# When the API has a bad day
 
-What the sender of an event is told at once when a call of the function to the Kubernetes API goes wrong, and what is
-true in the end. `tests/faults` makes this table: a proxy between the function and an API does what the first column
-says to one call (before the slash) or to it and all later ones of its kind (after it). `unavailable` (503, with
-`Retry-After`) and `forbidden` (500, with the API's own words) are sent again by the sender, all else is final.
+After the sender's retries, each fault ends with the gate opened exactly once, and no other gate. A withdrawal, and a
+release that gets 404, open none. A call takes 2 s at most, an event 5 s.
 
-In every row, after the sender's retries, the gate was opened exactly once (of a withdrawal: not at all) and no other
-gate was. A call takes 2 s at most and an event 5 s.
+A cell is the first answer to the sender. After a slash: the answer if the fault also hits all later calls of that kind.
+
+- `done`: the outcome without the fault. An event and a release are `opened`, an early event is `parked`, a withdrawal
+  `withdrawn`.
+- `unavailable` (503, with `Retry-After`) and `forbidden` (500, with the API's own words): the sender retries.
+- All other answers are final.
+
+`make soak` proves each cell, with a proxy before the API. `python -m tests.faults.bad_day` writes this page.
+
 """
 
 
-Cell: TypeAlias = tuple[str, str, int]
-"""A flow, a fault and the number of a call."""
+def document() -> str:
+    """Return the table of faults, in Markdown: what is expected, which each case proves."""
+    lines = ["| fault | GET | LIST | PATCH |", "| --- | --- | --- | --- |"]
+    for trouble in TROUBLES:
+        cells = " | ".join(_cell(trouble, kind) for kind in ("GET", "LIST", "PATCH"))
+        lines.append(f"| {trouble.name} | {cells} |")
+    return _HEAD + "\n".join(lines) + "\n"
 
 
-def cells(results: Iterable[Result]) -> dict[Cell, str]:
-    """What the table says of each fault at each call: the outcome of one, and of all later ones too."""
-    told: dict[Cell, list[str]] = {}
-    for result in results:
-        case = result.case
-        told.setdefault((case.flow.name, case.trouble.name, case.call), []).append(result.first.outcome)
-    return {cell: " / ".join(outcomes) for cell, outcomes in told.items()}
-
-
-def document(told: Mapping[Cell, str]) -> str:
-    """The table of faults, in Markdown."""
-    lines = [_HEAD]
+def _cell(trouble: Trouble, kind: str) -> str:
+    """Return the outcomes at a kind of call: those of most flows, then those of the others."""
+    flows: dict[str, dict[str, None]] = {}
     for flow in FLOWS:
-        lines += [f"## {flow.name.capitalize()}", "", f"| fault | {' | '.join(flow.calls)} |"]
-        lines.append("| --- " * (1 + len(flow.calls)) + "|")
-        for trouble in TROUBLES:
-            row = [told[flow.name, trouble.name, call + 1] for call in range(len(flow.calls))]
-            lines.append(f"| {trouble.name} | {' | '.join(row)} |")
-        lines.append("")
-    return "\n".join(lines)
+        for call, each in enumerate(flow.calls, 1):
+            if each == kind:
+                flows.setdefault(_outcomes(trouble, flow, call), {})[flow.name] = None
+    usual, *others = sorted(flows, key=lambda outcomes: -len(flows[outcomes]))
+    return "; ".join([usual, *(f"{' and '.join(flows[each])}: {each}" for each in others)])
 
 
-def read_document(text: str) -> dict[Cell, str]:
-    """The cells of a document."""
-    told: dict[Cell, str] = {}
-    for section in text.split("\n## ")[1:]:
-        flow, *lines = section.splitlines()
-        for line in lines[3:]:
-            if line:
-                trouble, *row = line.strip("| ").split(" | ")
-                told |= {(flow.lower(), trouble, call): cell for call, cell in enumerate(row, 1)}
-    return told
+def _outcomes(trouble: Trouble, flow: Flow, call: int) -> str:
+    """Return the outcome of a fault at one call and, if it differs, at all later ones too."""
+    lasting = (True,) if trouble.fault is _refused else (False, True)
+    outcomes = (Case(trouble, flow, call, lasting=each).expected for each in lasting)
+    return " / ".join(dict.fromkeys("done" if each == flow.done else each for each in outcomes))
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")

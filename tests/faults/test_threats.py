@@ -14,6 +14,7 @@ import pytest
 
 from func.core.signals import STATE_ANNOTATION
 from func.devcluster import WORKFLOWS, EmbeddedCluster
+from tests.docs.markdown import sections
 from tests.faults.bad_day import GATE
 from tests.faults.process import Served
 from tests.payloads import (
@@ -176,12 +177,13 @@ def _tests() -> set[str]:
 
 
 def test_each_threat_names_a_test_that_exists_or_is_not_prevented() -> None:
-    rows = [line.split("|")[1:-1] for line in MODEL.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    threats = [row for row in rows if not set(row[0].strip()) <= {"-", " "} and row[0].strip() != "who and what"]
+    text = MODEL.read_text(encoding="utf-8")
+    threats = [
+        (section.title, row)
+        for section in sections(text)
+        for row in [line for line in section.text.splitlines() if line.startswith("| ")][2:]
+    ]
     assert len(threats) > 15
-    named = set()
-    for row in threats:
-        names = re.findall(r"`(test_\w+)`", row[-1])
-        assert names or (row[-1].strip() == "not prevented" and "Not prevented" in row[1]), row[0]
-        named |= set(names)
-    assert named <= _tests()
+    for title, row in threats:
+        assert title == "Not prevented" or re.search(r"`test_\w+`", row.split("|")[-2]), row
+    assert set(re.findall(r"`(test_\w+)`", text)) <= _tests()

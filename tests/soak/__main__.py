@@ -10,7 +10,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 from func.devcluster import EmbeddedCluster
-from tests.faults.bad_day import cases, cells, document, run_all
+from tests.faults.bad_day import cases, run_all
 from tests.properties import orders
 from tests.soak import bodies, chunks, kills, load, model, requests
 from tests.soak.report import Row, write
@@ -19,13 +19,12 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def faults(folder: Path) -> list[Row]:
-    """Each fault at each call, with the function's own timeouts; writes the table of faults."""
+    """Each fault at each call, with the function's own timeouts."""
     quiet = (folder / "log").open("w", encoding="utf-8")  # of the function, which runs in this process here
     with quiet, redirect_stderr(quiet), EmbeddedCluster(controller=False) as cluster:
         results = run_all(cluster, cases(), folder, call_timeout=None)
     problems = [problem for result in results for problem in result.problems]
     assert not problems, "\n".join(problems)
-    (DOCS / "faults.md").write_text(document(cells(results)), encoding="utf-8")
     slowest = max(results, key=lambda result: result.seconds)
     return [
         ("[faults](faults.md), each at one API call", f"{len(results)}"),
