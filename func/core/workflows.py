@@ -28,7 +28,7 @@ UNFINISHED = f"{_COMPLETED_LABEL}!=true"  # a label selector
 _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 _MAY_BE_RETRIED = frozenset({"Failed", "Error"})
 # What the controller adds to a gate's name: `(1:item)` in a loop, `(0)` for the attempts of a retried node.
-_ADDED = re.compile(r"(?P<item>\(\d+:.*\))?(?:\((?P<attempt>\d+)\))?", re.DOTALL)
+_ADDED = re.compile(r"(?P<item>\(\d+:.*?\))?(?:\((?P<attempt>\d+)\))?", re.DOTALL)
 # An object has 1.5 MiB at most, so 1.1 MiB before base64, and JSON of nodes packs 16:1 to 20:1. The largest real ones
 # need 220 MiB of memory by the estimate, which is rather too high.
 _MAX_NODES_BYTES = 32 * 1024 * 1024
@@ -55,20 +55,24 @@ class Node(NamedTuple):
         id: its key in the map of nodes.
         phase: e.g. `Running`; empty where there is none yet.
         raw: all of it.
-        item: which of a loop's items, e.g. `(0:qa)`; empty outside of loops.
-        attempt: of a retried node.
+        attempt: of a retried node, from 0; -1 for a node that is not retried.
     """
 
     id: str
     phase: str
     raw: Mapping[str, Any]
-    item: str = ""
-    attempt: int = 0
+    attempt: int = -1
 
     @property
     def is_finished(self) -> bool:
         """Whether it no longer waits."""
         return self.phase not in ("", "Pending", "Running")
+
+    @property
+    def retried(self) -> str:
+        """The name of the node that it is an attempt of, which tells parallel branches and items of a loop apart."""
+        name = _string(self.raw.get("name")) or _string(self.raw.get("displayName")) or ""
+        return name.removesuffix(f"({self.attempt})")
 
     @property
     def started(self) -> str | None:
@@ -154,12 +158,11 @@ class Workflow(NamedTuple):
             added = _ADDED.fullmatch(name, len(gate)) if isinstance(name, str) and name.startswith(gate) else None
             if added is None or not inputs.items() <= _inputs(raw).items():
                 continue
-            attempt = int(added["attempt"] or -1)
-            node = Node(str(node_id), _string(raw.get("phase")) or "", raw, added["item"] or "", attempt)
-            if attempt < 0:
+            node = Node(str(node_id), _string(raw.get("phase")) or "", raw, int(added["attempt"] or -1))
+            if node.attempt < 0:
                 found.append(node)
-            elif node.item not in newest or newest[node.item].attempt < attempt:
-                newest[node.item] = node
+            elif node.retried not in newest or newest[node.retried].attempt < node.attempt:
+                newest[node.retried] = node
         return [*found, *newest.values()]
 
     def similar_gate(self, gate: str) -> str | None:

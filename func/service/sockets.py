@@ -6,7 +6,7 @@ import re
 import socket
 
 _BACKLOG = 2048
-_LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_LOOPBACK_HOST = re.compile(r"(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 def listen(host: str, port: int) -> socket.socket:

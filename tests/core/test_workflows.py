@@ -80,3 +80,24 @@ def test_as_many_packed_nodes_as_an_object_can_hold_are_read() -> None:
 def test_a_gate_may_be_told_by_its_inputs(inputs: dict[str, str], fits: int) -> None:
     workflow = read_workflow(recorded("gate-with-inputs"))
     assert len(workflow.gate_nodes("wait-event", inputs)) == fits
+
+
+@pytest.mark.parametrize(
+    ("names", "waiting"),
+    [
+        (["p[0].gate(0)", "p[0].gate(1)"], ["p[0].gate(1)"]),
+        (["p[0].gate(10)", "p[0].gate(9)"], ["p[0].gate(10)"]),
+        (["p[0].gate(0:a)(0)", "p[0].gate(0:a)(1)"], ["p[0].gate(0:a)(1)"]),
+        (["p[0].gate(0:a)(0)", "p[0].gate(1:b)(0)"], ["p[0].gate(0:a)(0)", "p[0].gate(1:b)(0)"]),
+        # Parallel branches, each with a retried gate of this name: none hides the other.
+        (["p[0].gate(0)", "q[0].gate(0)"], ["p[0].gate(0)", "q[0].gate(0)"]),
+        (["p[0].gate(0)", "q[0].gate(0)", "q[0].gate(1)"], ["p[0].gate(0)", "q[0].gate(1)"]),
+    ],
+)
+def test_of_each_retried_node_the_newest_attempt_counts(names: list[str], waiting: list[str]) -> None:
+    document = recorded("retried-gate")
+    (pattern,) = [each for each in nodes_of(document).values() if each["type"] == "Suspend"]
+    document["status"]["nodes"] = {
+        name: pattern | {"id": name, "name": name, "displayName": name.rpartition(".")[2]} for name in names
+    }
+    assert [node.id for node in read_workflow(document).gate_nodes("gate", {})] == waiting

@@ -60,7 +60,9 @@ def status(*hosts: str) -> int:
     return int(sent[0]["status"])
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8080", "127.8.8.8:8080", "localhost:8080", "LOCALHOST", "[::1]:8080"]
+)
 def test_a_name_of_loopback_is_served(host: str) -> None:
     assert status(host) == 200
 
