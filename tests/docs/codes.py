@@ -10,10 +10,9 @@ from tests.docs.markdown import DOCS, item
 FILE = DOCS / "codes.md"
 _HEAD = """# Codes
 
-Each answer has a `code`, the stable word for its `reason`. The log and the metrics have it too. Alerts and scripts use
-the code, because sentences may change. Names in braces are filled in. The checks run in this order, and the first one
-that rejects an event answers. [`taskgate explain`](explanations.md) says what to do. `python -m tests.docs.codes`
-writes this page.
+Each answer, its log line and its metrics have a `code`, the stable word for the `reason`. Use it in alerts and scripts,
+because sentences can change. Checks run in this order, and the first rejection is the answer. Names in braces are filled
+in. [`taskgate explain`](explanations.md) says what to do. `python -m tests.docs.codes` writes this page.
 """
 # Codes whose sentence is made where they are found.
 _ABOUT = {
@@ -35,7 +34,7 @@ def text() -> str:
     parts = [_HEAD]
     by_check = sorted(CODES.items(), key=lambda pair: CHECKS.index(pair[1].check))
     for check, pairs in groupby(by_check, key=lambda pair: pair[1].check):
-        parts.append(f"\n## {check.capitalize()}\n\n")
+        parts.append(f"\n## {check.capitalize().replace('event', 'Event')}\n\n")
         for code, reason in pairs:
             sentence = _ABOUT[code] if reason.sentence == "{detail}" else reason.sentence
             parts.append(item(f"`{code}` ({reason.outcome}): {sentence}") + "\n")

@@ -39,8 +39,8 @@ Event = tuple[str, Payload]  # delivery, payload
 
 _HEAD = """# What `taskgate explain` prints
 
-Two examples in full, then what each rejection takes. `python -m tests.docs.explanations` writes this page: it sends
-GitHub's payloads to an embedded cluster and runs the command. [The runbook](runbook.md) says what to look at first.
+In an incident, start with the [runbook](runbook.md). `python -m tests.docs.explanations` writes this page from GitHub's
+payloads and an embedded cluster.
 """
 _TAKES = """
 ## What each rejection takes
