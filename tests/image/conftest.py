@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,9 +21,12 @@ from tests.recorded_workflows import waiting_workflow
 
 
 @pytest.fixture(scope="session")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
+def podman() -> Iterator[Podman]:
     """Podman, with the image of this checkout; skips where there is none."""
-    return Podman.in_folder(find_image(), tmp_path_factory.mktemp("podman") / "files")
+    image = find_image()
+    # Its path is short: where it has more than 40 characters or so, podman waits 20 s for the end of each container.
+    with TemporaryDirectory(prefix="podman-", ignore_cleanup_errors=True) as folder:
+        yield Podman.in_folder(image, Path(folder) / "files")
 
 
 @pytest.fixture(scope="session")
