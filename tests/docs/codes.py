@@ -11,7 +11,7 @@ FILE = DOCS / "codes.md"
 _HEAD = """# Codes
 
 Each answer, its log line and its metrics have a `code`, the stable word for the `reason`. Use it in alerts and scripts,
-because sentences can change. Checks run in this order, and the first rejection is the answer. Names in braces are filled
+because sentences can change. Checks run in this order; the first rejection is the answer. Names in braces are filled
 in. [`taskgate explain`](explanations.md) says what to do. `python -m tests.docs.codes` writes this page.
 """
 # Codes whose sentence is made where they are found.
