@@ -58,7 +58,7 @@ node: $(VENV)/.ready  ## real pods on a real node, before each release; requires
 experiments: $(VENV)/.ready  ## what Argo Events can do, run with its real components, as a page of the report
 	$(BIN)/python -m tests.experiments
 
-bench: $(VENV)/.tools  ## the function beside its peers, and docs/benchmarks.md; on a quiet machine, 6 minutes
+bench: $(VENV)/.tools  ## the function beside its peers, and docs/benchmarks.md; on a quiet machine, 5 minutes
 	$(BIN)/python -m tests.bench
 
 lock:  ## pin anew what the container, the tests and a release install

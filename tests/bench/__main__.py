@@ -28,6 +28,7 @@ SCENARIOS: dict[str, tuple[int, Callable[[Lab, int], None]]] = {
     "cold": (15, cold.measure),
     "warm": (6, warm.measure),
     "large": (5, warm.measure_large),
+    "full": (5, warm.measure_full),
     "profile": (1, profile.measure),
     "cost": (5, cost.measure),
     "scale": (6, scale.measure),

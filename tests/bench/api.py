@@ -20,7 +20,7 @@ from tests.bench.pod import View, kubeconfig_view, pod_view
 from tests.bench.wire import Wire, WireError, request
 from tests.cluster.api_server import ADMIN_TOKEN
 from tests.cluster.built import BUILD
-from tests.cluster.fixtures import running_api_server
+from tests.cluster.fixtures import WORKFLOW_CRDS, running_api_server
 from tests.cluster.processes import Processes, wait_for
 from tests.recorded_workflows import CREATED as _CREATED
 from tests.recorded_workflows import NAMESPACE, Workflow, compressed, node_id, stamp, waiting_workflow
@@ -160,18 +160,19 @@ def make(kind: str, task: int) -> Workflow:
 
 
 @contextmanager
-def api_server(folder: Path, tools: Path | None) -> Iterator[ApiServer]:
+def api_server(folder: Path, tools: Path | None, crd: str = "minimal") -> Iterator[ApiServer]:
     """An empty API server, as long as the block runs.
 
     Args:
         folder: empty.
         tools: of the real one; None for the embedded one, in a process of its own.
+        crd: of Workflows, `minimal` or `full`; the embedded one has none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     processes = Processes(folder)
     try:
         if tools:
-            with running_api_server(tools, processes, folder / "real") as real:
+            with running_api_server(tools, processes, folder / "real", WORKFLOW_CRDS[crd]) as real:
                 real.create_namespace(NAMESPACE)
                 context = ssl.create_default_context(cafile=str(real.ca_file))
                 with pod_view(folder / "pod", real.port, real.ca_file, ADMIN_TOKEN) as pod:

@@ -69,6 +69,18 @@ GOALS = (
     *_cold(cold.HALF_CORE, "half a core"),
     Goal("warm, one at a time / two bare API calls", _of(warm.WARM, warm.at_once(1), BARE), 1.7, 1.4),
     Goal("warm, Workflow of 900 kB / two bare API calls", _of(warm.LARGE, warm.large_case("large"), BARE), 1.3),
+    Goal(
+        "on Argo's full CRD, Workflow of 900 kB / two bare API calls",
+        _of(warm.FULL, warm.large_case("large"), BARE),
+        1.3,
+        judged=False,
+    ),
+    Goal(
+        "on Argo's full CRD, one at a time / two bare API calls",
+        _of(warm.FULL, warm.large_case("small"), BARE),
+        1.7,
+        judged=False,
+    ),
     Goal("CPU per event / one `kubectl patch`", _of(cost.COST, cost.CPU, cost.KUBECTL), 0.1),
     Goal("10,000 Workflows waiting / 100, found by name", _growth(scale.BY_NAME), 1.2),
     Goal("10,000 Workflows waiting / 100, found by label", _growth(scale.BY_LABEL), 3.0),

@@ -15,6 +15,7 @@ from tests.bench.figures import Figures
 from tests.bench.half_core import Limit
 from tests.bench.wire import Job, Wire, WireError, drive
 
+FULL_CRD = "full CRD"
 _FAILURES = 3  # of one contender in one scenario; then it is left out
 
 
@@ -40,9 +41,10 @@ class Lab:
     _logs: int = 0
 
     def server(self, name: str = "shared") -> ApiServer:
-        """The API server of this name, started when it is first asked for."""
+        """The API server of this name, started when it is first asked for; FULL_CRD has Argo's full CRD."""
         if name not in self._servers:
-            self._servers[name] = self.owner.enter_context(api_server(self.folder / name, self.tools))
+            crd = "full" if name == FULL_CRD else "minimal"
+            self._servers[name] = self.owner.enter_context(api_server(self.folder / name, self.tools, crd))
             if self.tools and self._servers[name].view.holder is None:
                 self.figures.note("The function was started with a kubeconfig: there could be no pod's view here.")
         return self._servers[name]

@@ -143,6 +143,16 @@ CHARTS = (
         1000,
     ),
     Chart(
+        "full-crd",
+        "Argo's full CRD",
+        "One event at a time, on an API server with the CRD of official installations of Argo 4. It validates the "
+        "whole\nWorkflow at each write, so a large one takes long.",
+        warm.FULL,
+        "ms",
+        "milliseconds for one event",
+        1000,
+    ),
+    Chart(
         "cpu",
         "CPU for each event",
         "User and system time of the function, and of a process for each event. The script finds the Workflow by its "

@@ -44,6 +44,7 @@ def figures() -> Figures:
         for count in (1, 8, 32):
             found.add(warm.WARM, warm.at_once(count), who, seconds * count, seconds * count * 1.5)
         found.add(warm.LARGE, warm.large_case("large"), who, seconds * 60)
+        found.add(warm.FULL, warm.large_case("small"), who, seconds * 2)
     found.add(warm.WARM, warm.at_once(1), BARE_APART, 0.0025)
     found.add(profile.PROFILE, profile.WARM_EVENT, profile.OURS, 10_000)
     found.add(profile.PROFILE, profile.WARM_EVENT, "urllib3", 30_000)

@@ -8,15 +8,16 @@ from functools import partial
 
 from tests.bench.api import Waiting
 from tests.bench.contenders import BARE, BARE_APART, TASKGATE
-from tests.bench.lab import Lab, drive_all
+from tests.bench.lab import FULL_CRD, Lab, drive_all
 from tests.bench.wire import Job, Wire, connect
 
-WARM, LARGE = "warm", "warm, large Workflows"
+WARM, LARGE, FULL = "warm", "warm, large Workflows", "warm, full CRD"
 # at a time -> events a round
 _EVENTS = {1: 80, 8: 160, 32: 320}
 _WARM_UP = 40
 _KINDS = {"large": 4, "compressed": 4}
-_LARGE_CASES = {"large": "900 kB, 2,000 nodes", "compressed": "the same nodes, compressed"}
+_FULL_KINDS = {"small": 40, "large": 2}
+_LARGE_CASES = {"small": "4 kB", "large": "900 kB, 2,000 nodes", "compressed": "the same nodes, compressed"}
 Peer = tuple[Callable[[], Wire], Callable[[Waiting], Job]]
 """How to connect to it, and what is sent for a Workflow."""
 
@@ -56,8 +57,21 @@ def measure_large(lab: Lab, rounds: int) -> None:
                     lab.attempt(LARGE, name, work)
 
 
-def _peers(lab: Lab, stack: ExitStack) -> Mapping[str, Peer]:
-    server = lab.server()
+def measure_full(lab: Lab, rounds: int) -> None:
+    """The same, one at a time, on an API server that has Argo's full CRD, as official installations of Argo 4."""
+    with ExitStack() as stack:
+        peers = _peers(lab, stack, FULL_CRD)
+        for _ in range(rounds):
+            for kind, events in _FULL_KINDS.items():
+                for name in (TASKGATE, BARE):
+                    work = partial(
+                        _round, lab, FULL, large_case(kind), name, peers[name], 1, events, kind, server=FULL_CRD
+                    )
+                    lab.attempt(FULL, name, work)
+
+
+def _peers(lab: Lab, stack: ExitStack, where: str = "shared") -> Mapping[str, Peer]:
+    server = lab.server(where)
     peers: dict[str, Peer] = {}
     for contender in [lab.stage.taskgate(server.view), *lab.stage.go_function(server.view)]:
         port = stack.enter_context(lab.started(contender)).port
@@ -75,8 +89,16 @@ def _warm_up(dial: Callable[[], Wire], jobs: Sequence[Job]) -> None:
 
 
 def _round(
-    lab: Lab, scenario: str, case: str, name: str, peer: Peer, count: int, events: int, kind: str = "small"
+    lab: Lab,
+    scenario: str,
+    case: str,
+    name: str,
+    peer: Peer,
+    count: int,
+    events: int,
+    kind: str = "small",
+    server: str = "shared",
 ) -> None:
     dial, job = peer
-    jobs = [job(waiting) for waiting in lab.server().add(events, kind)]
+    jobs = [job(waiting) for waiting in lab.server(server).add(events, kind)]
     lab.figures.add(scenario, case, name, *drive_all(dial, count, jobs))
