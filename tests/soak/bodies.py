@@ -103,7 +103,8 @@ def _stays_away(served: Served) -> float:
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
-        connection.sendall(f"POST / HTTP/1.1\r\nhost: localhost\r\n{head}content-length: {len(body)}\r\n\r\n{{".encode())
+        begun = f"POST / HTTP/1.1\r\nhost: localhost\r\n{head}content-length: {len(body)}\r\n\r\n{{"
+        connection.sendall(begun.encode())
         answer = connection.makefile("rb").readline()
     assert answer.startswith(b"HTTP/1.1 503"), answer
     seconds = time.monotonic() - began
