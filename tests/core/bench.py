@@ -25,7 +25,7 @@ from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch
 from func.service.settings import BUILT_IN_RULES
-from tests.payloads import Payload, Request, cloudevent_structured
+from tests.payloads import HAPPENED, Payload, Request, cloudevent_structured
 from tests.recorded_workflows import CREATED, Workflow, waiting_workflow
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -35,6 +35,21 @@ GATE = "wait-pr-approved"
 
 
 @functools.cache
+def at(seconds: int) -> datetime:
+    """The time so many seconds after HAPPENED."""
+    return HAPPENED + timedelta(seconds=seconds)
+
+
+def named(payload: Payload, name: str) -> Request:
+    """The event of a payload, with this id."""
+    return cloudevent_structured(payload, delivery=name)
+
+
+def says(code: str, **data: object) -> tuple[str, str]:
+    """A code and its sentence."""
+    return code, Verdict.of(code, **data).sentence
+
+
 def built_in() -> Rules:
     """The rules built in."""
     return parse_rules(BUILT_IN_RULES.read_text(encoding="utf-8"), "gates.yaml")

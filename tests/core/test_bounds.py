@@ -12,15 +12,11 @@ from func.core.fold import fold
 from func.core.outcomes import WorkflowRef
 from func.core.rules import Rules
 from func.core.signals import LATEST, Signal, State, Use
-from tests.core.bench import GATE, NOW, Bench, built_in, rules_with
-from tests.payloads import CLEO, HAPPENED, TESS, approved
+from tests.core.bench import GATE, NOW, Bench, at, built_in, rules_with
+from tests.payloads import CLEO, TESS, approved
 
 REF = WorkflowRef("agent-platform", "play-task-3-workflow", "u")
 QA = "wait-ready-for-qa"
-
-
-def at(seconds: int) -> datetime:
-    return HAPPENED + timedelta(seconds=seconds)
 
 
 def label(name: str, pull_request: str, second: int, *, days: int = 0) -> Signal:

@@ -17,16 +17,11 @@ from func.core.moves import Decision
 from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from func.devcluster import jsonpatch
-from tests.core.bench import NOW, PARKED, STATE, Bench, built_in, patched, plan_of, rules_with
-from tests.payloads import HAPPENED, HEAD, PUSHED, REX, approved, closed, opened, synchronize
+from tests.core.bench import NOW, PARKED, STATE, Bench, at, built_in, patched, plan_of, rules_with
+from tests.payloads import HEAD, PUSHED, REX, approved, closed, opened, synchronize
 from tests.recorded_workflows import CREATED, compressed, gate_node, waiting_workflow
 
 GATE = "wait-pr-approved"
-
-
-def at(seconds: int) -> Any:  # noqa: ANN401
-    """When an event happened."""
-    return HAPPENED + timedelta(seconds=seconds)
 
 
 def outcome(document: dict[str, Any], rules: Rules | None = None, **facts: Any) -> str:  # noqa: ANN401

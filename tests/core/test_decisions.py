@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from func.core.reasons import Verdict
-from tests.core.bench import GATE, STATE, Bench, rules_with
+from tests.core.bench import GATE, STATE, Bench, at, named, rules_with, says
 from tests.payloads import (
-    HAPPENED,
     PUSHED,
     TESS,
     Payload,
@@ -17,7 +15,6 @@ from tests.payloads import (
     approved,
     changes_requested,
     closed,
-    cloudevent_structured,
     dismissed,
     labeled,
     opened,
@@ -42,19 +39,6 @@ TWO_GATES = rules_with(
     "  wait-pr-approved: {event: pull_request_review.submitted, review: approved, by: anyone,\n"
     "    withdraw: [{event: pull_request.synchronize}]}"
 )
-
-
-def at(seconds: int) -> datetime:
-    return HAPPENED + timedelta(seconds=seconds)
-
-
-def named(payload: Payload, name: str) -> Request:
-    return cloudevent_structured(payload, delivery=name)
-
-
-def says(code: str, **data: object) -> tuple[str, str]:
-    """A code and its sentence."""
-    return code, Verdict.of(code, **data).sentence
 
 
 def told(bench: Bench, event: Payload | Request) -> tuple[str, str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from tests.core.bench import GATE, Bench, rules_with
+from tests.core.bench import GATE, Bench, at, rules_with
 from tests.payloads import (
-    HAPPENED,
     HEAD,
     PUSHED,
     TESS,
@@ -43,10 +42,6 @@ REFUSE_EARLY = rules_with(
     "    - {event: pull_request_review.dismissed}\n"
     "    - {event: pull_request_review.submitted, review: changes_requested, by: reviewers}"
 )
-
-
-def at(seconds: int) -> datetime:
-    return HAPPENED + timedelta(seconds=seconds)
 
 
 def review(review_id: int, person: str, seconds: int, **facts: str | int) -> Payload:

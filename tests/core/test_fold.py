@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from tests.core.bench import GATE, STATE, Bench, rules_with
+from tests.core.bench import GATE, STATE, Bench, at, rules_with
 from tests.payloads import (
     CLEO,
-    HAPPENED,
     PUSHED,
     TESS,
     Payload,
@@ -54,10 +53,6 @@ QUORUM = rules_with(
     "  - {event: pull_request_review.submitted, review: approved, by: anyone, quorum: 2}\n"
     "  - {event: com.example.vote, task: task, repository: repo, person: who, by: anyone, quorum: 2}"
 )
-
-
-def at(seconds: int) -> datetime:
-    return HAPPENED + timedelta(seconds=seconds)
 
 
 def review(payload: Payload, name: str) -> Request:

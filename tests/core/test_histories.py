@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from func.core.rules import Rules
-from tests.core.bench import GATE, STATE, Bench, rules_with
+from tests.core.bench import GATE, STATE, Bench, at, rules_with
 from tests.payloads import (
     CLEO,
-    HAPPENED,
     HEAD,
     PUSHED,
     REX,
@@ -44,10 +43,6 @@ TWO_REVIEWERS = rules_with(
     "    - {event: pull_request_review.dismissed}\n"
     "    - {event: pull_request_review.submitted, review: changes_requested, by: [reviewers, quality]}"
 )
-
-
-def at(seconds: int) -> datetime:
-    return HAPPENED + timedelta(seconds=seconds)
 
 
 def retargeted(**facts: Any) -> Payload:  # noqa: ANN401

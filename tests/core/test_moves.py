@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ from func.core.decisions import decide
 from func.core.reasons import Verdict
 from func.core.rules import Rules
 from func.core.workflows import read_workflow
-from tests.core.bench import GATE, NOW, STATE, Bench, plan_of, rules_with
-from tests.payloads import CLEO, HAPPENED, TESS, Payload, approved, closed, cloudevent_structured, labeled
+from tests.core.bench import GATE, NOW, STATE, Bench, at, named, plan_of, rules_with
+from tests.payloads import CLEO, TESS, approved, closed, cloudevent_structured, labeled
 from tests.recorded_workflows import Workflow, gate_node, waiting_workflow
 from tests.remembering import remembering, signal, use
 
@@ -22,14 +21,6 @@ EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
 BY_HAND = "manually or by its timeout"
 QUORUM = rules_with(f"  {GATE}: {{event: pull_request_review.submitted, by: anyone, quorum: 2}}")
 ROUNDS = rules_with(f"  {GATE}: {{event: pull_request_review.submitted, by: anyone, rounds: true}}")
-
-
-def at(seconds: int) -> datetime:
-    return HAPPENED + timedelta(seconds=seconds)
-
-
-def named(payload: Payload, name: str) -> Any:  # noqa: ANN401  a request
-    return cloudevent_structured(payload, delivery=name)
 
 
 # ---- what is written

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from func.core.outcomes import Answer, Task
 from func.core.reasons import Verdict
-from tests.core.bench import GATE, Bench, rules_with
+from tests.core.bench import GATE, Bench, at, named, rules_with, says
 from tests.payloads import (
     CLEO,
-    HAPPENED,
     TESS,
-    Payload,
-    Request,
     approved,
     changes_requested,
     closed,
@@ -35,19 +32,6 @@ OBJECTIONS = rules_with(
     "    withdraw: [{event: pull_request_review.submitted, review: changes_requested}]}"
 )
 ROUNDS = rules_with(f"  {GATE}: {{event: pull_request_review.submitted, by: anyone, rounds: true}}")
-
-
-def at(seconds: int) -> datetime:
-    return HAPPENED + timedelta(seconds=seconds)
-
-
-def named(payload: Payload, name: str) -> Request:
-    return cloudevent_structured(payload, delivery=name)
-
-
-def says(code: str, **data: object) -> tuple[str, str]:
-    """A code and its sentence."""
-    return code, Verdict.of(code, **data).sentence
 
 
 def told(answer: Answer) -> tuple[str, str]:
