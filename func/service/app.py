@@ -201,7 +201,7 @@ class _Memory:
 
 
 def _too_large() -> Rejection:
-    return Rejection("body-too-large", detail=f"The body has more than {MAX_BODY >> 20} MiB.")
+    return Rejection("body-too-large", detail=f"The body has more than {MAX_BODY >> 20} MiB: send a smaller event.")
 
 
 def _reply(answer: Answer) -> Response:
