@@ -110,6 +110,9 @@ def test_a_person_of_a_path_has_not_the_account_of_the_sender() -> None:
     assert plan.verdict == says("person-not-allowed", person="ann", groups="reviewers")
 
 
+LONG = f'"{"x" * 59}...'
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -119,8 +122,7 @@ def test_a_person_of_a_path_has_not_the_account_of_the_sender() -> None:
         ),
         (
             "x" * 256,
-            f"The event's pull_request.node_id is \"{'x' * 59}...: expected a string of at most 255 characters, or an "
-            "integer.",
+            f"The event's pull_request.node_id is {LONG}: expected a string of at most 255 characters, or an integer.",
         ),
         ("", "The event does not say who caused it, and the rule asks for anyone."),
         ("ann", None),
