@@ -189,6 +189,15 @@ def _verdicts(place: str, rule: Rule) -> Iterator[LintWarning]:
                 place,
                 f"{kind} also comes for what failed. Add a condition, for example `when: {{{paths[0]}: success}}`.",
             )
+    is_review = any(_is_review(name) and name != "pull_request_review.dismissed" for name in rule.event)
+    if is_review and rule.review is None and "review.state" not in rule.when:
+        yield LintWarning(
+            "verdict-not-checked",
+            "warning",
+            place,
+            "pull_request_review also comes for comments and requested changes. Add a condition, for example "
+            "`review: approved`.",
+        )
 
 
 def _comments(place: str, rule: Rule) -> Iterator[LintWarning]:
