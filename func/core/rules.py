@@ -373,7 +373,8 @@ class Rules(_Part):
             if signal.author is None or signal.person is None:
                 return Verdict.of("no-author" if signal.person else "no-person", groups=" or ".join(rule.by))
             same_id = signal.author_id is not None and signal.author_id == signal.person_id
-            if same_id or _is_same_login(signal.author, signal.person):
+            # Any doubt makes them one person, other than in `people`.
+            if same_id or signal.author.casefold() == signal.person.casefold():
                 what = signal.pull_request or "what the event is about"
                 return Verdict.of("author-not-allowed", person=signal.person, pull_request=what)
         if rule.fresh and not signal.fresh:
