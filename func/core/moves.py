@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from func.core.bounds import bounded
-from func.core.fold import fold
+from func.core.fold import BLOCKED, fold
 from func.core.gates import has_waiting
 from func.core.outcomes import Outcome, Task
 from func.core.patches import Move, values_for
@@ -21,7 +21,7 @@ from func.core.workflows import Node, Workflow
 
 _UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
 PHASES: Mapping[str, Literal["Succeeded", "Failed"]] = {"open": "Succeeded", "fail": "Failed"}
-_WAITING = frozenset({"changes-requested", "other-pull-request"})  # signals that may stand later
+_WAITING = BLOCKED | {"other-pull-request"}  # signals that may stand later
 
 
 class Decision(NamedTuple):
@@ -124,12 +124,13 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
             continue
         moved = {(use.node, use.started) for use in state.used}
         nodes = workflow.gate_nodes(gate, given[0].inputs)
-        by_hand = [node for node in nodes if node.phase == "Succeeded" and (node.id, node.started) not in moved]
+        every = workflow.gate_nodes(gate, given[0].inputs, earlier=True)
+        by_hand = [node for node in every if node.phase == "Succeeded" and (node.id, node.started) not in moved]
         if not by_hand:
             continue
         verdicts = fold(state, rules, identifier, now).verdicts
         waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
-        over = all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
+        over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in waiting:
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
             if node:

@@ -126,9 +126,14 @@ class Pipeline:
                 return self._revoke_all(intent._replace(signal=signal, rule=None), found, known, deadline)
             if found.workflow is None:
                 return _with_verdict(known, _without_workflow(intent, found))
+            if found.verdict and decide_on(found.workflow).verdict.code == "workflow-finished":
+                return _with_verdict(known, found.verdict)
             return found.workflow
 
-        return self._write(known, read, lambda workflow: decide(intent, self.rules, workflow, self.clock()), deadline)
+        def decide_on(workflow: Workflow) -> Decision:
+            return decide(intent, self.rules, workflow, self.clock())
+
+        return self._write(known, read, decide_on, deadline)
 
     def _revoke_all(self, intent: Intent, found: Found, known: Answer, deadline: Deadline) -> Answer:
         """Revoke on every Workflow of the task, since several are running."""
@@ -211,7 +216,9 @@ class Pipeline:
                 return workflow
             attempt.known = attempt.known._replace(workflow=workflow.ref)
             workflow = self._hydrated(workflow, deadline)
-            if attempt.unsure and attempt.unsure.is_done_on(workflow):
+            # A claim is not settled by what was decided then: what it claims may be revoked by now.
+            is_claim = workflow.stored == "offloaded" and attempt.unsure and attempt.unsure.move
+            if attempt.unsure and attempt.unsure.is_done_on(workflow) and not is_claim:
                 return self._settle(attempt.unsure, workflow, attempt.known, deadline)
             if decide is None:
                 return None
