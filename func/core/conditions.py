@@ -7,7 +7,7 @@ long string as `{"matched": [globs]}`, the globs that matched when the event cam
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -45,7 +45,7 @@ def value_at(data: object, path: str) -> object:
 
 
 def _step(value: object, part: str) -> Iterable[object]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if part == "*":
             return value.values()
         return (value[part],) if part in value else ()

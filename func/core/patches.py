@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from func.core.intents import MAX_OUTPUT
 from func.core.reasons import Rejection
-from func.core.signals import STATE_ANNOTATION, State
+from func.core.signals import STATE_ANNOTATION, State, read_state
 from func.core.workflows import PARKED_LABEL, Node, Workflow, compress, parameters
 
 Operation = dict[str, Any]
@@ -113,7 +113,7 @@ def _remember(workflow: Workflow, state: State, parked: bool) -> list[Operation]
         operations.append(_add(label, "true"))
     elif not parked and labelled is not None:
         operations += [_test(label, labelled), {"op": "remove", "path": label}]
-    if text == workflow.state or (workflow.state is None and state == State(workflow.ref)):
+    if text == workflow.state or (workflow.state is None and state == read_state(workflow)):
         # The label alone: the state is tested all the same, because the label follows from it.
         known = _test("/metadata/annotations", None) if workflow.annotations is None else None
         return [known or _test(_annotation(), workflow.state), *operations] if operations else []
@@ -179,11 +179,11 @@ def _outputs(move: Move) -> object:
         for output in move.node.supplied
         if move.phase == "Succeeded" or output.name in move.values
     }
-    if not taken or not isinstance(old, Mapping):
+    if not taken or not isinstance(old, dict):
         return old
     new = []
     for parameter in old["parameters"]:
-        name = parameter.get("name") if isinstance(parameter, Mapping) else None
+        name = parameter.get("name") if isinstance(parameter, dict) else None
         if not isinstance(name, str) or name not in taken:
             new.append(parameter)
             continue
@@ -212,5 +212,5 @@ def _publish(workflow: Workflow, move: Move) -> list[Operation]:
         for item in parameters(old)
     ]
     appended = [{"name": name, "value": value} for name, value in published.items()]
-    merged = {**(old if isinstance(old, Mapping) else {}), "parameters": [*replaced, *appended]}
+    merged = {**(old if isinstance(old, dict) else {}), "parameters": [*replaced, *appended]}
     return [_test("/status/outputs", old), _add("/status/outputs", merged)]
