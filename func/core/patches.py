@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from func.core.intents import MAX_OUTPUT
 from func.core.reasons import Rejection
-from func.core.signals import STATE_ANNOTATION, State
+from func.core.signals import STATE_ANNOTATION, State, read_state
 from func.core.workflows import PARKED_LABEL, Node, Workflow, compress, parameters
 
 Operation = dict[str, Any]
@@ -113,7 +113,7 @@ def _remember(workflow: Workflow, state: State, parked: bool) -> list[Operation]
         operations.append(_add(label, "true"))
     elif not parked and labelled is not None:
         operations += [_test(label, labelled), {"op": "remove", "path": label}]
-    if text == workflow.state or (workflow.state is None and state == State(workflow.ref)):
+    if text == workflow.state or (workflow.state is None and state == read_state(workflow)):
         # The label alone: the state is tested all the same, because the label follows from it.
         known = _test("/metadata/annotations", None) if workflow.annotations is None else None
         return [known or _test(_annotation(), workflow.state), *operations] if operations else []
