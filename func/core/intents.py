@@ -11,11 +11,10 @@ from func.core.events import Event
 from func.core.outcomes import Task
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rule, Rules, gate_id
-from func.core.signals import Signal
+from func.core.signals import OPINIONATED, Signal
 from func.core.tasks import Named, naming, person_of, tasks_for, tasks_left
 
 MAX_OUTPUT = 4096  # characters of an output's value
-_OPINIONATED = ("approved", "changes_requested", "dismissed")
 _REVIEWS = ("pull_request_review.submitted", "pull_request_review.dismissed")
 
 
@@ -148,7 +147,7 @@ def _revocations(
     for gate, rule, withdrawal in rules.withdrawals_of(signal):
         if rules.allows(withdrawal.by, signal):
             yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
-    if signal.verdict in _OPINIONATED and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
+    if signal.verdict in OPINIONATED and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
         # A person's latest review counts, whether a rule names it in `withdraw` or not. An approval that the rules
         # refuse, e.g. of an old commit, does not count: the changes that the person requested before still block.
         for gate, rule in rules.each_rule():

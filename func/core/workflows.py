@@ -140,6 +140,10 @@ class Workflow(NamedTuple):
             return None
         return Node(node_id, _string(raw.get("phase")) or "", raw)
 
+    def suspend_nodes(self) -> list[Node]:
+        """Return all suspend nodes."""
+        return [node for node_id in self.nodes if (node := self.node(str(node_id)))]
+
     def gate_nodes(self, gate: str, inputs: Mapping[str, str]) -> list[Node]:
         """Return the suspend nodes of a gate, and those that were skipped in its place.
 
@@ -168,10 +172,9 @@ class Workflow(NamedTuple):
     def similar_gate(self, gate: str) -> str | None:
         """Return the displayName of a waiting node that nearly is a gate's, for a person."""
         running = {
-            name: raw
-            for raw in self.nodes.values()
-            if isinstance(raw, Mapping) and raw.get("type") == "Suspend" and raw.get("phase") == "Running"
-            if (name := _string(raw.get("displayName")))
+            name: node.raw
+            for node in self.suspend_nodes()
+            if node.phase == "Running" and (name := _string(node.raw.get("displayName")))
         }
         for name, raw in running.items():
             if name.casefold() == gate.casefold() or raw.get("templateName") == gate:
