@@ -10,7 +10,7 @@ from func.core.cloud_event import OWN_TYPES, RELEASE_TYPES
 from func.core.events import Event, read_event
 from func.core.intents import Plan, plan_event
 from func.core.outcomes import OBSERVED, OUTCOMES, Answer, Outcome, Task
-from func.core.reasons import CHECKS, CODES, Check, Rejection
+from func.core.reasons import CHECKS, CODES, Rejection
 from func.core.rules import ANYONE, Rule, Rules
 from func.core.signals import Signal, State, read_state
 from func.core.values import format_time
@@ -74,7 +74,7 @@ class DryRun(NamedTuple):
         return self.outcome is not None and OUTCOMES[self.outcome].writes
 
     @property
-    def check(self) -> Check | None:
+    def check(self) -> str | None:
         """The check that answers."""
         return CODES[self.answer.code].check if self.answer else None
 
@@ -164,9 +164,9 @@ def _same(signal: Signal, state: State) -> Signal | None:
     )
 
 
-def passed_checks(run: DryRun, rules: Rules) -> list[tuple[Check, str]]:
+def passed_checks(run: DryRun, rules: Rules) -> list[tuple[str, str]]:
     """Return the checks before the one that answers, each with what it found."""
-    found: dict[Check, str] = {"token": "not checked: a file has none", "cloudevent": run.name}
+    found: dict[str, str] = {"token": "not checked: a file has none", "cloudevent": run.name}
     found |= dict(_found_in_event(run, rules))
     found |= dict(_found_on_workflow(run))
     last = "workflow" if run.answer is None else run.check
@@ -176,7 +176,7 @@ def passed_checks(run: DryRun, rules: Rules) -> list[tuple[Check, str]]:
     return [(check, found[check]) for check in before if check in found]
 
 
-def _found_in_event(run: DryRun, rules: Rules) -> Iterator[tuple[Check, str]]:
+def _found_in_event(run: DryRun, rules: Rules) -> Iterator[tuple[str, str]]:
     plan = run.plan
     if plan is None or run.event is None:
         yield "rule", "a Workflow on which signals wait has changed"
@@ -220,7 +220,7 @@ def _effects(plan: Plan, matched: tuple[str, Rule] | None) -> Iterator[str]:
             yield f"{intent.signal.pull_request} {how} task {intent.task.id}"
 
 
-def _found_on_workflow(run: DryRun) -> Iterator[tuple[Check, str]]:
+def _found_on_workflow(run: DryRun) -> Iterator[tuple[str, str]]:
     workflow, state = run.workflow, run.state
     if workflow is None:
         return

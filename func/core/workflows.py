@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from func.core.outcomes import WorkflowRef
 from func.core.reasons import Rejection
@@ -22,6 +22,7 @@ from func.core.signals import STATE_ANNOTATION
 from func.core.strict_json import estimate_memory
 from func.core.values import parse_time
 
+Stored: TypeAlias = Literal["plain", "compressed", "offloaded"]
 PARKED_LABEL = "taskgate.dev/parked"
 _COMPLETED_LABEL = "workflows.argoproj.io/completed"
 UNFINISHED = f"{_COMPLETED_LABEL}!=true"  # a label selector
@@ -108,7 +109,7 @@ class Workflow(NamedTuple):
     created: datetime
     phase: str
     shutdown: str
-    stored: Literal["plain", "compressed", "offloaded"]
+    stored: Stored
     nodes: Mapping[str, Any]
     raw: Mapping[str, Any]
 
@@ -233,6 +234,7 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
     except ValueError:
         raise _unreadable(ref, "metadata.creationTimestamp is not a time") from None
     labels = _texts(ref, "labels", metadata.get("labels")) or {}
+    stored, nodes = _read_nodes(ref, status)
     return Workflow(
         ref=ref,
         labels=labels,
@@ -240,8 +242,8 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
         created=created,
         phase=status.get("phase") or "",
         shutdown=_string(spec.get("shutdown") if isinstance(spec, Mapping) else None) or "",
-        stored=_stored(ref, status),
-        nodes=_nodes(ref, status),
+        stored=stored,
+        nodes=nodes,
         raw=raw,
     )
 
@@ -258,28 +260,20 @@ def _texts(ref: WorkflowRef, name: str, value: object) -> Mapping[str, str] | No
     return value
 
 
-def _stored(ref: WorkflowRef, status: Mapping[str, Any]) -> Literal["plain", "compressed", "offloaded"]:
-    if status.get("compressedNodes"):
-        return "compressed"
-    version = status.get("offloadNodeStatusVersion")
-    if not version or status.get("nodes"):
-        return "plain"
-    if not isinstance(version, str):
+def _read_nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> tuple[Stored, Mapping[str, Any]]:
+    """Return where the nodes are, and those that the object has."""
+    packed, nodes, version = (status.get(name) for name in ("compressedNodes", "nodes", "offloadNodeStatusVersion"))
+    if packed:
+        try:
+            nodes = decompress(packed)
+        except ValueError as error:
+            raise _unreadable(ref, f"status.compressedNodes {error}") from None
+    elif version and not nodes and not isinstance(version, str):
         raise _unreadable(ref, "status.offloadNodeStatusVersion is not a string")
-    return "offloaded"
-
-
-def _nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> Mapping[str, Any]:
-    compressed = status.get("compressedNodes")
-    try:
-        nodes = decompress(compressed) if compressed else status.get("nodes")
-    except ValueError as error:
-        raise _unreadable(ref, f"status.compressedNodes {error}") from None
-    if nodes is None:
-        return {}
-    if not isinstance(nodes, Mapping):
+    stored: Stored = "compressed" if packed else "offloaded" if version and not nodes else "plain"
+    if not isinstance(nodes, Mapping | None):
         raise _unreadable(ref, "status.nodes is not an object")
-    return nodes
+    return stored, nodes or {}
 
 
 def decompress(text: object) -> object:
