@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from func.core.claims import finish_claim
+from func.core.claims import finish_claim, without_void_claims
 from func.core.fold import Folded, fold, is_withdrawal, other_pull_request
 from func.core.gates import GateView, view_gate, why_used, why_waiting
 from func.core.intents import Intent
@@ -32,10 +32,12 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
         happened, created = format_time(signal.happened), format_time(workflow.created)
         return Decision(Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created))
     old = read_state(workflow)
-    use = old.use_of(signal.identity)
+    state = without_void_claims(old, rules, workflow, now, signal)
+    use = state.use_of(signal.identity)
     if use and use.claimed:
-        return finish_claim(use, rules, workflow, old, now)
-    state = old if workflow.finished else used_up_by_hand(old, rules, workflow, now)
+        return finish_claim(use, rules, workflow, state, now)
+    if not workflow.finished:
+        state = used_up_by_hand(state, rules, workflow, now)
     use = state.use_of(signal.identity)
     if use:
         duplicate = _decide_duplicate(use)

@@ -123,12 +123,13 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
         if not unused:
             continue
         nodes = workflow.gate_nodes(gate, given[0].inputs)
-        by_hand = [node for node in nodes if node.phase == "Succeeded" and not state.mover_of(node)]
+        every = workflow.gate_nodes(gate, given[0].inputs, earlier=True)
+        by_hand = [node for node in every if node.phase == "Succeeded" and not state.mover_of(node)]
         if not by_hand:
             continue
         verdicts = fold(state, rules, identifier, now).verdicts
         waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
-        over = all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
+        over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in waiting:
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
             if node:

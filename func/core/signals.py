@@ -242,7 +242,7 @@ def _shown(record: Signal | Use) -> dict[str, object]:
     return {
         name: format_time(value) if isinstance(value, datetime) else value
         for name, value, default in zip(record._fields, record, defaults, strict=True)
-        if value is not None and value != default
+        if value != default
     }
 
 

@@ -145,19 +145,25 @@ class Workflow(NamedTuple):
         """Return all suspend nodes."""
         return [node for node_id in self.nodes if (node := self.node(str(node_id)))]
 
-    def gate_nodes(self, gate: str, inputs: Mapping[str, str]) -> list[Node]:
+    def gate_nodes(self, gate: str, inputs: Mapping[str, str], *, earlier: bool = False) -> list[Node]:
         """Return the suspend nodes of a gate, and those that were skipped in its place.
 
-        Of the attempts of a retried node only the newest counts.
+        Of the attempts of a retried node, and of a retried template around the gate, only the newest counts. One that
+        failed does not count while another one is still to come.
 
         Args:
             gate: their displayName, without what the controller adds to it.
             inputs: input parameters, by name, that they must have.
+            earlier: count the nodes of all attempts of a template around the gate.
         """
         newest: dict[str, Node] = {}
         found = []
+        retries = []
         for node_id, raw in self.nodes.items():
-            if not isinstance(raw, Mapping) or raw.get("type") not in ("Suspend", "Skipped"):
+            kind = raw.get("type") if isinstance(raw, Mapping) else None
+            if kind == "Retry":
+                retries.append(raw)
+            if kind not in ("Suspend", "Skipped"):
                 continue
             name = raw.get("displayName")
             added = _ADDED.fullmatch(name, len(gate)) if isinstance(name, str) and name.startswith(gate) else None
@@ -168,7 +174,24 @@ class Workflow(NamedTuple):
                 found.append(node)
             elif node.retried not in newest or newest[node.retried].attempt < node.attempt:
                 newest[node.retried] = node
-        return [*found, *newest.values()]
+        nodes = [*found, *newest.values()]
+        return nodes if earlier else [node for node in nodes if not any(self._repeats(each, node) for each in retries)]
+
+    def _repeats(self, retry: Mapping[str, Any], node: Node) -> bool:
+        """Return whether a retried node goes on without this one: in a later attempt, or in one that is to come."""
+        prefix, name = f"{_string(retry.get('name'))}(", _string(node.raw.get("name")) or ""
+        if not name.startswith(prefix):
+            return False
+        children = retry.get("children")
+        phases = {
+            _attempt(raw.get("name"), prefix): raw.get("phase")
+            for child in (children if isinstance(children, list) else ())
+            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), Mapping)
+        }
+        newest = max(phases, default=-1)
+        if _attempt(name, prefix) < newest:
+            return True
+        return phases.get(newest) in _MAY_BE_RETRIED and retry.get("phase") not in _FINISHED
 
     def similar_gate(self, gate: str) -> str | None:
         """Return the displayName of a waiting node that nearly is a gate's, for a person."""
@@ -189,6 +212,12 @@ class Workflow(NamedTuple):
 
 def _string(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _attempt(name: object, prefix: str) -> int:
+    """Return the number of the attempt that a node is, or is in, from its name after the prefix; -1 for none."""
+    number = (_string(name) or "").removeprefix(prefix).partition(")")[0]
+    return int(number) if number.isdecimal() else -1
 
 
 def _inputs(node: Mapping[str, Any]) -> dict[str, str]:

@@ -211,7 +211,9 @@ class Pipeline:
                 return workflow
             attempt.known = attempt.known._replace(workflow=workflow.ref)
             workflow = self._hydrated(workflow, deadline)
-            if attempt.unsure and attempt.unsure.is_done_on(workflow):
+            # A claim is not settled by what was decided then: what it claims may be revoked by now.
+            is_claim = workflow.stored == "offloaded" and attempt.unsure and attempt.unsure.move
+            if attempt.unsure and attempt.unsure.is_done_on(workflow) and not is_claim:
                 return self._settle(attempt.unsure, workflow, attempt.known, deadline)
             if decide is None:
                 return None

@@ -70,8 +70,7 @@ class Telemetry:
         seconds = time.perf_counter() - started
         handled = HandledEvent(answer, deadline.log.calls, started, seconds, cold_start=self._is_cold, trace=trace)
         self._is_cold = False
-        with _contained():
-            self._add(list(measure(handled, self._gates)))
+        self._add(measure(handled, self._gates))
         with _contained():
             trace = (self._observer and self._observer.trace(handled)) or trace
         with _contained():
@@ -83,11 +82,12 @@ class Telemetry:
         if seconds is not None:
             self._add([Measurement(START, (), seconds)])
 
-    def _add(self, measurements: list[Measurement]) -> None:
+    def _add(self, measurements: Iterable[Measurement]) -> None:
         with _contained():
-            PROCESS.add(measurements)
+            measured = list(measurements)
+            PROCESS.add(measured)
             if self._observer:
-                self._observer.add(measurements)
+                self._observer.add(measured)
 
 
 @contextmanager

@@ -99,8 +99,8 @@ def test_the_page_shows_every_picture_that_it_has(figures: Figures, tmp_path: Pa
     text = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
     shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
     assert sorted(shown) == sorted(f"benchmarks/{file.name}" for file in (tmp_path / "benchmarks").glob("*.svg"))
-    assert len(shown) == len(page.CHARTS)
-    for name, chart in zip(shown, page.CHARTS, strict=True):
+    assert len(shown) == len(page.ON_PAGE)
+    for name, chart in zip(shown, page.ON_PAGE, strict=True):
         root = ElementTree.parse(tmp_path / name).getroot()  # noqa: S314 - we made it
         texts = {"".join(each.itertext()) for each in root.iter("{http://www.w3.org/2000/svg}text")}
         labels = {who for _, values in chart.groups(figures) for who, _ in values}

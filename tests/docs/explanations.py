@@ -135,7 +135,6 @@ def _explanations() -> list[Case]:
         ),
         Case("the pull request was closed since", approved(), waits, [closed]),
         Case("a push came after the approval", approved(), early, [approval, push], delivery="delivery-1"),
-        Case("a push came after the gate was opened", push[1], waits, [approval]),
         Case("a newer event came first", approved(), early, [("delivery-1", approved(happened=_late(3)))]),
         Case("the gate is open", approved(happened=_late(3)), waits, [approval]),
         Case("an output has no value", approved(), outputs),
@@ -183,13 +182,9 @@ def _item(case: Case, folder: Path) -> str:
     _, result = _run(case, folder)
     found = json.loads(result.output)
     assert result.exit_code == REJECTED, found
-    if isinstance(case.explained, str):
-        (problem,) = found["problems"]
-        code, needed, command = problem["code"], problem["remedy"], problem["run"]
-    else:
-        code, needed, command = found["code"], found["needed"], found["run"]
-    needed = f"{needed} `{command}`" if command else needed
-    return item(f"`{code}`: {needed}") + "\n"
+    (rejection,) = found["problems"] if isinstance(case.explained, str) else [found]
+    command = f" `{rejection['run']}`" if rejection["run"] else ""
+    return item(f"`{rejection['code']}`: {rejection['remedy']}{command}") + "\n"
 
 
 def _event(case: Case, folder: Path) -> Path:

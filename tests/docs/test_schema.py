@@ -47,6 +47,7 @@ def test_examples_of_the_documents_are_valid(example: dict[str, Any]) -> None:
         {"gates": {"a": {"event": "push", "by": "anyone", "fresch": True}}},
         {"gates": {"a": {"event": "push", "by": "anyone", "fresh": "yes"}}},
         {"gates": {"a": {"event": [], "by": "anyone"}}},
+        {"gates": {"a": {"event": "push", "by": "anyone", "label": None}}},
         {"gates": {"a": {"event": "push", "by": "anyone", "review": "accepted"}}},
         {"workflows": {"namespace": "a"}},
         {"people": {"reviewers": "somebody"}},

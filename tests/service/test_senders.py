@@ -141,7 +141,7 @@ def test_a_body_that_does_not_arrive(site: Site, monkeypatch: pytest.MonkeyPatch
 
     request = HttpRequest({"type": "http", "headers": []}, receive)
     with pytest.raises(Rejection, match="did not arrive within") as rejection:
-        asyncio.run(site.function._read_body(request, Deadline.after(5)))
+        asyncio.run(site.function._read_body(request, "", Deadline.after(5)))
     assert rejection.value.verdict.code == "body-too-slow"
 
 

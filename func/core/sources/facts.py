@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
 from func.core.reasons import Rejection
-from func.core.values import parse_time, read_boolean, read_integer, read_name, read_repository, read_string
+from func.core.values import parse_time, read_boolean, read_integer, read_name, read_repository, read_string, spell
 
 Paths: TypeAlias = Mapping[str, str]  # fact -> path in the data
 _MAX_ELEMENTS = 1000
-_SHOWN = 60  # characters of a wrong value that a message repeats
 
 
 def _list(value: object) -> object:
@@ -27,7 +25,12 @@ def _anything(value: object) -> object:
 
 def _name_or_number(value: object) -> object:
     """Return the name of a person, or of a task; some sources number them."""
-    return str(value) if type(value) is int else read_name(value)
+    if type(value) is int:
+        return str(value)
+    try:
+        return read_name(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or an integer") from None
 
 
 _KINDS: Mapping[str, Callable[[object], object]] = {
@@ -121,10 +124,4 @@ def _steps(where: str, value: object, part: str) -> list[tuple[str, object]]:
 
 def wrong_field(where: str, value: object, expected: str) -> Rejection:
     """Return the rejection of an event whose field is of the wrong kind."""
-    try:
-        shown = json.dumps(value, ensure_ascii=False)
-    except (ValueError, TypeError, RecursionError):
-        shown = "..."
-    if len(shown) > _SHOWN:
-        shown = f"{shown[:_SHOWN]}..."
-    return Rejection("wrong-field", field=where or "data", value=shown, expected=expected)
+    return Rejection("wrong-field", field=where or "data", value=spell(value), expected=expected)
