@@ -167,9 +167,12 @@ def _why_not(
 def _is_gone_by(signal: Signal, other: Signal) -> bool:
     if other.gone not in _GONE or signal.pull_request is None or not other.is_of(signal.pull_request):
         return False
-    # Of one second, it is the later one if it begins with the labels that the other one ended with.
-    is_next = signal.happened == other.happened and signal.named and other.names == signal.named
-    return signal.happened <= other.happened and not is_next
+    if signal.happened == other.happened:
+        if signal.named and other.names == signal.named:
+            return False  # of one second, and it begins with the labels that the other one ended with
+        if signal.gone == other.gone == "closed":
+            return False  # the same event, delivered by a second webhook
+    return signal.happened <= other.happened
 
 
 def _revokes(other: Signal, signal: Signal) -> bool:

@@ -86,7 +86,7 @@ def _mover(
     """Return what the event may move, or why it may not."""
     signal = event.signal
     if matched is None:
-        return Verdict.of("no-rule", event=signal.name, details=_details(signal)), None
+        return Verdict.of("no-rule", event=signal.name, details=_details(signal, rules)), None
     if named.verdict:
         return named.verdict, None
     gate, rule = matched
@@ -144,14 +144,19 @@ def _revocations(
     yield from ((task, None, "left") for task in tasks_left(event, rules))
 
 
-def _details(signal: Signal) -> str:
+def _details(signal: Signal, rules: Rules) -> str:
     details = {"label": signal.label, "review": signal.verdict, "merged": signal.merged}
     shown = [
         f"{name} {str(value).lower() if isinstance(value, bool) else value}"
         for name, value in details.items()
         if value is not None
     ]
-    return f" with {', '.join(shown)}" if shown else ""
+    text = f" with {', '.join(shown)}" if shown else ""
+    for gate, _, withdrawal in rules.withdrawals_of(signal):
+        if not rules.allows(withdrawal.by, signal):
+            groups = " or ".join(withdrawal.by)
+            return f"{text}, and {signal.person or 'nobody'} is not in {groups}, who can revoke {gate} with it"
+    return text
 
 
 def _fill(template: str, event: Event, signal: Signal) -> str | None:

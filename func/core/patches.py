@@ -152,11 +152,11 @@ def _outputs(move: Move) -> object:
         for output in move.node.supplied
         if move.phase == "Succeeded" or output.name in move.values
     }
-    if not taken or not isinstance(old, Mapping):
+    if not taken or not isinstance(old, dict):
         return old
     new = []
     for parameter in old["parameters"]:
-        name = parameter.get("name") if isinstance(parameter, Mapping) else None
+        name = parameter.get("name") if isinstance(parameter, dict) else None
         if not isinstance(name, str) or name not in taken:
             new.append(parameter)
             continue
@@ -185,5 +185,5 @@ def _publish(workflow: Workflow, move: Move) -> list[Operation]:
         for item in parameters(old)
     ]
     appended = [{"name": name, "value": value} for name, value in published.items()]
-    merged = {**(old if isinstance(old, Mapping) else {}), "parameters": [*replaced, *appended]}
+    merged = {**(old if isinstance(old, dict) else {}), "parameters": [*replaced, *appended]}
     return _replace("/status/outputs", old, merged)

@@ -33,7 +33,7 @@ def parse_json(text: bytes | bytearray) -> object:
         value = _DECODER.decode(text.decode("utf-8"))
     except RecursionError:
         raise ValueError("is nested too deeply to be read") from None
-    except _DuplicateKeyError as error:
+    except DuplicateKeyError as error:
         raise ValueError(f"has the key {error} twice in one object") from None
     except ValueError as error:
         raise ValueError(f"is not JSON in UTF-8: {_why_not(text, error)}") from None
@@ -97,15 +97,16 @@ def _fits_utf8(value: object) -> bool:
     return True
 
 
-class _DuplicateKeyError(ValueError):
+class DuplicateKeyError(ValueError):
     """An object has a key twice; the message is the key."""
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, or raise DuplicateKeyError."""
     found = dict(pairs)
     if len(found) < len(pairs):
         counted = Counter(key for key, _ in pairs)
-        raise _DuplicateKeyError(repr(counted.most_common(1)[0][0][:60]))
+        raise DuplicateKeyError(repr(counted.most_common(1)[0][0][:60]))
     return found
 
 
@@ -116,4 +117,4 @@ def _finite(text: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique, parse_float=_finite, parse_constant=_finite)

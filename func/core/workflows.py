@@ -86,7 +86,7 @@ class Node(NamedTuple):
         found = []
         for parameter in parameters(self.raw.get("outputs")):
             name, source, published_as = parameter.get("name"), parameter.get("valueFrom"), parameter.get("globalName")
-            if isinstance(name, str) and isinstance(source, Mapping) and source.get("supplied") is not None:
+            if isinstance(name, str) and isinstance(source, dict) and source.get("supplied") is not None:
                 found.append(Supplied(name, source.get("default"), _string(published_as) or None))
         return found
 
@@ -127,7 +127,7 @@ class Workflow(NamedTuple):
     def is_suspended(self) -> bool:
         """Whether a person paused all of it."""
         spec = self.raw.get("spec")
-        return isinstance(spec, Mapping) and spec.get("suspend") is True
+        return isinstance(spec, dict) and spec.get("suspend") is True
 
     @property
     def state(self) -> str | None:
@@ -137,7 +137,7 @@ class Workflow(NamedTuple):
     def node(self, node_id: str) -> Node | None:
         """Return the node of this id, if it is a suspend node."""
         raw = self.nodes.get(node_id)
-        if not isinstance(raw, Mapping) or raw.get("type") != "Suspend":
+        if not isinstance(raw, dict) or raw.get("type") != "Suspend":
             return None
         return Node(node_id, _string(raw.get("phase")) or "", raw)
 
@@ -160,7 +160,7 @@ class Workflow(NamedTuple):
         found = []
         retries = []
         for node_id, raw in self.nodes.items():
-            kind = raw.get("type") if isinstance(raw, Mapping) else None
+            kind = raw.get("type") if isinstance(raw, dict) else None
             if kind == "Retry":
                 retries.append(raw)
             if kind not in ("Suspend", "Skipped"):
@@ -186,7 +186,7 @@ class Workflow(NamedTuple):
         phases = {
             _attempt(raw.get("name"), prefix): raw.get("phase")
             for child in (children if isinstance(children, list) else ())
-            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), Mapping)
+            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), dict)
         }
         newest = max(phases, default=-1)
         if _attempt(name, prefix) < newest:
@@ -231,8 +231,8 @@ def _inputs(node: Mapping[str, Any]) -> dict[str, str]:
 
 def parameters(holder: object) -> list[Mapping[str, Any]]:
     """Return the parameters of `inputs` or `outputs`; none where there are none or they have another shape."""
-    given = holder.get("parameters") if isinstance(holder, Mapping) else None
-    return [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
+    given = holder.get("parameters") if isinstance(holder, dict) else None
+    return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
 
 
 def is_finished(labels: Mapping[str, str], phase: object = None) -> bool:
@@ -247,14 +247,14 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
         Rejection: `workflow-unreadable`, when the object is not of the shape that Argo writes.
     """
     metadata = raw.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
+    metadata = metadata if isinstance(metadata, dict) else {}
     ref = WorkflowRef(
         namespace=str(metadata.get("namespace") or ""),
         name=str(metadata.get("name") or ""),
         uid=str(metadata.get("uid") or ""),
     )
     spec, status = raw.get("spec"), raw.get("status") or {}
-    if not isinstance(status, Mapping):
+    if not isinstance(status, dict):
         raise _unreadable(ref, "status is not an object")
     if not isinstance(status.get("phase") or "", str):
         raise _unreadable(ref, "status.phase is not a string")
@@ -270,7 +270,7 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
         annotations=_texts(ref, "annotations", metadata.get("annotations")),
         created=created,
         phase=status.get("phase") or "",
-        shutdown=_string(spec.get("shutdown") if isinstance(spec, Mapping) else None) or "",
+        shutdown=_string(spec.get("shutdown") if isinstance(spec, dict) else None) or "",
         stored=stored,
         nodes=nodes,
         raw=raw,
@@ -284,7 +284,7 @@ def _unreadable(ref: WorkflowRef, what: str) -> Rejection:
 def _texts(ref: WorkflowRef, name: str, value: object) -> Mapping[str, str] | None:
     if value is None:
         return None
-    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise _unreadable(ref, f"metadata.{name} is not a map of strings")
     return value
 
@@ -300,7 +300,7 @@ def _read_nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> tuple[Stored, Ma
     elif version and not nodes and not isinstance(version, str):
         raise _unreadable(ref, "status.offloadNodeStatusVersion is not a string")
     stored: Stored = "compressed" if packed else "offloaded" if version and not nodes else "plain"
-    if not isinstance(nodes, Mapping | None):
+    if not isinstance(nodes, dict | None):
         raise _unreadable(ref, "status.nodes is not an object")
     return stored, nodes or {}
 

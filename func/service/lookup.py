@@ -13,6 +13,8 @@ from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
 from func.kube.workflows import Workflows
 
+_NO_REPOSITORY = "the empty one of an event without repository"
+
 
 class Found(NamedTuple):
     """The Workflow of a task.
@@ -36,7 +38,7 @@ def find_workflow(task: Task, rules: WorkflowRules, workflows: Workflows, deadli
     """
     impossible = rules.impossible_label(task)
     if impossible is not None:
-        return Found(verdict=Verdict.of("impossible-label", task=task, value=impossible or "(empty)"))
+        return Found(verdict=Verdict.of("impossible-label", task=task, value=impossible or _NO_REPOSITORY))
     named, disagreement = _by_name(task, rules, workflows, deadline)
     if named and not named.finished and disagreement is None:
         return Found(named)  # whatever other Workflows call themselves

@@ -418,6 +418,15 @@ def test_in_the_very_same_second_the_numbers_of_reviews_tell_the_order() -> None
 # ---- failing, quorum, not-author
 
 
+def test_a_closing_that_two_webhooks_deliver_fails_its_gate() -> None:
+    rules = rules_with("  wait-pr-approved: {event: pull_request.closed, merged: false, by: anyone, then: fail}")
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(named(closed(merged=False), "hook-1")).outcome == "parked"
+    assert bench.deliver(named(closed(merged=False), "hook-2")).outcome == "parked"
+    bench.reach()
+    assert bench.release().outcome == "failed"
+
+
 FAILS = rules_with(
     "  wait-pr-approved:\n"
     "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"

@@ -72,6 +72,15 @@ def test_an_event_for_a_gate_carries_its_task_its_rule_and_its_outputs() -> None
     assert (intent.revokes, intent.refused, signal.gone) == ((), None, None)
 
 
+def test_an_event_of_a_person_who_may_not_revoke_says_so() -> None:
+    verdict = plan_of(changes_requested(by="octocat"), built_in()).verdict
+    assert verdict
+    assert verdict.sentence == (
+        "No rule matches pull_request_review.submitted with review changes_requested, and octocat is not in reviewers, "
+        f"who can revoke {GATE} with it."
+    )
+
+
 @pytest.mark.parametrize(
     ("event", "name", "details"),
     [

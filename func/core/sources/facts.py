@@ -116,7 +116,7 @@ def _steps(where: str, value: object, part: str) -> list[tuple[str, object]]:
         if part == "*":
             return [(f"{prefix}{index}", each) for index, each in enumerate(value[:_MAX_ELEMENTS]) if each is not None]
         return [(f"{prefix}{part}", each) for each in value[int(part[:9]) : int(part[:9]) + 1] if each is not None]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise wrong_field(where, value, "expected an object")
     each = value.get(part)
     return [] if each is None else [(f"{prefix}{part}", each)]
