@@ -17,7 +17,7 @@ from func.core.values import format_time
 from func.core.workflows import Workflow
 
 # Why a claimed signal must not move its node any more.
-_VOID = frozenset({"revoked", "pull-request-gone", "overtaken", "changes-requested"})
+_VOID = frozenset({"revoked", "pull-request-gone", "overtaken", "changes-requested", "wrong-labels"})
 
 
 def finish_claim(use: Use, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:

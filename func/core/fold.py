@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
+from func.core.outcomes import Task
 from func.core.reasons import Verdict
 from func.core.rules import Rule, Rules, gate_id
 from func.core.signals import EVERY, EXPIRY_DAYS, OPINIONATED, Signal, State, forget_command, pull_request_key
 from func.core.values import format_time
 
+BLOCKED = frozenset({"changes-requested", "wrong-labels"})  # signals that may stand later
 Identity: TypeAlias = "tuple[str, str | None]"
 Reviews: TypeAlias = "Mapping[tuple[str, str], Signal]"  # (pull request's key, person) -> the person's latest review
 Revokers: TypeAlias = "list[tuple[Signal, bool]]"
@@ -73,8 +75,8 @@ class Folded(NamedTuple):
 
     @property
     def has_waiting(self) -> bool:
-        """Whether a signal waits: it counts, or will when requested changes no longer block it."""
-        return bool(self.standings) or any(each.code == "changes-requested" for each in self.verdicts.values())
+        """Whether a signal waits: it counts, or will when what blocks it has changed."""
+        return bool(self.standings) or any(each.code in BLOCKED for each in self.verdicts.values())
 
 
 def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
@@ -114,6 +116,15 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
         verdicts.update(overtaken)
     standings.sort(key=lambda each: (not each.movers(), each.signals[0].order))
     return Folded(tuple(standings), verdicts)
+
+
+def _of_another_task(signal: Signal, rules: Rules, state: State) -> Verdict | None:
+    """Return why the Workflow is not that of a signal's task: somebody has changed its labels."""
+    if not state.labels or signal.task is None:
+        return None
+    task = Task(signal.task, signal.repository, "signal")
+    why = rules.workflows.disagreement(state.labels, task)
+    return Verdict.of("wrong-labels", workflow=state.ref.name, task=task, why=why) if why else None
 
 
 def other_pull_request(state: State, rules: Rules, signal: Signal) -> Verdict | None:
@@ -161,7 +172,7 @@ def _why_not(
         return _because_of("overtaken", latest)
     if signal.expires and now > signal.expires:
         return Verdict.of("expired", days=EXPIRY_DAYS)
-    return None
+    return _of_another_task(signal, rules, state)
 
 
 def _is_gone_by(signal: Signal, other: Signal) -> bool:

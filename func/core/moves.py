@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from func.core.bounds import bounded
-from func.core.fold import fold
+from func.core.fold import BLOCKED, fold
 from func.core.gates import has_waiting
 from func.core.outcomes import Outcome, Task
 from func.core.patches import Move, values_for
@@ -21,7 +21,7 @@ from func.core.workflows import Node, Workflow
 
 _UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
 PHASES: Mapping[str, Literal["Succeeded", "Failed"]] = {"open": "Succeeded", "fail": "Failed"}
-_WAITING = frozenset({"changes-requested", "other-pull-request"})  # signals that may stand later
+_WAITING = BLOCKED | {"other-pull-request"}  # signals that may stand later
 
 
 class Decision(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from func.core.intents import MAX_OUTPUT
 from func.core.reasons import Rejection
-from func.core.signals import STATE_ANNOTATION, State
+from func.core.signals import STATE_ANNOTATION, State, read_state
 from func.core.workflows import PARKED_LABEL, Node, Workflow, compress, parameters
 
 Operation = dict[str, Any]
@@ -121,7 +121,7 @@ def _remember(workflow: Workflow, state: State, parked: bool) -> list[Operation]
     new: object = {STATE_ANNOTATION: text}
     if workflow.annotations is not None:
         path, new = f"{path}/{_escape(STATE_ANNOTATION)}", text
-    if text == workflow.state or (workflow.state is None and state == State(workflow.ref)):
+    if text == workflow.state or (workflow.state is None and state == read_state(workflow)):
         # The label alone: the state is tested all the same, because the label follows from it.
         return [_test(path, workflow.state), *operations] if operations else []
     return [*_replace(path, workflow.state, new), *operations]

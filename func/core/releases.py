@@ -53,9 +53,6 @@ def _release(
     standing = folded.standings[0]
     signal = standing.signals[0]
     task = Task(signal.task or "", signal.repository, "signal")
-    disagreement = rules.workflows.disagreement(workflow.labels, task)
-    if disagreement:
-        return Decision(Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=disagreement))
     view = view_gate(workflow, state, identifier, rules)
     why = why_waiting(gate, standing, folded, view)
     if why:

@@ -157,12 +157,14 @@ class State(NamedTuple):
         used: in the order of use.
         forgotten: pull request, or EVERY -> signals that happened up to then are not accepted, because something that
             may have revoked them was dropped.
+        labels: those of the Workflow, which name its task.
     """
 
     ref: WorkflowRef
     signals: tuple[Signal, ...] = ()
     used: tuple[Use, ...] = ()
     forgotten: Mapping[str, datetime] = {}
+    labels: Mapping[str, str] = {}
 
     def find(self, identity: tuple[str, str | None]) -> Signal | None:
         """Return the signal of an event."""
@@ -261,9 +263,9 @@ def read_state(workflow: Workflow) -> State:
     """
     text = workflow.state
     if text is None:
-        return State(workflow.ref)
+        return State(workflow.ref, labels=workflow.labels)
     try:
-        uid, state = _parse(text, workflow.ref)
+        uid, state = _parse(text, workflow)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         is_ours = isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError)
         raise Rejection(
@@ -285,7 +287,7 @@ def forget_command(ref: WorkflowRef) -> str:
 def _of_a_copy(state: State) -> State:
     signals = tuple(signal.without_gate()._replace(copied=True) for signal in state.signals)
     used = tuple(use._replace(node=None, claimed=False) for use in state.used)
-    return State(state.ref, signals, used, state.forgotten)
+    return state._replace(signals=signals, used=used)
 
 
 def _strings(value: object) -> object:
@@ -318,7 +320,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
 }
 
 
-def _parse(text: str, ref: WorkflowRef) -> tuple[str, State]:
+def _parse(text: str, workflow: Workflow) -> tuple[str, State]:
     given = json.loads(text)
     if not isinstance(given, dict) or not isinstance(given.get("uid"), str):
         raise ValueError("uid is missing")  # noqa: TRY004
@@ -328,10 +330,11 @@ def _parse(text: str, ref: WorkflowRef) -> tuple[str, State]:
     if not isinstance(forgotten, dict):
         raise ValueError("forgotten is not an object")  # noqa: TRY004
     return given["uid"], State(
-        ref,
+        workflow.ref,
         tuple(_records(Signal, given, "signals")),
         tuple(_records(Use, given, "used")),
         {name: parse_time(time) for name, time in forgotten.items()},
+        workflow.labels,
     )
 
 

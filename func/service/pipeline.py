@@ -126,9 +126,14 @@ class Pipeline:
                 return self._revoke_all(revoking, found, known, deadline)
             if found.workflow is None:
                 return _with_verdict(known, _without_workflow(intent, found))
+            if found.verdict and decide_on(found.workflow).verdict.code == "workflow-finished":
+                return _with_verdict(known, found.verdict)
             return found.workflow
 
-        return self._write(known, read, lambda workflow: decide(intent, self.rules, workflow, self.clock()), deadline)
+        def decide_on(workflow: Workflow) -> Decision:
+            return decide(intent, self.rules, workflow, self.clock())
+
+        return self._write(known, read, decide_on, deadline)
 
     def _revoke_all(self, intent: Intent, found: Found, known: Answer, deadline: Deadline) -> Answer:
         """Revoke on every Workflow of the task, since several are running."""
