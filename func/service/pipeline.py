@@ -223,13 +223,12 @@ class Pipeline:
             if decide is None:
                 return None
             decision = decide(workflow)
-            answer = _with_decision(attempt.known, decision)
             if not self.writes:
-                return answer.observed()
+                return _with_decision(attempt.known, decision).observed()
             attempt.unsure = decision
             patch = _patch(workflow, decision)
             if not patch and decision.move is None:
-                return answer
+                return _with_decision(attempt.known, decision)
             if patch:  # none when the claim was written before, and only the call to Argo Server is left
                 self.workflows.patch(workflow.ref.name, patch, deadline)
             return self._settle(decision, workflow, attempt.known, deadline)
