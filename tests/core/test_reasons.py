@@ -73,8 +73,8 @@ def test_code_that_does_is_found(source: str) -> None:
 
 def test_the_checks_come_in_the_order_that_is_documented() -> None:
     assert ", ".join(CHECKS) == (
-        "token, cloudevent, rule, task, repository, fork, state, person, fresh, workflow, age, duplicate, pull request, "
-        "signal, gate"
+        "token, cloudevent, rule, task, repository, fork, state, person, fresh, workflow, age, duplicate, "
+        "pull request, signal, gate"
     )
 
 
