@@ -145,7 +145,8 @@ def _revocations(
 
 
 def _details(signal: Signal, rules: Rules) -> str:
-    details = {"label": signal.label, "review": signal.verdict, "merged": signal.merged}
+    merged = signal.merged if signal.name == "pull_request.closed" else None  # else it says nothing
+    details = {"label": signal.label, "review": signal.verdict, "merged": merged}
     shown = [
         f"{name} {str(value).lower() if isinstance(value, bool) else value}"
         for name, value in details.items()

@@ -38,7 +38,9 @@ CODES: Mapping[str, Reason] = {
     "malformed": Reason("invalid", "cloudevent", "{detail}"),
     "unsupported-media-type": Reason("invalid", "cloudevent", "{detail}", 415),
     "body-too-large": Reason("invalid", "cloudevent", "{detail}", 413),
-    "json-too-large": Reason("invalid", "cloudevent", "The JSON needs more than {limit} MiB of memory to be read."),
+    "json-too-large": Reason(
+        "invalid", "cloudevent", "The JSON needs more than {limit} MiB of memory: send a smaller event."
+    ),
     "wrong-field": Reason("invalid", "cloudevent", "The event's {field} is {value}: {expected}."),
     "missing-field": Reason("invalid", "cloudevent", "The event's {field} is missing: this is not an event of GitHub."),
     "busy": Reason("unavailable", "cloudevent", "{detail}"),
@@ -51,9 +53,7 @@ CODES: Mapping[str, Reason] = {
         "ignored", "rule", "Namespace {namespace} is not {expected}, where the rules look for Workflows."
     ),
     "no-task": Reason("ignored", "task", "It names no task: {why}."),
-    "several-tasks": Reason(
-        "ambiguous", "task", "It names several tasks, {tasks}: leave one, then send the event again."
-    ),
+    "several-tasks": Reason("ambiguous", "task", "It names several tasks, {tasks}: leave one, then cause a new event."),
     "wrong-task": Reason(
         "invalid", "task", "The event's {path} is {value}: expected the id of a task that a label can hold."
     ),
