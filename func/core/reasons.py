@@ -7,29 +7,9 @@ Code compares codes, never sentences. To add one: a line in `CODES`, and `raise 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import NamedTuple
 
 from func.core.outcomes import EventRef, Outcome, WorkflowRef
-
-# The checks, in the order in which they are made; the first that does not pass answers.
-Check: TypeAlias = Literal[
-    "token",
-    "cloudevent",
-    "rule",
-    "task",
-    "repository",
-    "fork",
-    "state",
-    "person",
-    "fresh",
-    "workflow",
-    "age",
-    "duplicate",
-    "pull request",
-    "signal",
-    "gate",
-]
-CHECKS: tuple[Check, ...] = get_args(Check)
 
 
 class Reason(NamedTuple):
@@ -42,24 +22,25 @@ class Reason(NamedTuple):
     """
 
     outcome: Outcome
-    check: Check
+    check: str
     sentence: str
     http_status: int | None = None
 
 
+# In the order in which the checks are made.
 CODES: Mapping[str, Reason] = {
-    # token
     "no-token": Reason("invalid", "token", "No token: send the header Authorization with Bearer and a token.", 401),
     "unknown-token": Reason("invalid", "token", "The token is not one of those in the token file.", 401),
     "invalid-token": Reason("invalid", "token", "The token is not valid for the audience {audience}.", 401),
     "sender-not-allowed": Reason(
         "invalid", "token", "The sender {sender} is not a service account of namespace {namespace}.", 401
     ),
-    # cloudevent
     "malformed": Reason("invalid", "cloudevent", "{detail}"),
     "unsupported-media-type": Reason("invalid", "cloudevent", "{detail}", 415),
     "body-too-large": Reason("invalid", "cloudevent", "{detail}", 413),
-    "json-too-large": Reason("invalid", "cloudevent", "The JSON needs more than {limit} MiB of memory to be read."),
+    "json-too-large": Reason(
+        "invalid", "cloudevent", "The JSON needs more than {limit} MiB of memory: send a smaller event."
+    ),
     "wrong-field": Reason("invalid", "cloudevent", "The event's {field} is {value}: {expected}."),
     "missing-field": Reason("invalid", "cloudevent", "The event's {field} is missing: this is not an event of GitHub."),
     "busy": Reason("unavailable", "cloudevent", "{detail}"),
@@ -67,26 +48,20 @@ CODES: Mapping[str, Reason] = {
     "defect": Reason(
         "error", "cloudevent", "Taskgate failed on this event; its log has the traceback. Send the event again."
     ),
-    # rule
     "no-rule": Reason("ignored", "rule", "No rule matches {event}{details}."),
     "other-namespace": Reason(
         "ignored", "rule", "Namespace {namespace} is not {expected}, where the rules look for Workflows."
     ),
-    # task
     "no-task": Reason("ignored", "task", "It names no task: {why}."),
-    "several-tasks": Reason(
-        "ambiguous", "task", "It names several tasks, {tasks}: leave one, then send the event again."
-    ),
+    "several-tasks": Reason("ambiguous", "task", "It names several tasks, {tasks}: leave one, then cause a new event."),
     "wrong-task": Reason(
         "invalid", "task", "The event's {path} is {value}: expected the id of a task that a label can hold."
     ),
     "wrong-type": Reason("invalid", "task", "The event's {path} is {value}: expected a string or an integer."),
     "wrong-repository": Reason("invalid", "task", "The event's {path} is {value}: expected owner/name."),
-    # repository
     "repository-not-listed": Reason(
         "ignored", "repository", "Repository {repository} is not one of the rules' `repositories`."
     ),
-    # fork
     "fork": Reason(
         "refused",
         "fork",
@@ -99,11 +74,9 @@ CODES: Mapping[str, Reason] = {
         "{event} does not say in which repository its branch is, so it may be a fork's; "
         "the rule does not set `forks: true`.",
     ),
-    # state
     "pull-request-closed": Reason(
         "refused", "state", "{pull_request} is closed, and events of a closed pull request open nothing."
     ),
-    # person
     "person-not-allowed": Reason("refused", "person", "{person} is not in {groups}."),
     "no-person": Reason("refused", "person", "The event does not say who caused it, and the rule asks for {groups}."),
     "author-not-allowed": Reason(
@@ -112,11 +85,9 @@ CODES: Mapping[str, Reason] = {
     "no-author": Reason(
         "refused", "person", "The event does not name the pull request's author, and the rule sets `not-author: true`."
     ),
-    # fresh
     "not-head": Reason(
         "refused", "fresh", "The review is about commit {head}, which is no longer the head of {pull_request}."
     ),
-    # workflow
     "no-workflow": Reason("no-workflow", "workflow", "No Workflow has the labels of {task}."),
     "wrong-labels": Reason("no-workflow", "workflow", "Workflow {workflow} is not the one of {task}: {why}."),
     "impossible-label": Reason(
@@ -158,14 +129,12 @@ CODES: Mapping[str, Reason] = {
     "api-unauthenticated": Reason("forbidden", "workflow", "{detail}"),
     "api-missing-permission": Reason("forbidden", "workflow", "{detail}"),
     "api-forbidden": Reason("forbidden", "workflow", "{detail}"),
-    # age
     "too-old": Reason(
         "refused",
         "age",
         "The event happened at {happened}, before Workflow {workflow} was created at {created}, so it is about an "
         "earlier Workflow.",
     ),
-    # duplicate
     "duplicate": Reason("duplicate", "duplicate", "This event was already used: it {verb} {gate}."),
     "used-up": Reason(
         "duplicate", "duplicate", "This event no longer counts: {gate} was opened {how} while its signal waited."
@@ -175,7 +144,6 @@ CODES: Mapping[str, Reason] = {
         "duplicate",
         "This event was already used for {gate} on the Workflow that this one was resubmitted from.",
     ),
-    # pull request
     "other-pull-request": Reason(
         "refused",
         "pull request",
@@ -183,7 +151,6 @@ CODES: Mapping[str, Reason] = {
         "it. As a last resort make the Workflow forget everything with `{command}`; an old approval that is sent again "
         "can open a gate then.",
     ),
-    # signal
     "revoked": Reason("refused", "signal", "It was revoked by {by}."),
     "pull-request-gone": Reason("refused", "signal", "{pull_request} {how} at {at}, and this event is not newer."),
     "overtaken": Reason("refused", "signal", "It was overtaken by {by}."),
@@ -200,7 +167,6 @@ CODES: Mapping[str, Reason] = {
         "It is not newer than the last event that moved {gate}, of {at}. Cause a new one, for example approve again.",
     ),
     "no-longer-allowed": Reason("ignored", "signal", "The rules of today do not accept event {event}: {why}"),
-    # withdrawals
     "revoked-signals": Reason("withdrawn", "signal", "Revoked for {gates}: {signals}."),
     "revokes-later": Reason(
         "withdrawn", "signal", "Nothing to revoke yet: what it revokes for {gates} will be refused when it arrives."
@@ -208,7 +174,6 @@ CODES: Mapping[str, Reason] = {
     "left": Reason("withdrawn", "signal", "{pull_request} {how} task {task}: {what}."),
     "revoked-nothing": Reason("refused", "signal", "It revokes nothing: what stands for {gates} is newer."),
     "nothing-waits": Reason("already-open", "signal", "{gate} was opened before, so there is nothing to revoke."),
-    # gate
     "opened": Reason("opened", "gate", "{gate} is open: {message}."),
     "failed": Reason("failed", "gate", "{gate} has failed: {message}."),
     "not-reached": Reason("parked", "gate", "Workflow {workflow} has not reached {gate} yet: the signal waits.{hint}"),
@@ -246,10 +211,10 @@ CODES: Mapping[str, Reason] = {
         "Nothing gives a value for output {output} and it has no default: add it to `outputs` in the rules.",
     ),
     "unsafe-output": Reason("incomplete", "gate", "The value for output {output} {why}."),
-    # releases
     "nothing-to-release": Reason("ignored", "gate", "{detail}"),
 }
 
+CHECKS = tuple(dict.fromkeys(reason.check for reason in CODES.values()))  # the first that does not pass answers
 _MAX_REASON = 1000  # characters
 
 
@@ -274,7 +239,7 @@ class Verdict(NamedTuple):
         return CODES[self.code].outcome
 
     @property
-    def check(self) -> Check:
+    def check(self) -> str:
         """The check that answers."""
         return CODES[self.code].check
 
