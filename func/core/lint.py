@@ -134,7 +134,7 @@ def _too_few(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
             "too-few-people",
             "warning",
             place,
-            f"It needs {rule.quorum} of {' or '.join(rule.by)}, and finds {len(people)}. Add people, or lower `quorum`.",
+            f"It needs {rule.quorum} of {' or '.join(rule.by)}, and has {len(people)}. Add people, or lower `quorum`.",
         )
 
 
