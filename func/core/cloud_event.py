@@ -85,6 +85,10 @@ def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray, reserve
         raise _unsupported(content_type)
     if charset and charset[1].lower() not in _CHARSETS:
         raise _unsupported(content_type)
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        detail = f"The content encoding {encoding[:80]!r} is not supported: send the body uncompressed."
+        raise Rejection("unsupported-media-type", detail=detail)
     if is_structured:
         attributes = _object(_parse("The body", body, reserve), "The CloudEvent")
         return _check(attributes, _structured_data(attributes, reserve))

@@ -90,6 +90,7 @@ def changed(path: str, value: object, payload: Payload | None = None) -> Request
         (structured(data=[1]), 400, "data"),
         (({"content-type": "application/cloudevents-batch+json"}, b"[]"), 415, "batch"),
         (({"content-type": "text/plain"} | BINARY | {"content-type": "text/plain"}, b"{}"), 415, "text/plain"),
+        ((BINARY | {"content-encoding": "gzip"}, b"\x1f\x8b"), 415, "encoding 'gzip'"),
         ((BINARY | {"content-type": "application/xml"}, b"<x/>"), 415, "xml"),
         ((BINARY | {"content-type": "application/cloudevents+avro"}, b"x"), 415, "avro"),
         ((BINARY | {"content-type": ""}, b"{}"), 415, "content type"),
@@ -119,7 +120,7 @@ def changed(path: str, value: object, payload: Payload | None = None) -> Request
         (structured(data=None, data_base64="W10="), 400, "object"),
         (structured(data_base64="e30="), 400, "both data and data_base64"),
     ],
-    ids=range(64),
+    ids=range(65),
 )
 def test_what_is_no_cloudevent_is_invalid_and_what_is_wrong_is_named(
     site: Site, request_: Request, status: int, named: str

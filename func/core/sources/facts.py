@@ -74,14 +74,15 @@ def read_fact(data: Mapping[str, Any], fact: str, path: str) -> Any:  # noqa: AN
         Rejection: `wrong-field`, naming the path, when what stands there is of the wrong kind.
     """
     value: Any = data
-    for part in _parts(path):
-        if type(value) is not dict:  # a list, or something of the wrong kind
-            found = read_facts(data, fact, path)
-            return found[0] if found else None
-        value = value.get(part)
-        if value is None:
-            return None
-    return _checked(fact, path, value)
+    try:
+        for part in _parts(path):
+            value = value[part]
+    except KeyError:
+        return None
+    except TypeError:  # null, a list, or something of the wrong kind
+        found = read_facts(data, fact, path)
+        return found[0] if found else None
+    return None if value is None else _checked(fact, path, value)
 
 
 def read_facts(data: Mapping[str, Any], fact: str, path: str) -> list[Any]:
