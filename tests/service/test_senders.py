@@ -43,7 +43,9 @@ def guarded(make_site: Callable[..., Site], tokens: Path) -> Site:
     return make_site(TASKGATE_TOKEN_FILE=str(tokens))
 
 
-@pytest.mark.parametrize("header", ["Bearer first-token", "bearer first-token", "Bearer  second-token ", "Bearer third-\xc3\xa0"])
+@pytest.mark.parametrize(
+    "header", ["Bearer first-token", "bearer first-token", "Bearer  second-token ", "Bearer third-\xc3\xa0"]
+)
 def test_each_line_of_the_token_file_is_a_token(guarded: Site, header: str) -> None:
     guarded.load(waiting_workflow(3))
     assert guarded.send(EVENT, authorization=header).outcome == "opened"
