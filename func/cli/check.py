@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from func.cli.dry_run import DryRun, dry_run_offline
+from func.cli.dry_run import DryRun, dry_run, offline_pipeline
 from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress, wrap
 from func.cli.recorded import Recorded, read_recorded
-from func.cli.wording import demands_in_words, event_in_words, person_in_words
+from func.cli.wording import person_in_words, rule_in_words
 from func.core.errors import SettingError
 from func.core.lint import LintWarning, lint
+from func.core.reasons import CODES
 from func.core.rules import Rules
 from func.service.settings import read_rules
 
@@ -65,8 +66,9 @@ def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, o
 
 
 def _run(events: list[Recorded], rules: Rules) -> list[DryRun]:
+    pipeline = offline_pipeline(rules)
     with progress(events, len(events), "Deciding") as shown:
-        return [dry_run_offline(recorded, rules) for recorded in shown]
+        return [dry_run(recorded, pipeline) for recorded in shown]
 
 
 def _read(file: Path) -> Rules:
@@ -116,23 +118,22 @@ def _gates(rules: Rules) -> list[Row]:
     for gate, given in rules.gates.items():
         for number, rule in enumerate(given):
             name = gate if number == 0 else ""
-            demands = demands_in_words(rule)
-            event = event_in_words(rule) + (f"; {demands}" if demands else "")
-            rows.append(Row((name, event, " or ".join(rule.by))))
+            rows.append(Row((name, rule_in_words(rule), " or ".join(rule.by))))
             rows += [
-                Row(("", f"revoked by {event_in_words(each)}", " or ".join(each.by)), {"dim": True})
+                Row(("", f"revoked by {rule_in_words(each)}", " or ".join(each.by)), {"dim": True})
                 for each in rule.withdraw
             ]
     return rows
 
 
 def _decision(run: DryRun) -> Row:
-    task = run.task
-    if run.answer is None:
-        decision = "accepted so far, the rest depends on its Workflow"
-        if run.plan and run.plan.intents and not run.plan.intents[0].rule:
-            decision = "revokes signals, as far as its Workflow has any"
+    answer, task = run.answer, run.answer.task
+    if not run.needs_cluster:
+        decision = f"{answer.outcome} ({answer.code}) at {CODES[answer.code].check}: {answer.reason}"
+    elif run.plan and not run.plan.intents[0].rule:
+        decision = "revokes signals, as far as its Workflow has any"
     else:
-        decision = f"{run.answer.outcome} ({run.answer.code}) at {run.check}: {run.answer.reason}"
-    cells = (run.recorded.where, f"{task.id} by {task.found_by}" if task else "", run.gate or "")
-    return Row(cells, {} if run.answer else {"fg": "green"}, [f"{run.name}: {decision}" if run.name else decision])
+        decision = "accepted so far, the rest depends on its Workflow"
+    cells = (run.recorded.where, f"{task.id} by {task.found_by}" if task else "", answer.gate or "")
+    style = {"fg": "green"} if run.needs_cluster else {}
+    return Row(cells, style, [f"{run.name}: {decision}" if run.name else decision])

@@ -3,44 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, NoReturn
+from contextlib import suppress
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from func.cli.recorded import Recorded
 from func.core.cloud_event import OWN_TYPES, RELEASE_TYPES
 from func.core.events import Event, read_event
 from func.core.intents import Plan, plan_event
-from func.core.outcomes import OBSERVED, OUTCOMES, Answer, Outcome, Task
-from func.core.reasons import CHECKS, CODES, Check, Rejection
-from func.core.rules import ANYONE, Rule, Rules
+from func.core.outcomes import OBSERVED, OUTCOMES, Answer
+from func.core.reasons import CHECKS, CODES, Rejection
+from func.core.rules import ANYONE, Rules
 from func.core.signals import Signal, State, read_state
 from func.core.values import format_time
 from func.core.workflows import Workflow, read_workflow
 from func.kube.deadline import Deadline
+from func.kube.errors import Unavailable
 from func.kube.workflows import Workflows
 from func.service.pipeline import Pipeline, answer_of
 
 _SECONDS = 20.0  # for one event; a person waits longer than a Sensor
 _IDENTIFYING = ("name", "happened", "pull_request", "person", "head", "review", "label", "verdict")
-_CHECKS_OF_A_RULE = ("repository", "fork", "state", "person", "fresh")
-
-
-class NeedsWorkflow(BaseException):  # the pipeline answers for every Exception itself
-    """The answer depends on a Workflow, and no cluster is given."""
 
 
 class NoCluster(Workflows):
-    """Stands for the Workflows where no cluster is given."""
+    """Stands for the Workflows where no cluster is given: every read fails."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace  # and no API
 
     def get(self, name: str, deadline: Deadline) -> NoReturn:  # noqa: ARG002 - as the real one
-        """Raise NeedsWorkflow."""
-        raise NeedsWorkflow(name)
+        """Raise Unavailable."""
+        raise Unavailable("no cluster to read: set KUBECONFIG")
 
-    def list_metadata(self, selector: str, deadline: Deadline) -> NoReturn:  # noqa: ARG002 - as the real one
-        """Raise NeedsWorkflow."""
-        raise NeedsWorkflow(selector)
+    def list_metadata(self, selector: str, deadline: Deadline) -> NoReturn:
+        """Raise Unavailable."""
+        self.get(selector, deadline)
+
+
+class CheckResult(NamedTuple):
+    """What one check found.
+
+    Args:
+        mark: `yes`, `NO`, `?` where it needs a cluster, or `-` where it was not made.
+    """
+
+    mark: Literal["yes", "NO", "?", "-"]
+    check: str
+    found: str = ""
 
 
 class DryRun(NamedTuple):
@@ -48,73 +57,47 @@ class DryRun(NamedTuple):
 
     Args:
         name: what happened, e.g. `pull_request.labeled`.
+        answer: what the function would answer.
+        needs_cluster: the answer depends on a Workflow, and no cluster is given.
         event: None where it cannot be read.
         plan: None for a release, and where the event cannot be read.
-        answer: what the function would answer; None where that depends on a Workflow that could not be read.
         workflow: the one of the answer, as it is now.
         state: what that Workflow remembers.
     """
 
     recorded: Recorded
     name: str
+    answer: Answer
+    needs_cluster: bool
     event: Event | None = None
     plan: Plan | None = None
-    answer: Answer | None = None
     workflow: Workflow | None = None
     state: State | None = None
 
     @property
-    def outcome(self) -> Outcome | None:
-        """The outcome, were the event sent."""
-        return (self.answer.would or self.answer.outcome) if self.answer else None
-
-    @property
     def is_accepted(self) -> bool:
         """Whether the event would change its Workflow."""
-        return self.outcome is not None and OUTCOMES[self.outcome].writes
-
-    @property
-    def check(self) -> Check | None:
-        """The check that answers."""
-        return CODES[self.answer.code].check if self.answer else None
-
-    @property
-    def reason(self) -> str:
-        """Why, in one sentence."""
-        return self.answer.reason if self.answer else ""
-
-    @property
-    def gate(self) -> str | None:
-        """The gate that the event is about, as far as it is known."""
-        return (self.answer.gate if self.answer else None) or (self.plan.gate if self.plan else None)
-
-    @property
-    def task(self) -> Task | None:
-        """The task that the event is about, as far as it is known."""
-        return (self.answer.task if self.answer else None) or (self.plan.task if self.plan else None)
+        return OUTCOMES[self.answer.outcome].writes
 
     def data(self, rules: Rules) -> dict[str, Any]:
         """Return it for scripts."""
-        answer, task = self.answer.data() if self.answer else {}, self.task
+        results = [result for result in check_results(self, rules) if result.mark != "-"]
+        unknown = dict.fromkeys(("outcome", "code", "reason") if self.needs_cluster else ())
+        answering = CODES[self.answer.code].check
         return {
             "where": self.recorded.where,
-            "event": {name: self.recorded.event.get(name) for name in ("id", "type", "source")},
             "name": self.name,
-            "outcome": self.outcome,
-            "code": answer.get("code"),
-            "reason": self.reason or None,
-            "task": {"id": task.id, "repository": task.repository, "found_by": task.found_by} if task else None,
-            "gate": self.gate,
-            "workflow": answer.get("workflow"),
-            "node": answer.get("node"),
-            "stopped_at": None if self.is_accepted else self.check,
-            "passed": [{"check": check, "found": found} for check, found in passed_checks(self, rules)],
+            **self.answer.data(),
+            **unknown,
+            "event": {name: self.recorded.event.get(name) for name in ("id", "type", "source")},
+            "stopped_at": next((result.check for result in results if result.mark == "NO"), None),
+            "passed": [{"check": each.check, "found": each.found} for each in results if each.check != answering],
         }
 
 
-def dry_run_offline(recorded: Recorded, rules: Rules) -> DryRun:
-    """Return what becomes of an event, as far as that is known without any Workflow."""
-    return dry_run(recorded, Pipeline(rules, NoCluster(rules.workflows.namespace), writes=False))
+def offline_pipeline(rules: Rules) -> Pipeline:
+    """Return a pipeline that decides as far as that is possible without any Workflow."""
+    return Pipeline(rules, NoCluster(rules.workflows.namespace), writes=False)
 
 
 def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
@@ -123,38 +106,33 @@ def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
     Args:
         pipeline: one that writes nothing.
     """
-    run = DryRun(recorded, str(recorded.event.get("type") or ""))
+    name = str(recorded.event.get("type") or "")
+    event: Event | None = None
+    plan: Plan | None = None
     try:
         incoming = recorded.incoming()
         if incoming.ref.type.startswith(OWN_TYPES):
             why = "Taskgate sent this event itself, and answers it with 204 and no body."
-            return run._replace(answer=Answer("ignored", "no-rule", why, http_status=204))
+            return DryRun(recorded, name, Answer("ignored", "no-rule", why, http_status=204), needs_cluster=False)
         if incoming.ref.type not in RELEASE_TYPES:
             event = read_event(incoming.ref, incoming.time, incoming.data, pipeline.rules, pipeline.clock())
-            run = run._replace(event=event, name=event.signal.name, plan=plan_event(event, pipeline.rules))
+            name, plan = event.signal.name, plan_event(event, pipeline.rules)
         answer = pipeline.handle(incoming, Deadline.after(_SECONDS))
     except Rejection as rejection:
-        return run._replace(answer=answer_of(rejection))
-    except NeedsWorkflow:
-        return run
-    workflow, state = _read(answer, pipeline)
-    answer = answer._replace(reason=answer.reason.removeprefix(OBSERVED))
-    run = run._replace(answer=answer, workflow=workflow, state=state)
-    if recorded.has_id or run.event is None or state is None:
-        return run
-    known = _same(run.event.signal, state)
-    return dry_run(recorded.known_as(known.id, f"Workflow {state.ref.name}"), pipeline) if known else run
-
-
-def _read(answer: Answer, pipeline: Pipeline) -> tuple[Workflow | None, State | None]:
-    workflow = None
+        answer = answer_of(rejection)
+    answer = answer._replace(
+        outcome=answer.would or answer.outcome, would=None, reason=answer.reason.removeprefix(OBSERVED)
+    )
+    workflow: Workflow | None = None
+    state: State | None = None
     if answer.workflow:
-        try:
+        with suppress(Rejection):  # the answer says what is wrong with it
             workflow = read_workflow(pipeline.workflows.get(answer.workflow.name, Deadline.after(_SECONDS)))
-            return workflow, read_state(workflow)
-        except Rejection:
-            pass  # the answer says what is wrong with it
-    return workflow, None
+            state = read_state(workflow)
+    needs_cluster = isinstance(pipeline.workflows, NoCluster) and answer.code == Unavailable.code
+    if event and state and not recorded.has_id and (known := _same(event.signal, state)):
+        return dry_run(recorded.known_as(known.id, f"Workflow {state.ref.name}"), pipeline)
+    return DryRun(recorded, name, answer, needs_cluster, event, plan, workflow, state)
 
 
 def _same(signal: Signal, state: State) -> Signal | None:
@@ -164,53 +142,63 @@ def _same(signal: Signal, state: State) -> Signal | None:
     )
 
 
-def passed_checks(run: DryRun, rules: Rules) -> list[tuple[Check, str]]:
-    """Return the checks before the one that answers, each with what it found."""
-    found: dict[Check, str] = {"token": "not checked: a file has none", "cloudevent": run.name}
-    found |= dict(_found_in_event(run, rules))
-    found |= dict(_found_on_workflow(run))
-    last = "workflow" if run.answer is None else run.check
-    if run.is_accepted:
-        return [(check, found[check]) for check in CHECKS if check != last and check in found]
-    before = CHECKS[: CHECKS.index(last)] if last else ()
-    return [(check, found[check]) for check in before if check in found]
+def check_results(run: DryRun, rules: Rules) -> list[CheckResult]:
+    """Return what each check found, in their order."""
+    found, answering = dict(_found(run, rules)), CHECKS.index(CODES[run.answer.code].check)
+    results = []
+    for number, check in enumerate(CHECKS):
+        if number == answering:
+            mark: Literal["yes", "NO", "?"] = "yes" if run.is_accepted else "?" if run.needs_cluster else "NO"
+            results.append(CheckResult(mark, check, run.answer.reason))
+        elif check in found and (number < answering or run.is_accepted):
+            results.append(CheckResult("yes", check, found[check]))
+        else:
+            results.append(CheckResult("-", check))
+    return results
 
 
-def _found_in_event(run: DryRun, rules: Rules) -> Iterator[tuple[Check, str]]:
-    plan = run.plan
-    if plan is None or run.event is None:
+def _found(run: DryRun, rules: Rules) -> Iterator[tuple[str, str]]:
+    """Return what the checks find in an event that passes them."""
+    yield "token", "not checked: a file has none"
+    yield "cloudevent", run.name
+    if run.event and run.plan:
+        yield "rule", " and ".join(_effects(run.event, run.plan, rules)) or "nothing"
+        yield from _found_in_event(run.event, run.plan, rules)
+    else:
         yield "rule", "a Workflow on which signals wait has changed"
-        return
-    signal = run.event.signal
-    matched = rules.match(signal)
-    first = plan.intents[0] if plan.intents else None
-    yield "rule", " and ".join(_effects(plan, matched)) or "nothing"
+    if run.workflow:
+        yield "workflow", f"{run.workflow.ref.namespace}/{run.workflow.ref.name}"
+    if run.workflow and run.state and run.event:
+        happened, created = format_time(run.event.signal.happened), format_time(run.workflow.created)
+        yield "age", f"it happened at {happened}, and the Workflow was created at {created}"
+        yield "duplicate", f"event {run.event.signal.id} was not used on this Workflow"
+        yield "pull request", f"the Workflow belongs to {run.state.bound or 'no pull request yet'}"
+        yield "signal", "nothing that is remembered revokes or overtakes it"
+        if run.plan and run.plan.intents[0].rule:
+            yield "gate", "it waits"
+
+
+def _found_in_event(event: Event, plan: Plan, rules: Rules) -> Iterator[tuple[str, str]]:
     if plan.task:
         yield "task", f"{plan.task}, by its {plan.task.found_by}"
-    if first and first.rule is None:  # it revokes, whatever these checks would say
-        if plan.verdict and plan.verdict.check in _CHECKS_OF_A_RULE:
-            yield plan.verdict.check, f"It moves no gate: {plan.verdict.sentence}"
-        return
-    if matched is None:
-        return
-    signal, rule = first.signal if first else signal, matched[1]
-    listed = rules.repositories is not None
-    yield "repository", f"{signal.repository} is in `repositories`" if listed else "the rules set no `repositories`"
+    matched, first = rules.match(event.signal), plan.intents[0] if plan.intents else None
+    if matched is None or (first and first.rule is None):
+        return  # it revokes, whatever the other checks would say
+    signal, rule = first.signal if first else event.signal, matched[1]
+    yield "repository", str(signal.repository) if rules.repositories else "the rules set no `repositories`"
     yield "fork", "the rule sets `forks: true`" if signal.fork else "not from a fork"
-    is_now = "closed by this event" if run.event.is_closed else "open"
-    about = f"{signal.pull_request} is {is_now}" if signal.pull_request else "the event is not about a pull request"
-    yield "state", about
-    groups = " or ".join(rule.by)
-    yield "person", "anyone may trigger it" if ANYONE in rule.by else f"{signal.person} is in {groups}"
-    fresh = f"commit {(signal.head or '')[:7]} is the head of {signal.pull_request}"
-    yield "fresh", fresh if rule.fresh else "the rule does not set `fresh`"
+    yield "state", "closed by this event" if event.is_closed else "not closed"
+    yield "person", "anyone may trigger it" if ANYONE in rule.by else f"{signal.person} is in {' or '.join(rule.by)}"
+    yield "fresh", f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`"
 
 
-def _effects(plan: Plan, matched: tuple[str, Rule] | None) -> Iterator[str]:
+def _effects(event: Event, plan: Plan, rules: Rules) -> Iterator[str]:
     """Return what the event does, if all checks pass."""
+    matched = rules.match(event.signal)
     if matched:
         gate, rule = matched
-        yield f"{'opens' if rule.then == 'open' else 'fails'} {gate}"
+        refused = plan.verdict if plan.intents else None
+        yield f"does not {rule.then} {gate} ({refused.code})" if refused else f"{rule.then}s {gate}"
     for intent in plan.intents:
         task = f" of task {intent.task.id}" if len(plan.intents) > 1 else ""
         if intent.revokes:
@@ -218,20 +206,3 @@ def _effects(plan: Plan, matched: tuple[str, Rule] | None) -> Iterator[str]:
         if intent.signal.gone:
             how = "leaves" if intent.signal.gone == "left" else f"is {intent.signal.gone} for"
             yield f"{intent.signal.pull_request} {how} task {intent.task.id}"
-
-
-def _found_on_workflow(run: DryRun) -> Iterator[tuple[Check, str]]:
-    workflow, state = run.workflow, run.state
-    if workflow is None:
-        return
-    yield "workflow", f"{workflow.ref.namespace}/{workflow.ref.name}"
-    if run.event is None or state is None:
-        return
-    signal = run.event.signal
-    happened, created = format_time(signal.happened), format_time(workflow.created)
-    yield "age", f"it happened at {happened}, and the Workflow was created at {created}"
-    yield "duplicate", f"event {signal.id} was not used on this Workflow"
-    bound = f"belongs to {state.bound}" if state.bound else "belongs to no pull request yet"
-    yield "pull request", f"the Workflow {bound}"
-    yield "signal", "nothing that is remembered revokes or overtakes it"
-    yield "gate", f"{run.gate} is not looked at" if run.plan and run.plan.intents[0].rule is None else "it waits"

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, is_there_a_cluster, settings_for_people
 from func.cli.advice import Advice, advice_for_event
-from func.cli.dry_run import DryRun, NoCluster, dry_run, passed_checks
+from func.cli.dry_run import DryRun, check_results, dry_run, offline_pipeline
 from func.cli.explain_workflow import complete_workflow, explain_workflow
 from func.cli.output import Problem, Row, output_option, print_advice, print_json, print_table, wrap
 from func.cli.recorded import Recorded, read_recorded
 from func.core.outcomes import OUTCOMES
-from func.core.reasons import CHECKS
 from func.core.rules import Rules
 from func.service.build import build_pipeline
-from func.service.pipeline import Pipeline
 
 _REJECTED, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
+_STYLES: Mapping[str, Mapping[str, Any]] = {"NO": {"fg": "red", "bold": True}, "?": {"fg": "yellow"}}
 
 
 @click.command()
@@ -81,13 +82,12 @@ def explain(
     if is_there_a_cluster():
         pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
     else:
-        pipeline = Pipeline(settings.rules, NoCluster(settings.rules.workflows.namespace), writes=False)
+        pipeline = offline_pipeline(settings.rules)
     pipeline.clock = access.now
     run = dry_run(recorded, pipeline)
     advice = advice_for_event(run, settings.rules)
     if output == "json":
-        shown = {"needed": advice.text if advice else None, "run": advice.command if advice else None}
-        print_json({**run.data(settings.rules), **shown, "guessed": recorded.guessed})
+        print_json({**run.data(settings.rules), **advice.data(), "guessed": recorded.guessed})
     else:
         _print(run, settings.rules, advice)
     ctx.exit(_exit_code(run))
@@ -103,50 +103,31 @@ def _one(file: str, github_event: str | None) -> Recorded:
 
 
 def _exit_code(run: DryRun) -> int:
-    if run.outcome is None:
+    if run.needs_cluster:
         return _NO_CLUSTER
     if run.is_accepted:
         return 0
-    return _UNKNOWN if OUTCOMES[run.outcome].retry else _REJECTED
+    return _UNKNOWN if OUTCOMES[run.answer.outcome].retry else _REJECTED
 
 
-def _print(run: DryRun, rules: Rules, advice: Advice | None) -> None:
-    ref = run.recorded.event
+def _print(run: DryRun, rules: Rules, advice: Advice) -> None:
+    ref, answer = run.recorded.event, run.answer
     title = f"{run.name or '(no type)'}, event {ref.get('id', '(no id)')} from {ref.get('source', '(no source)')}"
     click.secho(wrap(title), bold=True)
     if run.recorded.guessed:
         click.echo(wrap(f"Note: {run.recorded.guessed}."))
     click.echo()
-    print_table(("", "CHECK", "FOUND"), _steps(run, rules))
-    click.echo()
-    click.echo(_conclusion(run))
-    if advice:
-        print_advice(advice.text, advice.command)
-
-
-def _steps(run: DryRun, rules: Rules) -> list[Row]:
-    found = dict(passed_checks(run, rules))
-    rows, rest = [], []
-    for check in CHECKS:
-        if check == run.check and run.is_accepted:
-            rows.append(Row(("yes", check, run.reason), {"fg": "green"}))
-        elif check == run.check:
-            rows.append(Row(("NO", check, run.reason), {"fg": "red", "bold": True}))
-        elif check in found:
-            rows.append(Row(("yes", check, found[check])))
-        elif run.answer is None and check == "workflow":
-            rows.append(Row(("?", check, "no cluster to read: set KUBECONFIG"), {"fg": "yellow"}))
-        else:
-            rest.append(check)
+    results = check_results(run, rules)
+    rows = [Row(each, _STYLES.get(each.mark, {})) for each in results if each.mark != "-"]
+    rest = ", ".join(each.check for each in results if each.mark == "-")
     if rest:
-        rows.append(Row(("-", "the rest", f"not checked: {', '.join(rest)}"), {"dim": True}))
-    return rows
-
-
-def _conclusion(run: DryRun) -> str:
-    if run.answer is None:
-        return wrap("No check rejects it so far. The rest depends on its Workflow.")
-    code = f"{run.outcome}, code {run.answer.code}, HTTP {run.answer.status}"
-    if run.is_accepted:
-        return click.style(wrap(f"Outcome: {run.outcome}, code {run.answer.code}. Nothing was written."), fg="green")
-    return click.style(wrap(f"Outcome: {code}."), fg="red")
+        rows.append(Row(("-", "the rest", f"not checked: {rest}"), {"dim": True}))
+    print_table(("", "CHECK", "FOUND"), rows)
+    click.echo()
+    if run.needs_cluster:
+        click.echo(wrap("No check rejects it so far. The rest depends on its Workflow."))
+    elif run.is_accepted:
+        click.secho(wrap(f"Outcome: {answer.outcome}, code {answer.code}. Nothing was written."), fg="green")
+    else:
+        click.secho(wrap(f"Outcome: {answer.outcome}, code {answer.code}, HTTP {answer.status}."), fg="red")
+    print_advice(advice.text, advice.command)

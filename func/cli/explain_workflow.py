@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import click
 
 from func.cli import access
-from func.cli.advice import advice_for_problem, arguments, open_manually
+from func.cli.advice import advice_for_problem
 from func.cli.output import Problem as CommandProblem
 from func.cli.output import Row, clean, print_advice, print_json, print_table, wrap
-from func.cli.wording import age, demands_in_words, event_in_words, people_in_words
+from func.cli.wording import age, patterns_in_words, people_in_words, rule_in_words
 from func.core.fold import describe
+from func.core.outcomes import Task
 from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.core.status import GateStatus, Problem, SignalStatus, WorkflowStatus, read_status
+from func.core.status import GateStatus, SignalStatus, WorkflowStatus, read_status
 from func.core.values import format_time
-from func.core.workflows import UNFINISHED, is_finished, read_workflow
+from func.core.workflows import UNFINISHED, read_workflow
 from func.kube.deadline import Deadline
-from func.kube.errors import ApiError, NotFound
+from func.kube.errors import NotFound
 from func.kube.workflows import Workflows
+from func.service.lookup import find_workflow
 from func.service.pipeline import Pipeline
 
 _UNKNOWN, _BLOCKED = 1, 3  # exit codes
@@ -68,10 +71,11 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
         raise CommandProblem(f"there is no Workflow {short} in namespace {namespace}; {_HINT}") from None
     except Rejection as rejection:  # it cannot be read, or the cluster refuses
         raise CommandProblem(rejection) from None
+    data = _data(status, rules, now)
     if output == "json":
-        print_json(_data(status, rules, now))
+        print_json(data)
     else:
-        _print(status, rules, now)
+        _print(data, is_blocked=status.is_blocked)
     if any(problem.code == "offloaded" for problem in status.problems):
         return _UNKNOWN
     return _BLOCKED if status.is_blocked else 0
@@ -96,28 +100,18 @@ def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
     Raises:
         Rejection: when the cluster or the object does not let it be read.
     """
-    deadline = Deadline.after(_SECONDS)
+    deadline, rules = Deadline.after(_SECONDS), pipeline.rules.workflows
     workflow = read_workflow(pipeline.workflows.get(name, deadline))
     if workflow.stored == "offloaded" and pipeline.argo:
         workflow = pipeline.argo.hydrate(workflow, deadline)
-    selector = _selector(workflow.labels, pipeline.rules)
-    twins = []
-    if selector and not workflow.finished:
-        try:
-            found = [item.get("metadata") or {} for item in pipeline.workflows.list_metadata(selector, deadline)]
-        except ApiError:  # the Workflow itself was read, which is worth more
-            found = []
-        running = [each for each in found if not is_finished(each.get("labels") or {})]
-        twins = [str(each.get("name")) for each in running if each.get("uid") != workflow.ref.uid]
-    return read_status(workflow, pipeline.rules, now, twins)
-
-
-def _selector(labels: Mapping[str, str], rules: Rules) -> str | None:
-    """Return the selector for the Workflows of the same task; None where the labels do not say which it is."""
-    names = [name for name in (rules.workflows.labels.task, rules.workflows.labels.repository) if name]
-    if not all(labels.get(name) for name in names) or not rules.workflows.parsed_selector.matches(labels):
-        return None
-    return ",".join([rules.workflows.selector, *(f"{name}={labels[name]}" for name in names)])
+    task, repository = (workflow.labels.get(label or "") for label in (rules.labels.task, rules.labels.repository))
+    twins: set[str] = set()
+    if task and not workflow.finished:
+        with suppress(Rejection):  # the Workflow itself was read, which is worth more
+            found = find_workflow(Task(task, repository, "label"), rules, pipeline.workflows, deadline)
+            named = found.workflow if found.workflow and not found.workflow.finished else None
+            twins = {*found.several, *([named.ref.name] if named else ())} - {workflow.ref.name}
+    return read_status(workflow, pipeline.rules, now, sorted(twins))
 
 
 def _summary(status: WorkflowStatus, now: datetime) -> str:
@@ -159,12 +153,9 @@ def _facts(status: WorkflowStatus) -> Iterator[str]:
 def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
     """Return what an event must be like to move a gate now."""
     for rule in gate.rules:
-        more = demands_in_words(rule)
-        yield f"{event_in_words(rule)}, by {people_in_words(rules, rule.by)}{f'; {more}' if more else ''}"
+        yield f"{rule_in_words(rule)}, by {people_in_words(rules, rule.by)}"
     if gate.rules and not all(rule.task for rule in gate.rules) and status.task:
-        patterns = {place: getattr(rules.task, place) for place in rules.task.patterns}
-        places = " or ".join(f"a {place} that matches {pattern}" for place, pattern in patterns.items())
-        yield f"It names task {status.task} by {places}."
+        yield f"It names task {status.task} by {patterns_in_words(rules)}."
     if gate.rules and status.bound:
         yield f"It is of pull request {status.bound}."
     rejected = [each for each in status.signals_for(gate.name) if each.state == "rejected"]
@@ -176,8 +167,9 @@ def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> 
 
 def _next_steps(status: WorkflowStatus, rules: Rules) -> Iterator[tuple[str, str]]:
     """Return what to run next: why, and a command."""
+    workflow = ["-n", status.ref.namespace, status.ref.name]
     if status.finished or not status.waiting or not rules.workflows.parsed_selector.matches(status.labels):
-        yield "What Argo says of it", f"argo get {arguments(status.ref)}"
+        yield "What Argo says of it", shlex.join(["argo", "get", *workflow])
         return
     gate = status.waiting[0]
     if status.task:
@@ -189,11 +181,12 @@ def _next_steps(status: WorkflowStatus, rules: Rules) -> Iterator[tuple[str, str
         f"taskgate explain payload.json --github-event {kinds[0] if kinds else 'pull_request'}",
     )
     if len(gate.nodes) == 1:
-        yield "Open it manually", open_manually(status, gate.nodes[0])
+        selected = ["--node-field-selector", f"id={gate.nodes[0]}"]
+        yield "Open it manually", shlex.join(["argo", "resume", *workflow, *selected])
 
 
 def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]:
-    """Return it for scripts."""
+    """Return all that is shown."""
     return {
         "workflow": status.ref.name,
         "namespace": status.ref.namespace,
@@ -201,30 +194,30 @@ def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]
         "repository": status.repository,
         "created": format_time(status.created) if status.created else None,
         "summary": _summary(status, now),
-        "gates": [_gate_data(gate, status) for gate in status.gates],
-        "signals": [signal_data(each) for each in status.signals],
+        "gates": list(map(gate_data, status.gates)),
+        "signals": list(map(signal_data, status.signals)),
         "pull_request": status.bound,
         "facts": list(_facts(status)),
         "opens": {gate.name: list(_accepted_events(gate, status, rules)) for gate in status.waiting},
-        "problems": [_problem_data(problem, status, rules) for problem in status.problems],
+        "problems": [
+            {"code": each.code, "what": each.sentence, **advice_for_problem(each, status, rules).data()}
+            for each in status.problems
+        ],
         "next": [{"why": why, "run": command} for why, command in _next_steps(status, rules)],
     }
 
 
-def _gate_data(gate: GateStatus, status: WorkflowStatus) -> dict[str, Any]:
-    return {
-        "gate": gate.name,
-        "state": gate.state,
-        "nodes": list(gate.nodes),
-        "since": format_time(gate.since) if gate.since else None,
-        "signals": [signal_data(each) for each in status.signals_for(gate.name)],
-    }
+def gate_data(gate: GateStatus) -> dict[str, Any]:
+    """Return a gate for scripts."""
+    since = format_time(gate.since) if gate.since else None
+    return {"gate": gate.name, "state": gate.state, "nodes": list(gate.nodes), "since": since}
 
 
 def signal_data(each: SignalStatus) -> dict[str, Any]:
     """Return a signal for scripts."""
     signal = each.signal
     return {
+        "what": describe(signal),
         "gate": each.gate,
         "state": each.state,
         "code": each.code,
@@ -238,37 +231,32 @@ def signal_data(each: SignalStatus) -> dict[str, Any]:
     }
 
 
-def _problem_data(problem: Problem, status: WorkflowStatus, rules: Rules) -> dict[str, Any]:
-    advice = advice_for_problem(problem, status, rules)
-    return {"code": problem.code, "what": problem.sentence, "remedy": advice.text, "run": advice.command}
-
-
-def _print(status: WorkflowStatus, rules: Rules, now: datetime) -> None:
-    whose = f"task {status.task or '(none)'}" + (f" of {status.repository}" if status.repository else "")
-    created = f", created {format_time(status.created)}" if status.created else ""
-    click.secho(wrap(f"{status.ref.namespace}/{status.ref.name}, {whose}{created}"), bold=True)
-    click.secho(wrap(_summary(status, now)), fg="yellow" if status.waiting else None)
-    for fact in _facts(status):
+def _print(data: Mapping[str, Any], *, is_blocked: bool) -> None:
+    whose = f"task {data['task'] or '(none)'}" + (f" of {data['repository']}" if data["repository"] else "")
+    created = f", created {data['created']}" if data["created"] else ""
+    click.secho(wrap(f"{data['namespace']}/{data['workflow']}, {whose}{created}"), bold=True)
+    click.secho(wrap(data["summary"]), fg="yellow" if data["opens"] else None)
+    for fact in data["facts"]:
         click.echo(wrap(fact))
-    if status.gates:
+    if data["gates"]:
         click.echo()
-        print_table(("GATE", "STATE", "SIGNALS"), [_row(gate, status) for gate in status.gates])
-    for problem in status.problems:
-        click.secho(f"\n{wrap(problem.sentence)}", fg="red", bold=True)
-        print_advice(*advice_for_problem(problem, status, rules))
-    for gate in status.waiting if not status.is_blocked else ():
-        click.secho(f"\nEvents that move {clean(gate.name)}:", bold=True)
-        for each in _accepted_events(gate, status, rules):
+        print_table(("GATE", "STATE", "SIGNALS"), [_row(gate, data["signals"]) for gate in data["gates"]])
+    for problem in data["problems"]:
+        click.secho(f"\n{wrap(problem['what'])}", fg="red", bold=True)
+        print_advice(problem["remedy"], problem["run"])
+    for gate, events in data["opens"].items() if not is_blocked else ():
+        click.secho(f"\nEvents that move {clean(gate)}:", bold=True)
+        for each in events:
             click.echo(wrap(each, "  "))
     click.secho("\nRun next:", bold=True)
-    for why, command in _next_steps(status, rules):
-        click.echo(wrap(why, "  # "))
-        click.echo(f"  {clean(command)}")
+    for step in data["next"]:
+        click.echo(wrap(step["why"], "  # "))
+        click.echo(f"  {clean(step['run'])}")
 
 
-def _row(gate: GateStatus, status: WorkflowStatus) -> Row:
+def _row(gate: Mapping[str, Any], signals: Iterable[Mapping[str, Any]]) -> Row:
     styles: dict[str, dict[str, Any]] = {"waiting": {"fg": "yellow", "bold": True}, "not reached": {"dim": True}}
-    signals = status.signals_for(gate.name)
-    codes = ", ".join(each.state if each.state in ("used", "claimed") else each.code for each in signals)
-    notes = [f"{describe(each.signal)}: {each.sentence}" for each in signals]
-    return Row((gate.name, gate.state, codes), styles.get(gate.state, {}), notes)
+    own = [each for each in signals if each["gate"] == gate["gate"]]
+    codes = [each["state"] if each["state"] in ("used", "claimed") else each["code"] for each in own]
+    notes = [f"{each['what']}: {each['reason']}" for each in own]
+    return Row((gate["gate"], gate["state"], ", ".join(codes)), styles.get(gate["state"], {}), notes)

@@ -147,9 +147,10 @@ def _with_note(row: Row, title: str) -> Row:
     return Row(cells, row.style, [f"{title.lower()}: {last}", *row.notes] if last else row.notes)
 
 
-def print_advice(text: str, command: str | None) -> None:
-    """Print what a person does; the command is never broken, so that it can be pasted."""
-    click.echo(wrap(f"What it takes: {text}"))
+def print_advice(text: str | None, command: str | None) -> None:
+    """Print what a person does, if anything; the command is never broken, so that it can be pasted."""
+    if text:
+        click.echo(wrap(f"What it takes: {text}"))
     if command:
         click.echo(f"  {clean(command)}")
 

@@ -10,7 +10,7 @@ import click
 
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
-from func.cli.explain_workflow import signal_data
+from func.cli.explain_workflow import gate_data, signal_data
 from func.cli.output import Problem, Row, output_option, print_json, print_table
 from func.cli.wording import age
 from func.core.reasons import Rejection
@@ -88,10 +88,7 @@ def _data(status: WorkflowStatus) -> dict[str, Any]:
         "task": status.task,
         "repository": status.repository,
         "pull_request": status.bound,
-        "gates": [
-            {"gate": gate.name, "nodes": list(gate.nodes), "since": format_time(gate.since) if gate.since else None}
-            for gate in status.waiting
-        ],
+        "gates": list(map(gate_data, status.waiting)),
         "signals": [signal_data(each) for each in status.signals if each.state != "used"],
         "problems": [{"code": problem.code, "what": problem.sentence} for problem in status.problems],
     }

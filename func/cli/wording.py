@@ -3,55 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from func.core.field_types import Person
-from func.core.rules import ANYONE, EventFilter, Rule, Rules
+from func.core.rules import ANYONE, EventFilter, Rules
 
 
-def event_in_words(given: EventFilter) -> str:
-    """Return which events are meant, e.g. `pull_request.labeled with label task-*`."""
-    conditions = {"label": given.label, "review": given.review, "base": given.base}
-    words = [f"{name} {value}" for name, value in conditions.items() if value is not None]
-    words += [
-        name if value else f"not {name}"
-        for name, value in (("merged", given.merged), ("draft", given.draft))
-        if value is not None
-    ]
-    words += [f"{path} {wanted_in_words(wanted)}" for path, wanted in given.when.items()]
-    events = " or ".join(given.event)
-    return f"{events} with {', '.join(words)}" if words else events
+def rule_in_words(given: EventFilter) -> str:
+    """Return which events a rule is for, by the names of gates.yaml: `pull_request.labeled with label task-*`."""
+    fields = given.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"event", "by", "withdraw"})
+    events = in_words(given.event)
+    return f"{events} with {in_words(fields)}" if fields else events
 
 
-def wanted_in_words(wanted: object) -> str:
-    """Return what a condition asks for."""
-    if isinstance(wanted, dict):
-        return f"not {wanted_in_words(wanted['not'])}"
-    if isinstance(wanted, list):
-        return " or ".join(map(wanted_in_words, wanted))
-    return wanted if isinstance(wanted, str) else json.dumps(wanted)
+def in_words(value: object) -> str:
+    """Return a value of gates.yaml or of an event, e.g. `label ready-for-qa, draft false`."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {in_words(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return " or ".join(map(in_words, value))
+    return value if isinstance(value, str) else json.dumps(value)
 
 
-def demands_in_words(rule: Rule) -> str:
-    """Return what else a rule asks for or accepts."""
-    inputs = ", ".join(f"{name}={value}" for name, value in rule.inputs.items())
-    words = {
-        "the gate fails": rule.then == "fail",
-        f"{rule.quorum} different people": rule.quorum > 1,
-        "not by the author": rule.not_author,
-        "the review is about the head commit": rule.fresh,
-        "forks too": rule.forks,
-        f"the node's inputs are {inputs}": bool(inputs),
-        "only after the gate is reached": rule.early == "refuse",
-        "in every round": rule.rounds,
-    }
-    found = [text for text, holds in words.items() if holds]
-    for name, path in (("task", rule.task), ("repository", rule.repository), ("person", rule.person)):
-        if path:
-            found.append(f"the {name} is at {path.path}")
-    found += [f"output {name} is {template}" for name, template in rule.outputs.items()]
-    return ", ".join(found)
+def patterns_in_words(rules: Rules) -> str:
+    """Return what names a task: `a label that matches task-([0-9]+) or a branch that matches ...`."""
+    patterns = [(place, getattr(rules.task, place)) for place in rules.task.patterns]
+    return " or ".join(f"a {place} that matches {pattern}" for place, pattern in patterns)
 
 
 def people_in_words(rules: Rules, groups: Iterable[str]) -> str:
@@ -63,7 +41,7 @@ def people_in_words(rules: Rules, groups: Iterable[str]) -> str:
 
 
 def person_in_words(person: Person) -> str:
-    """Return the login, with the account's id where the rules ask for it."""
+    """Return the login, with the account's id where it is known."""
     return person.login if person.id is None else f"{person.login} with id {person.id}"
 
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from func.core.fold import fold
 from func.core.gates import BY_HAND
 from func.core.moves import PHASES, Decision, move_message, use_signals, with_state
 from func.core.reasons import Rejection, Verdict
-from func.core.rules import Rules
-from func.core.signals import MOVED, State, Use, read_state
+from func.core.rules import Rules, gate_id
+from func.core.signals import MOVED, Signal, State, Use, read_state
 from func.core.values import format_time
 from func.core.workflows import Workflow
+
+# Why a claimed signal must not move its node any more.
+_VOID = frozenset({"revoked", "pull-request-gone", "overtaken", "changes-requested", "wrong-labels"})
 
 
 def finish_claim(use: Use, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
@@ -48,10 +52,50 @@ def finish_claim(use: Use, rules: Rules, workflow: Workflow, state: State, now: 
     return with_state(Decision(verdict, gate=gate, node=node.id), by_hand, rules, workflow, now)
 
 
+def without_void_claims(
+    state: State, rules: Rules, workflow: Workflow, now: datetime, event: Signal | None = None
+) -> State:
+    """Return the state without the claims that nobody may finish any more.
+
+    - A node that has started again may have been moved before, and a signal moves a node once: it counts as used.
+    - A signal that something revokes moves nothing, nor does any signal while the Workflow is stopped or has ended:
+      it counts as not used.
+
+    Args:
+        event: is about to be remembered, and may revoke signals.
+    """
+    for use in state.claims:
+        node = workflow.node(use.node or "")
+        if node is None or node.phase in ("", "Pending"):
+            continue
+        together = [each for each in state.claims if each.node == use.node]
+        if node.started != use.started:
+            state = state.with_use([each._replace(claimed=False) for each in together])
+        elif node.phase == "Running":
+            unclaimed = state._replace(used=tuple(each for each in state.used if each not in together))
+            seen = unclaimed.with_signal(event) if event else unclaimed
+            is_revoked = any(_is_revoked(each, seen, rules, now) for each in together)
+            if is_revoked or workflow.shutdown or workflow.finished:
+                state = unclaimed
+    return state
+
+
+def _is_revoked(use: Use, state: State, rules: Rules, now: datetime) -> bool:
+    verdict = fold(state, rules, use.gate, now).verdicts.get(use.identity)
+    if verdict is None or verdict.code not in _VOID:
+        return False
+    # Somebody who approves again does not revoke the first approval.
+    by = next((each for each in state.signals if each.id == verdict.data.get("event")), None)
+    match = rules.match(by) if by and verdict.code == "overtaken" else None
+    return match is None or gate_id(*match) != use.gate or match[1].then != use.how
+
+
 def settle(workflow: Workflow, claimed: Decision, rules: Rules, now: datetime) -> Decision:
-    """Remember that Argo Server has moved the claimed node."""
+    """Remember that Argo Server has moved the claimed node, also where the claim was given up meanwhile."""
     state = read_state(workflow)
-    mine = [use for use in state.claims if use.node == claimed.node]
+    claims = claimed.state.claims if claimed.state and claimed.state.ref.uid == workflow.ref.uid else ()
+    known = {use.identity for use in state.used if not use.claimed}
+    mine = [use for use in claims if use.node == claimed.node and use.identity not in known]
     if not mine:
         return claimed._replace(state=None, move=None)  # somebody else finished the claim
     settled = state.with_use([use._replace(claimed=False) for use in mine])

@@ -9,19 +9,19 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from func.core.bounds import bounded
-from func.core.fold import fold
+from func.core.fold import BLOCKED, fold
 from func.core.gates import has_waiting
 from func.core.outcomes import Outcome, Task
 from func.core.patches import Move, values_for
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rules
 from func.core.signals import MOVED, Signal, State, Use
-from func.core.values import format_time, parse_time
+from func.core.values import format_time, time_or_none
 from func.core.workflows import Node, Workflow
 
 _UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
 PHASES: Mapping[str, Literal["Succeeded", "Failed"]] = {"open": "Succeeded", "fail": "Failed"}
-_WAITING = frozenset({"changes-requested", "other-pull-request"})  # signals that may stand later
+_WAITING = BLOCKED | {"other-pull-request"}  # signals that may stand later
 
 
 class Decision(NamedTuple):
@@ -119,17 +119,17 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
     """Return the state in which a gate that was opened manually has used up the signals that waited for it."""
     uses = []
     for identifier, (gate, given) in rules.gate_ids.items():
-        unused = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
+        unused = [each for each in state.unused if each.gate == identifier]
         if not unused:
             continue
-        moved = {(use.node, use.started) for use in state.used}
         nodes = workflow.gate_nodes(gate, given[0].inputs)
-        by_hand = [node for node in nodes if node.phase == "Succeeded" and (node.id, node.started) not in moved]
+        every = workflow.gate_nodes(gate, given[0].inputs, earlier=True)
+        by_hand = [node for node in every if node.phase == "Succeeded" and not state.mover_of(node)]
         if not by_hand:
             continue
         verdicts = fold(state, rules, identifier, now).verdicts
         waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
-        over = all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
+        over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in waiting:
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
             if node:
@@ -139,7 +139,5 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
 
 def _finished_after(node: Node, signal: Signal) -> bool:
     """Return whether the signal waited for the gate when the node was opened."""
-    try:
-        return signal.written is not None and parse_time(node.raw.get("finishedAt")) > signal.written
-    except ValueError:
-        return False
+    finished = time_or_none(node.raw.get("finishedAt"))
+    return finished is not None and signal.written is not None and finished > signal.written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from func.core.claims import finish_claim
+from func.core.claims import finish_claim, without_void_claims
 from func.core.fold import Folded, fold
 from func.core.gates import view_gate, why_waiting
 from func.core.moves import Decision, use_signals, used_up_by_hand, with_state
@@ -23,10 +23,10 @@ def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
     if workflow.finished or workflow.shutdown:
         why = "has come to its end" if workflow.finished else "is being stopped"
         return Decision(Verdict.of("nothing-to-release", detail=f"Workflow {name} {why}: what waits on it is kept."))
-    old = read_state(workflow)
-    if old.claims:
-        return finish_claim(old.claims[0], rules, workflow, old, now)
-    state = used_up_by_hand(old, rules, workflow, now)
+    state = without_void_claims(read_state(workflow), rules, workflow, now)
+    if state.claims:
+        return finish_claim(state.claims[0], rules, workflow, state, now)
+    state = used_up_by_hand(state, rules, workflow, now)
     candidates: list[tuple[Folded, str, str]] = []
     details: list[str] = []
     for identifier, (gate, _) in rules.gate_ids.items():
@@ -53,9 +53,6 @@ def _release(
     standing = folded.standings[0]
     signal = standing.signals[0]
     task = Task(signal.task or "", signal.repository, "signal")
-    disagreement = rules.workflows.disagreement(workflow.labels, task)
-    if disagreement:
-        return Decision(Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=disagreement))
     view = view_gate(workflow, state, identifier, rules)
     why = why_waiting(gate, standing, folded, view)
     if why:

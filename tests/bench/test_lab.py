@@ -26,6 +26,7 @@ from tests.bench.lab import Lab, drive_all
 from tests.bench.pod import View, pod_view
 from tests.bench.processes import cpu_ticks, kilobytes, session_of
 from tests.bench.wire import Job, Wire, WireError, connect, request
+from tests.cluster.processes import wait_for
 from tests.recorded_workflows import gate_node
 
 OTHER = "other standard library"
@@ -93,8 +94,10 @@ def test_who_fails_is_noted_with_its_log_and_left_out(lab: Lab) -> None:
     broken = Contender("Broken", [sys.executable, "-c", "raise SystemExit('no such thing')"], {}, lab.folder, View({}))
 
     def work() -> None:
-        with lab.started(broken) as started, connect(started.port, seconds=0.3):
-            raise AssertionError("it can't be reached")
+        with lab.started(broken) as started:
+            wait_for("its last words", lambda: started.child.said() or None)
+            with connect(started.port, seconds=0.1):
+                raise AssertionError("it can't be reached")
 
     for _ in range(5):
         lab.attempt(warm.WARM, "Broken", work)

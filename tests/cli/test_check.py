@@ -49,9 +49,8 @@ gates:
         "5dlabs/cto",
         "tess with id 7",
         "only in events that say where it is",
-        "the node's inputs are stage=prod, only after the gate is reached, in every round, the task is at job.id",
-        "pull_request.closed with base main, merged, not draft",
-        "forks too",
+        "com.example.deployed with inputs stage prod, early refuse, rounds true, task job.id",
+        "pull_request.closed with merged true, draft false, base main, forks true",
     ):
         assert words in result.output
 

@@ -1,7 +1,6 @@
 """`taskgate explain`: what would happen to this event, and why?"""
 
 import json
-import re
 import shlex
 from collections.abc import Callable
 from datetime import timedelta
@@ -63,22 +62,22 @@ def test_what_waits_and_what_revokes_is_accepted_too(cluster: EmbeddedCluster, e
         (
             payloads.commented(),
             "rule",
-            "with review approved, for wait-pr-approved. This event has review commented, base main",
+            "with review approved, fresh true, for wait-pr-approved. This event has review commented, base main",
         ),
         (payloads.labeled("bug"), "rule", "This event has label bug, base main"),
-        (payloads.dismissed() | {"action": "edited"}, "rule", "with review approved, for wait-pr-approved"),
+        (payloads.dismissed() | {"action": "edited"}, "rule", "with review approved, fresh true, for wait-pr-approved"),
         (payloads.push("refs/heads/task-9-fix"), "rule", "The rules have these events: pull_request.opened"),
-        (payloads.approved(task=None), "task", "Add the label of its task to 5dlabs/cto#123"),
+        (payloads.approved(task=None), "task", "It needs a label that matches task-([0-9]+) or"),
         (
             payloads.approved(labels=["task-1", "task-2"]),
             "task",
-            "Remove the wrong label, then 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again",
+            "A redelivered event has the old labels. Then cause a new event: 5DLabs-Tess[bot] reviews 5dlabs/cto#123",
         ),
         (payloads.approved(head_repository="octocat/cto"), "fork", "`forks: true`"),
         (
             payloads.approved(by="octocat"),
             "person",
-            "If octocat may do it too, add the login to people.reviewers in gates.yaml",
+            "may do it too, add the login to people.reviewers in gates.yaml",
         ),
         (payloads.approved(by="octocat"), "person", "reviewers (5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs)"),
         (
@@ -101,7 +100,7 @@ def test_what_waits_and_what_revokes_is_accepted_too(cluster: EmbeddedCluster, e
             "workflow",
             "If it is the right Workflow, correct its label.",
         ),
-        (payloads.approved(task=4), "age", "while the Workflow exists: 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again"),
+        (payloads.approved(task=4), "age", "Cause a new event: 5DLabs-Tess[bot] reviews 5dlabs/cto#123 again"),
         (payloads.opened(task=4), "age", "close 5dlabs/cto#123 and reopen it"),
         (payloads.approved(task=5), "gate", "the gate is open"),
     ],
@@ -140,9 +139,9 @@ gates:
 @pytest.mark.parametrize(
     ("payload", "check", "needed"),
     [
-        (payloads.approved(), "rule", "with base release-*, draft, for wait-pr-approved. This event has"),
+        (payloads.approved(), "rule", "with draft true, base release-*, for wait-pr-approved. This event has"),
         (payloads.approved(), "rule", "base main, draft false."),
-        (payloads.approved(base="release-1", draft=True), "person", "The login is in reviewers, but with account id 7"),
+        (payloads.approved(base="release-1", draft=True), "person", "(5DLabs-Tess[bot] with id 7) or"),
         (payloads.closed(repository="a/b"), "repository", "Add a/b to `repositories` in gates.yaml"),
         (
             payloads.closed(title="none"),
@@ -179,7 +178,7 @@ def test_what_it_takes_when_something_is_remembered(cluster: EmbeddedCluster, ex
     again = "5DLabs-Tess[bot] reviews 5dlabs/cto#123 again"
     for signals, used, check, what in (
         ([push(happened=noon)], [], "signal", f"Cause a new event: {again}."),
-        ([signal(id="d-0")], [claim], "gate", "Nothing: the gate is about to be moved."),
+        ([signal(id="d-0")], [claim], "gate", "If it stays so, check that Argo Server answers."),
         ([closed], [], "signal", "Bring the pull request back (reopen it, or add the label of its task again)"),
         ([], other, "pull request", "Only if neither is possible, make Taskgate forget all that it remembers."),
     ):
@@ -265,10 +264,10 @@ def test_a_saved_payload_that_opened_a_gate_before(
     assert send(meant_for_8, "d-1") == "opened"
     said = explain_saved(meant_for_8)
     assert checks(said)["duplicate"] == "NO"
-    assert re.search(r"Nothing: the event has done its work at 2\S+Z\.", said)
+    assert "Nothing: the event has done its work. For a new one: 5DLabs-Tess[bot] reviews" in said
     other = explain_saved(payloads.approved(labels=["task-7"], branch="fix-typo", review_id=7))
     assert "was opened before, by event d-1." in other
-    assert "It names task 7 by its label: if that is wrong, correct it on 5dlabs/cto#123" in other
+    assert "It names task 7 by its label: if that is wrong, correct it." in other
 
 
 def test_labels_that_were_put_on_together_are_told_apart(
@@ -293,7 +292,7 @@ def test_what_comes_too_late_to_revoke(
     for late in (payloads.synchronize(happened=payloads.HAPPENED + hour), payloads.synchronize(task=7)):
         said = explain(late)
         assert checks(said.output)["signal"] == "NO"
-        assert "What it takes: Nothing: an event revokes " in said.output
+        assert "What it takes" not in said.output  # the reason says it
 
 
 def test_a_workflow_that_is_finished(cluster: EmbeddedCluster, explain: Callable[..., Any]) -> None:
@@ -306,7 +305,7 @@ def test_gates_that_no_event_can_open(cluster: EmbeddedCluster, explain: Callabl
     cluster.store.load(WORKFLOWS, waiting_workflow(3, outputs={"nobody-knows": None}))
     incomplete = explain(payloads.approved())
     assert checks(incomplete.output)["gate"] == "NO"
-    assert "Add the output to `outputs` in gates.yaml" in incomplete.output
+    assert "Add it to `outputs` in gates.yaml" in incomplete.output
     cluster.store.load(WORKFLOWS, like("same-gate-twice", task=6))
     twice = next(
         node["displayName"] for node in like("same-gate-twice")["status"]["nodes"].values() if node["type"] == "Suspend"

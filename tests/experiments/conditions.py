@@ -55,7 +55,7 @@ def triggers_do_not_see_each_other(stage: Stage) -> str:
         requests = recorder.wait_for(2)
     (found,) = [request.json["found"] for request in requests if request.path == "/target"]
     assert found == "nothing"
-    return "The parameter got its default."
+    return ""
 
 
 @experiment(
@@ -79,4 +79,4 @@ def chain(stage: Stage) -> str:
     finally:
         second.close()
     assert request.json == {"label": "task-3"}
-    return "The second Sensor received the label."
+    return ""

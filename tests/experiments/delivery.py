@@ -76,7 +76,7 @@ def redelivery(stage: Stage) -> str:
             stage.send(payloads.approved(), "the-same-delivery")
         runs = programs.wait_for(2)
     assert runs[0] == runs[1]
-    return "`argo resume` had the same arguments."
+    return ""
 
 
 @experiment(
@@ -111,7 +111,7 @@ def retry_alone(stage: Stage) -> str:
         stage.done(sensor)
         time.sleep(2)
     assert len(programs.runs()) == 1
-    return "It ran once, with `steps: 3`."
+    return ""
 
 
 @experiment(
@@ -128,7 +128,7 @@ def retry_at_least_once(stage: Stage) -> str:
         runs = programs.wait_for(6)
     tasks = [run[4].split("-")[2] for run in runs]
     assert tasks == ["3", "3", "3", "7", "7", "7"], tasks
-    return "Three runs for task 3, then three for task 7."
+    return ""
 
 
 @experiment("D7", "An event while the Sensor is down", "Delivered later.")
@@ -139,7 +139,7 @@ def sensor_away(stage: Stage) -> str:
         sensor.start()
         got = ids(recorder.wait_for(1))
     assert got == ["meanwhile"]
-    return "It arrived after the restart."
+    return ""
 
 
 @experiment(
@@ -154,7 +154,7 @@ def before_the_sensor(stage: Stage) -> str:
         stage.done(sensor)
         got = ids(recorder.requests)
     assert got == ["after"], got
-    return "Only a later one arrived."
+    return ""
 
 
 @experiment(
@@ -185,7 +185,7 @@ def sensor_changed(stage: Stage) -> str:
         finally:
             new.close()
     assert got == ["old", "new"], got
-    return "Only those before and after it arrived."
+    return ""
 
 
 @experiment(
@@ -207,7 +207,7 @@ def killed_at_work(stage: Stage) -> str:
         sensor.start()
         got = ids(recorder.wait_for(2, timeout=90))
     assert got == ["one", "one"]
-    return "One webhook gave two requests."
+    return ""
 
 
 @experiment(
@@ -225,7 +225,7 @@ def bus_away(stage: Stage) -> str:
     while _status(stage) != 200:
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    return "A later one succeeded when the bus was up."
+    return ""
 
 
 def _status(stage: Stage, delivery: str | None = None) -> int:
@@ -266,4 +266,4 @@ def two_triggers(stage: Stage) -> str:
             recorder.wait_for(2)
             stage.done(sensor)
     assert finished == ["/", "/first"], finished
-    return "A slow one did not delay the other."
+    return ""

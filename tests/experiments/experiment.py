@@ -18,7 +18,7 @@ class Experiment:
         key: Its name in the report, such as `T4`.
         question: What was tried.
         answer: The claim.
-        run: Runs it, raises AssertionError if the claim is wrong, and returns the evidence.
+        run: Runs it, raises AssertionError if the claim is wrong, and returns evidence that the claim does not have.
     """
 
     key: str

@@ -239,7 +239,7 @@ def overlays_at_rest(stage: Stage, sensor: SensorWithPrograms) -> list[Figure]:
             memory[name], load[name] = resident(pid), idle_load([pid])
     finally:
         watcher.close()
-    figures = [Figure(f"{name} of the overlays: memory", f"{value:.0f} MB") for name, value in memory.items()]
+    figures = []
     for overlay in ("overlays/sensor", "overlays/argo-events"):
         counts = processes_of(build(overlay))
         total = sum(memory[name] * count for name, count in counts.items())
@@ -290,13 +290,12 @@ def kubectl(stage: Stage) -> list[Figure]:
 
 
 def finding(stage: Stage) -> list[Figure]:
-    """Each way of finding a Workflow among 100 and among 2000."""
+    """Each way of finding a Workflow among 100."""
     figures = []
     select = "labelSelector=workflow-type%3Dplay-orchestration,task-id%3D3"
     metadata = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
     ways: dict[str, tuple[str, dict[str, str]]] = {
         "GET by name": (f"{WORKFLOWS_PATH}/play-task-3-workflow", {}),
-        "LIST by label": (f"{WORKFLOWS_PATH}?{select}", {}),
         "LIST by label, metadata only": (f"{WORKFLOWS_PATH}?{select}", metadata),
         "LIST of all": (WORKFLOWS_PATH, {}),
     }

@@ -139,7 +139,7 @@ def lua_runs_programs(stage: Stage) -> str:
     runs = programs.runs()
     command = ["kubectl", "-n", "agent-platform", "get", "workflows", "-l", "task-id=3", "-o", "name"]
     assert command in runs, runs
-    return "The Sensor ran it."
+    return ""
 
 
 @experiment(
@@ -159,7 +159,7 @@ def event_source_filter(stage: Stage) -> str:
     finally:
         source.close()
     assert got == ["review"], got
-    return "Of a merge and a review, the review reached the bus."
+    return ""
 
 
 @experiment(
@@ -182,7 +182,7 @@ def endpoints(stage: Stage) -> str:
     finally:
         source.close()
     assert got == 1, got
-    return "The trigger of `reviews` received one of two events."
+    return ""
 
 
 @experiment(

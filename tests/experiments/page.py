@@ -19,10 +19,10 @@ TOOLS = ROOT / "tests" / "cluster" / "tools"
 
 _HEAD = """# What was run
 
-`make experiments` writes this page. Each row ran with the real components: signed webhooks to a real EventSource,
-real JetStream, a real Sensor and a real Kubernetes API server. Recorders took the place of `argo`, of `kubectl` in F7,
-and of the servers that HTTP triggers call, except in H5. No workflow-controller, no pods and no Argo Server ran. The
-code is in `tests/experiments/`. A key with a link runs the code that is printed there.
+What Argo Events does, tried with its real components: signed webhooks, EventSource, JetStream, Sensor and Kubernetes
+API server. Recorders took the place of `argo`, of `kubectl` in F7, and of the servers that HTTP triggers call, except
+in H5. No workflow-controller, no pods and no Argo Server ran. `make experiments` runs all of it and writes this page. A
+key with a link runs the code that is printed there.
 """
 
 
@@ -53,7 +53,7 @@ def row(key: str, seen: str) -> str:
     """Return one line of the table."""
     one = EXPERIMENTS[key]
     name = f"[{key}]({printed()[key].link})" if key in printed() else key
-    cells = (name, one.question, f"{one.answer} {seen}")
+    cells = (name, one.question, f"{one.answer} {seen}".strip())
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 

@@ -35,7 +35,7 @@ def run_script(stage: Stage, script: Snippet) -> Programs:
 @experiment(
     "S1",
     "The script of today's pods, the question's selector",
-    "Changes the first Workflow, opens no gate.",
+    "Opens no gate.",
 )
 def first_of_the_list(stage: Stage) -> str:
     create_tasks(stage)
@@ -45,7 +45,7 @@ def first_of_the_list(stage: Stage) -> str:
     changed = [each["metadata"]["name"] for each in workflows if "suspend" in each["spec"]]
     assert changed == ["play-task-1-workflow"], changed
     assert stage.open_gates() == open_before
-    return "It changed task 1, and all four gates still waited."
+    return "It changed task 1 alone."
 
 
 @experiment(
@@ -57,4 +57,4 @@ def whole_list(stage: Stage) -> str:
     create_tasks(stage)
     (run,) = run_script(stage, WHOLE_LIST).runs()
     assert run == ["argo", "-n", "agent-platform", "resume", *(f"play-task-{task}-workflow" for task in TASKS)], run
-    return "`argo resume` got four names."
+    return ""

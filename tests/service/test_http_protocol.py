@@ -240,7 +240,7 @@ def test_what_turns_out_not_to_be_http_while_its_answer_is_on_the_way_is_one_lin
 
     with caplog.at_level(logging.INFO):
         received = exchange(half, CHUNKED + b"1\r\nx\r\n" * EVENTS_PER_TURN + b"nonsense\r\n")
-    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received == b""  # the head of an answer waits for its body
     (record,) = caplog.records
     assert (record.levelname, record.exc_info) == ("WARNING", None)
 
