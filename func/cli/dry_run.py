@@ -11,7 +11,7 @@ from func.core.cloud_event import OWN_TYPES, RELEASE_TYPES
 from func.core.events import Event, read_event
 from func.core.intents import Plan, plan_event
 from func.core.outcomes import OBSERVED, OUTCOMES, Answer
-from func.core.reasons import CHECKS, CODES, Check, Rejection
+from func.core.reasons import CHECKS, CODES, Rejection
 from func.core.rules import ANYONE, Rules
 from func.core.signals import Signal, State, read_state
 from func.core.values import format_time
@@ -48,7 +48,7 @@ class CheckResult(NamedTuple):
     """
 
     mark: Literal["yes", "NO", "?", "-"]
-    check: Check
+    check: str
     found: str = ""
 
 
@@ -157,7 +157,7 @@ def check_results(run: DryRun, rules: Rules) -> list[CheckResult]:
     return results
 
 
-def _found(run: DryRun, rules: Rules) -> Iterator[tuple[Check, str]]:
+def _found(run: DryRun, rules: Rules) -> Iterator[tuple[str, str]]:
     """Return what the checks find in an event that passes them."""
     yield "token", "not checked: a file has none"
     yield "cloudevent", run.name
@@ -178,7 +178,7 @@ def _found(run: DryRun, rules: Rules) -> Iterator[tuple[Check, str]]:
             yield "gate", "it waits"
 
 
-def _found_in_event(event: Event, plan: Plan, rules: Rules) -> Iterator[tuple[Check, str]]:
+def _found_in_event(event: Event, plan: Plan, rules: Rules) -> Iterator[tuple[str, str]]:
     if plan.task:
         yield "task", f"{plan.task}, by its {plan.task.found_by}"
     matched, first = rules.match(event.signal), plan.intents[0] if plan.intents else None

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from func.core.claims import finish_claim, without_void_claims
 from func.core.fold import Folded, fold, is_withdrawal, other_pull_request
-from func.core.gates import BY_HAND, GateView, view_gate, why_waiting
+from func.core.gates import GateView, view_gate, why_used, why_waiting
 from func.core.intents import Intent
 from func.core.moves import Decision, use_signals, used_up_by_hand, with_state
 from func.core.reasons import Verdict
 from func.core.rules import Rules, gate_id
-from func.core.signals import MOVED, Signal, State, Use, read_state
+from func.core.signals import Signal, State, Use, read_state
 from func.core.values import format_time
 from func.core.workflows import Workflow
 
@@ -45,7 +45,7 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
     decision = _move_or_keep(intent, signal, rules, workflow, state, now) if intent.rule else None
     if decision is None or (decision.state is None and (intent.revokes or signal.gone)):
         # An event revokes signals also when it does not move a gate itself.
-        revoking = _revoke(intent, signal._replace(gate=None, outputs={}), rules, workflow, state, now)
+        revoking = _revoke(intent, signal.without_gate(), rules, workflow, state, now)
         decision = revoking if decision is None else decision._replace(state=revoking.state)
     if decision.state is None:
         return decision
@@ -64,11 +64,7 @@ def is_too_old(signal: Signal, workflow: Workflow) -> bool:
 
 def _decide_duplicate(use: Use) -> Decision:
     """Return the decision for an event whose signal was already used: it changes nothing."""
-    if use.node is None:
-        return Decision(Verdict.of("used-on-original", gate=use.gate), gate=use.gate)
-    if use.by_hand:
-        return Decision(Verdict.of("used-up", gate=use.gate, how=BY_HAND), gate=use.gate, node=use.node)
-    return Decision(Verdict.of("duplicate", verb=MOVED[use.how], gate=use.gate), gate=use.gate, node=use.node)
+    return Decision(why_used(use), gate=use.gate, node=use.node)
 
 
 def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
@@ -94,9 +90,9 @@ def _move_or_keep(
     gate, rule = intent.gate or "", intent.rule
     assert rule is not None  # noqa: S101 - the caller looks
     identifier = gate_id(gate, rule)
-    bound = state.bound if rules.workflows.one_pull_request else None
-    if bound and signal.pull_request and not signal.is_of(bound):
-        return Decision(other_pull_request(state, bound, signal))
+    of_another = other_pull_request(state, rules, signal)
+    if of_another:
+        return Decision(of_another)
     if workflow.shutdown and not workflow.finished:
         return Decision(Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown))
     view = view_gate(workflow, state, identifier, rules)
@@ -137,7 +133,7 @@ def _too_late(decision: Decision, signal: Signal, rules: Rules, state: State) ->
     """
     if signal.verdict != "approved" or not _may_request_changes(signal, rules):
         return decision
-    return decision._replace(state=state.with_signal(signal._replace(gate=None, outputs={})))
+    return decision._replace(state=state.with_signal(signal.without_gate()))
 
 
 def _may_request_changes(signal: Signal, rules: Rules) -> bool:

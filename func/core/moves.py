@@ -16,7 +16,7 @@ from func.core.patches import Move, values_for
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rules
 from func.core.signals import MOVED, Signal, State, Use
-from func.core.values import format_time, parse_time
+from func.core.values import format_time, time_or_none
 from func.core.workflows import Node, Workflow
 
 _UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
@@ -119,13 +119,12 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
     """Return the state in which a gate that was opened manually has used up the signals that waited for it."""
     uses = []
     for identifier, (gate, given) in rules.gate_ids.items():
-        unused = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
+        unused = [each for each in state.unused if each.gate == identifier]
         if not unused:
             continue
-        moved = {(use.node, use.started) for use in state.used}
         nodes = workflow.gate_nodes(gate, given[0].inputs)
         every = workflow.gate_nodes(gate, given[0].inputs, earlier=True)
-        by_hand = [node for node in every if node.phase == "Succeeded" and (node.id, node.started) not in moved]
+        by_hand = [node for node in every if node.phase == "Succeeded" and not state.mover_of(node)]
         if not by_hand:
             continue
         verdicts = fold(state, rules, identifier, now).verdicts
@@ -140,7 +139,5 @@ def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetim
 
 def _finished_after(node: Node, signal: Signal) -> bool:
     """Return whether the signal waited for the gate when the node was opened."""
-    try:
-        return signal.written is not None and parse_time(node.raw.get("finishedAt")) > signal.written
-    except ValueError:
-        return False
+    finished = time_or_none(node.raw.get("finishedAt"))
+    return finished is not None and signal.written is not None and finished > signal.written

@@ -333,6 +333,11 @@ class Rules(_Part):
             word for each in types if each.partition(".")[0] not in ACTIONS for word in each.split(".")
         ) | {GITHUB}
 
+    def lists(self, repository: str | None) -> bool:
+        """Return whether events of a repository count."""
+        names = self.repositories
+        return names is None or (repository or "").casefold() in {each.casefold() for each in names}
+
     def allows(self, by: Iterable[str], signal: Signal) -> bool:
         """Return whether this person is in one of the groups."""
         return any(group == ANYONE or self._is_member(group, signal) for group in by)
@@ -354,8 +359,7 @@ class Rules(_Part):
 
     def refuses(self, signal: Signal, rule: Rule) -> Verdict | None:
         """Return why the rules do not accept a signal from this pull request and this person; None when they do."""
-        allowed = self.repositories
-        if allowed is not None and (signal.repository or "").casefold() not in {each.casefold() for each in allowed}:
+        if not self.lists(signal.repository):
             return Verdict.of("repository-not-listed", repository=signal.repository or "(none)")
         if signal.fork and not rule.forks:
             if signal.pull_request is None and "head-repository" not in self.facts_of(signal.name):

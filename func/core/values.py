@@ -35,6 +35,14 @@ def parse_time(value: object) -> datetime:
         raise ValueError("expected a time like 2026-01-31T12:00:00Z") from None
 
 
+def time_or_none(value: object) -> datetime | None:
+    """Return a time of RFC 3339, or None where the value is none."""
+    try:
+        return parse_time(value)
+    except ValueError:
+        return None
+
+
 def spell(value: object) -> str:
     """Return the beginning of a JSON value, for a message."""
     try:

@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from func.core.outcomes import WorkflowRef
 from func.core.reasons import Rejection
@@ -22,6 +22,7 @@ from func.core.signals import STATE_ANNOTATION
 from func.core.strict_json import estimate_memory
 from func.core.values import parse_time
 
+Stored: TypeAlias = Literal["plain", "compressed", "offloaded"]
 PARKED_LABEL = "taskgate.dev/parked"
 _COMPLETED_LABEL = "workflows.argoproj.io/completed"
 UNFINISHED = f"{_COMPLETED_LABEL}!=true"  # a label selector
@@ -108,7 +109,7 @@ class Workflow(NamedTuple):
     created: datetime
     phase: str
     shutdown: str
-    stored: Literal["plain", "compressed", "offloaded"]
+    stored: Stored
     nodes: Mapping[str, Any]
     raw: Mapping[str, Any]
 
@@ -139,6 +140,10 @@ class Workflow(NamedTuple):
         if not isinstance(raw, dict) or raw.get("type") != "Suspend":
             return None
         return Node(node_id, _string(raw.get("phase")) or "", raw)
+
+    def suspend_nodes(self) -> list[Node]:
+        """Return all suspend nodes."""
+        return [node for node_id in self.nodes if (node := self.node(str(node_id)))]
 
     def gate_nodes(self, gate: str, inputs: Mapping[str, str], *, earlier: bool = False) -> list[Node]:
         """Return the suspend nodes of a gate, and those that were skipped in its place.
@@ -174,27 +179,26 @@ class Workflow(NamedTuple):
 
     def _repeats(self, retry: Mapping[str, Any], node: Node) -> bool:
         """Return whether a retried node goes on without this one: in a later attempt, or in one that is to come."""
-        prefix, name = f"{_string(retry.get('name'))}(", _string(node.raw.get("name")) or ""
-        if not name.startswith(prefix):
+        prefix = f"{_string(retry.get('name'))}("
+        own = _attempt(node.raw.get("name"), prefix)
+        if own < 0:
             return False
         children = retry.get("children")
         phases = {
             _attempt(raw.get("name"), prefix): raw.get("phase")
             for child in (children if isinstance(children, list) else ())
-            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), dict)
+            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), Mapping)
         }
-        newest = max(phases, default=-1)
-        if _attempt(name, prefix) < newest:
-            return True
-        return phases.get(newest) in _MAY_BE_RETRIED and retry.get("phase") not in _FINISHED
+        newest = max(phases, default=own)
+        is_over = retry.get("phase") in _FINISHED
+        return own < newest or (phases.get(newest) in _MAY_BE_RETRIED and not is_over)
 
     def similar_gate(self, gate: str) -> str | None:
         """Return the displayName of a waiting node that nearly is a gate's, for a person."""
         running = {
-            name: raw
-            for raw in self.nodes.values()
-            if isinstance(raw, dict) and raw.get("type") == "Suspend" and raw.get("phase") == "Running"
-            if (name := _string(raw.get("displayName")))
+            name: node.raw
+            for node in self.suspend_nodes()
+            if node.phase == "Running" and (name := _string(node.raw.get("displayName")))
         }
         for name, raw in running.items():
             if name.casefold() == gate.casefold() or raw.get("templateName") == gate:
@@ -212,7 +216,8 @@ def _string(value: object) -> str | None:
 
 def _attempt(name: object, prefix: str) -> int:
     """Return the number of the attempt that a node is, or is in, from its name after the prefix; -1 for none."""
-    number = (_string(name) or "").removeprefix(prefix).partition(")")[0]
+    text = _string(name) or ""
+    number = text.removeprefix(prefix).partition(")")[0] if text.startswith(prefix) else ""
     return int(number) if number.isdecimal() else -1
 
 
@@ -259,6 +264,7 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
     except ValueError:
         raise _unreadable(ref, "metadata.creationTimestamp is not a time") from None
     labels = _texts(ref, "labels", metadata.get("labels")) or {}
+    stored, nodes = _read_nodes(ref, status)
     return Workflow(
         ref=ref,
         labels=labels,
@@ -266,8 +272,8 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
         created=created,
         phase=status.get("phase") or "",
         shutdown=_string(spec.get("shutdown") if isinstance(spec, dict) else None) or "",
-        stored=_stored(ref, status),
-        nodes=_nodes(ref, status),
+        stored=stored,
+        nodes=nodes,
         raw=raw,
     )
 
@@ -284,28 +290,20 @@ def _texts(ref: WorkflowRef, name: str, value: object) -> Mapping[str, str] | No
     return value
 
 
-def _stored(ref: WorkflowRef, status: Mapping[str, Any]) -> Literal["plain", "compressed", "offloaded"]:
-    if status.get("compressedNodes"):
-        return "compressed"
-    version = status.get("offloadNodeStatusVersion")
-    if not version or status.get("nodes"):
-        return "plain"
-    if not isinstance(version, str):
+def _read_nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> tuple[Stored, Mapping[str, Any]]:
+    """Return where the nodes are, and those that the object has."""
+    packed, nodes, version = (status.get(name) for name in ("compressedNodes", "nodes", "offloadNodeStatusVersion"))
+    if packed:
+        try:
+            nodes = decompress(packed)
+        except ValueError as error:
+            raise _unreadable(ref, f"status.compressedNodes {error}") from None
+    elif version and not nodes and not isinstance(version, str):
         raise _unreadable(ref, "status.offloadNodeStatusVersion is not a string")
-    return "offloaded"
-
-
-def _nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> Mapping[str, Any]:
-    compressed = status.get("compressedNodes")
-    try:
-        nodes = decompress(compressed) if compressed else status.get("nodes")
-    except ValueError as error:
-        raise _unreadable(ref, f"status.compressedNodes {error}") from None
-    if nodes is None:
-        return {}
-    if not isinstance(nodes, dict):
+    stored: Stored = "compressed" if packed else "offloaded" if version and not nodes else "plain"
+    if not isinstance(nodes, dict | None):
         raise _unreadable(ref, "status.nodes is not an object")
-    return nodes
+    return stored, nodes or {}
 
 
 def decompress(text: object) -> object:

@@ -122,8 +122,8 @@ class Pipeline:
         def read(known: Answer) -> Workflow | Answer:
             found = find_workflow(intent.task, self.rules.workflows, self.workflows, deadline)
             if found.several and (intent.rule is None or intent.revokes or intent.signal.gone):
-                signal = intent.signal._replace(gate=None, outputs={})
-                return self._revoke_all(intent._replace(signal=signal, rule=None), found, known, deadline)
+                revoking = intent._replace(signal=intent.signal.without_gate(), rule=None)
+                return self._revoke_all(revoking, found, known, deadline)
             if found.workflow is None:
                 return _with_verdict(known, _without_workflow(intent, found))
             if found.verdict and decide_on(found.workflow).verdict.code == "workflow-finished":

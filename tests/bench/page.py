@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import cold, cost, goals, profile, scale, size, warm
-from tests.bench.contenders import BARE, BARE_APART, TASKGATE
+from tests.bench.contenders import BARE, TASKGATE
 from tests.bench.figures import Figures
 from tests.bench.plots import Bar, Group, bars
 from tests.bench.spread import Spread, digits
@@ -227,16 +227,10 @@ def document(figures: Figures) -> str:
             "Bars are medians, and lines go\nfrom the minimum to the upper quartile. `make bench` measures and writes "
             "this page, from [figures](benchmarks/figures.json)."
         ),
-        _table(
-            ["measured", "on"],
-            [
-                ["date, commit", f"{run['date']}, {run['commit']}"],
-                ["machine", f"{run['cores']} cores, {run['cpu']}, {run['memory']}, Linux {run['kernel']}"],
-                ["Python", run["python"]],
-                ["Kubernetes API", run["api"]],
-                ["load at the start", f"{run['load']}{_busy(run)}"],
-                ["command, time taken", f"`{run['command']}`, {run['seconds'] / 60:.0f} min"],
-            ],
+        (
+            f"Measured on {run['date']}, commit {run['commit']}: `{run['command']}`, {run['seconds'] / 60:.0f} min, "
+            f"{run['cores']} cores, {run['cpu']}, {run['memory']},\nLinux {run['kernel']}, Python {run['python']}, "
+            f"{run['api']}.\nLoad at the start: {run['load']}{_busy(run)}."
         ),
         "## Goals",
         "Each figure is a ratio of two medians.",
@@ -259,16 +253,13 @@ def goals_table(figures: Figures) -> str:
 def left(figures: Figures) -> str:
     """Where the time of a warm event goes; empty where that was not measured."""
     case = warm.at_once(1)
-    whole, bare, apart = (figures.median(warm.WARM, case, who) for who in (TASKGATE, BARE, BARE_APART))
+    whole, bare = (figures.median(warm.WARM, case, who) for who in (TASKGATE, BARE))
     processor = figures.median(cost.COST, cost.CPU, TASKGATE)
-    instructions = figures.of_case(profile.PROFILE, profile.WARM_EVENT)
-    if whole is None or bare is None or apart is None or processor is None or not instructions:
+    if whole is None or bare is None or processor is None:
         return ""
-    own = instructions.get(profile.OURS, 0) / sum(instructions.values())
     return (
-        f"A warm event takes {digits(1000 * whole)} ms. The API server takes {digits(1000 * bare)} ms of that, or "
-        f"{digits(1000 * apart)} ms if its client works for\n1 ms before each call. The function takes "
-        f"{digits(processor)} ms of CPU time. {own:.0%} of its Python instructions are\nTaskgate's own."
+        f"A warm event takes {digits(1000 * whole)} ms. The API server takes {digits(1000 * bare)} ms of that, and the "
+        f"function {digits(processor)} ms of CPU time."
     )
 
 

@@ -84,7 +84,7 @@ def test_an_event_of_a_person_who_may_not_revoke_says_so() -> None:
 @pytest.mark.parametrize(
     ("event", "name", "details"),
     [
-        (labeled("Odd"), "pull_request.labeled", " with label Odd, merged false"),
+        (labeled("Odd"), "pull_request.labeled", " with label Odd"),
         (closed(merged=False), "pull_request.closed", " with merged false"),
         (commented(), "pull_request_review.submitted", " with review commented"),
     ],
