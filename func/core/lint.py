@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from func.core.conditions import leaves
 from func.core.field_types import Person, nearest
 from func.core.patterns import first_group, fits_glob
-from func.core.rules import GITHUB, EventFilter, Rule, Rules, TaskRules
+from func.core.rules import ANYONE, GITHUB, EventFilter, Rule, Rules, TaskRules
 from func.core.sources import github
 from func.core.sources.github_actions import ACTIONS
 
@@ -60,6 +60,7 @@ def lint(rules: Rules) -> list[LintWarning]:
     for gate, given in rules.gates.items():
         for index, rule in enumerate(given):
             place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")
+            found += _too_few(place, rule, rules)
             found += _taskless(place, rule, rules)
             found += _unmatched_ids(place, rule, rules)
             found += _verdicts(place, rule)
@@ -80,7 +81,7 @@ def _people(rules: Rules) -> Iterator[LintWarning]:
         if group not in used:
             continue
         yield from _strange_names(group, people, used[group], rules)
-        without = [person.login for person in people if person.id is None]
+        without = [person.login for person in people if person.id is None and _counts_in(person, GITHUB, rules)]
         if without and used[group] & {GITHUB}:
             yield LintWarning(
                 "person-without-id",
@@ -125,6 +126,18 @@ def _strange_names(group: str, people: Iterable[Person], sources: set[str], rule
             )
 
 
+def _too_few(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
+    """Warn of a rule that its people can never meet."""
+    people = {person.login.casefold() for group in rule.by for person in rules.people.get(group, ())}
+    if ANYONE not in rule.by and len(people) < rule.quorum:
+        yield LintWarning(
+            "too-few-people",
+            "warning",
+            place,
+            f"It needs {rule.quorum} of {' or '.join(rule.by)}, and has {len(people)}. Add people, or lower `quorum`.",
+        )
+
+
 def _taskless(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
     """Warn of events that name a task only in places for which `task` has no pattern."""
     for name in rule.event:
@@ -163,7 +176,7 @@ def _unmatched_ids(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning
 
 def _counts_in(person: Person, name: str, rules: Rules) -> bool:
     prefix, separator, _ = person.login.partition(":")
-    words = {GITHUB} if _source(name) == GITHUB else set(name.split("."))
+    words = {GITHUB} if GITHUB in (name, _source(name)) else set(name.split("."))
     return not separator or prefix not in rules.prefixes or prefix in words
 
 

@@ -179,19 +179,19 @@ class Workflow(NamedTuple):
 
     def _repeats(self, retry: Mapping[str, Any], node: Node) -> bool:
         """Return whether a retried node goes on without this one: in a later attempt, or in one that is to come."""
-        prefix, name = f"{_string(retry.get('name'))}(", _string(node.raw.get("name")) or ""
-        if not name.startswith(prefix):
+        prefix = f"{_string(retry.get('name'))}("
+        own = _attempt(node.raw.get("name"), prefix)
+        if own < 0:
             return False
         children = retry.get("children")
         phases = {
             _attempt(raw.get("name"), prefix): raw.get("phase")
             for child in (children if isinstance(children, list) else ())
-            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), dict)
+            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), Mapping)
         }
-        newest = max(phases, default=-1)
-        if _attempt(name, prefix) < newest:
-            return True
-        return phases.get(newest) in _MAY_BE_RETRIED and retry.get("phase") not in _FINISHED
+        newest = max(phases, default=own)
+        is_over = retry.get("phase") in _FINISHED
+        return own < newest or (phases.get(newest) in _MAY_BE_RETRIED and not is_over)
 
     def similar_gate(self, gate: str) -> str | None:
         """Return the displayName of a waiting node that nearly is a gate's, for a person."""
@@ -216,7 +216,8 @@ def _string(value: object) -> str | None:
 
 def _attempt(name: object, prefix: str) -> int:
     """Return the number of the attempt that a node is, or is in, from its name after the prefix; -1 for none."""
-    number = (_string(name) or "").removeprefix(prefix).partition(")")[0]
+    text = _string(name) or ""
+    number = text.removeprefix(prefix).partition(")")[0] if text.startswith(prefix) else ""
     return int(number) if number.isdecimal() else -1
 
 

@@ -85,6 +85,20 @@ def test_people_without_id_and_names_of_several_sources() -> None:
     assert ("names-of-several-sources", "warning", "people.team") not in warned(both, people=prefixed)
 
 
+def test_an_id_is_asked_for_where_github_gives_one() -> None:
+    pressed = {"event": "com.slack.pressed", "by": "team", "task": "t", "person": "p", "repository": "r"}
+    both = {"g": {"event": "pull_request.opened", "by": "team"}, "h": pressed}
+    assert warned(both, people={"team": [{"login": "github:tess", "id": 7}, "slack:U06"]}) == []
+
+
+def test_groups_that_have_too_few_people() -> None:
+    two = {"event": "pull_request.opened", "by": ["team", "more"], "quorum": 2}
+    tess, cleo = {"login": "tess", "id": 7}, {"login": "cleo", "id": 8}
+    assert warned({"g": two}, people={"team": [tess], "more": []}) == [("too-few-people", "warning", "gates.g")]
+    assert warned({"g": two}, people={"team": [tess], "more": [cleo]}) == []
+    assert warned({"g": {**two, "by": "anyone"}}) == []
+
+
 @pytest.mark.parametrize(
     ("name", "code"),
     [
