@@ -33,7 +33,7 @@ EVENT = cloudevent_structured(approved())
 @pytest.fixture
 def tokens(tmp_path: Path) -> Path:
     file = tmp_path / "tokens"
-    file.write_text("  first-token \n\n\tsecond-token\r\n", encoding="utf-8")
+    file.write_text("  first-token \n\n\tsecond-token\r\nthird-à\n", encoding="utf-8")
     return file
 
 
@@ -43,7 +43,9 @@ def guarded(make_site: Callable[..., Site], tokens: Path) -> Site:
     return make_site(TASKGATE_TOKEN_FILE=str(tokens))
 
 
-@pytest.mark.parametrize("header", ["Bearer first-token", "bearer first-token", "Bearer  second-token "])
+@pytest.mark.parametrize(
+    "header", ["Bearer first-token", "bearer first-token", "Bearer  second-token ", "Bearer third-\xc3\xa0"]
+)
 def test_each_line_of_the_token_file_is_a_token(guarded: Site, header: str) -> None:
     guarded.load(waiting_workflow(3))
     assert guarded.send(EVENT, authorization=header).outcome == "opened"
