@@ -10,7 +10,7 @@ from func.core.cloud_event import OWN_TYPES, RELEASE_TYPES
 from func.core.events import Event, read_event
 from func.core.intents import Plan, plan_event
 from func.core.outcomes import OBSERVED, OUTCOMES, Answer
-from func.core.reasons import CHECKS, CODES, Check, Rejection
+from func.core.reasons import CHECKS, CODES, Rejection
 from func.core.rules import ANYONE, Rule, Rules
 from func.core.signals import Signal, read_state
 from func.core.workflows import read_workflow
@@ -46,7 +46,7 @@ class CheckResult(NamedTuple):
     """
 
     mark: Literal["yes", "NO", "?"]
-    check: Check
+    check: str
     found: str
 
 
@@ -148,9 +148,9 @@ def check_results(run: DryRun, rules: Rules) -> list[CheckResult]:
     return results
 
 
-def _found(run: DryRun, rules: Rules) -> dict[Check, str]:
+def _found(run: DryRun, rules: Rules) -> dict[str, str]:
     """Return what the checks find in an event that passes them."""
-    found: dict[Check, str] = {
+    found: dict[str, str] = {
         "token": "not checked: a file has none",
         "cloudevent": run.name,
         "rule": "a Workflow on which signals wait has changed",

@@ -10,16 +10,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
+from func.core.outcomes import Task
 from func.core.reasons import Verdict
-from func.core.rules import EventFilter, Rule, Rules, gate_id
-from func.core.signals import EVERY, Signal, State, expired, forget_command, pull_request_key
+from func.core.rules import Rule, Rules, gate_id
+from func.core.signals import EVERY, EXPIRY_DAYS, OPINIONATED, Signal, State, forget_command, pull_request_key
 from func.core.values import format_time
 
-EXPIRY_DAYS = 7
+BLOCKED = frozenset({"changes-requested", "wrong-labels"})  # signals that may stand later
 Identity: TypeAlias = "tuple[str, str | None]"
 Reviews: TypeAlias = "Mapping[tuple[str, str], Signal]"  # (pull request's key, person) -> the person's latest review
 Revokers: TypeAlias = "list[tuple[Signal, bool]]"
-_OPINIONATED = ("approved", "changes_requested", "dismissed")
 _GONE: Mapping[str | None, str] = {"closed": "was closed unmerged", "left": "left the task"}
 
 
@@ -75,8 +75,8 @@ class Folded(NamedTuple):
 
     @property
     def has_waiting(self) -> bool:
-        """Whether a signal waits: it counts, or will when requested changes no longer block it."""
-        return bool(self.standings) or any(each.code == "changes-requested" for each in self.verdicts.values())
+        """Whether a signal waits: it counts, or will when what blocks it has changed."""
+        return bool(self.standings) or any(each.code in BLOCKED for each in self.verdicts.values())
 
 
 def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
@@ -88,14 +88,13 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
     """
     moved = state.last_move(gate)
     reviews = latest_reviews(state.signals)
-    bound = state.bound if rules.workflows.one_pull_request else None
     verdicts: dict[Identity, Verdict] = {}
     standing: dict[str, list[tuple[Signal, Rule]]] = {}  # by the pull request's key
     revokers: dict[int, Revokers] = {}  # by the rule's id()
-    for signal in state.signals:
-        if signal.gate != gate or state.use_of(signal.identity):
+    for signal in state.unused:
+        if signal.gate != gate:
             continue
-        rule = rule_of(signal, rules)
+        rule = _rule_of(signal, rules)
         if rule is None:
             why = f"no rule lets {signal.name} move {gate}."
             verdicts[signal.identity] = Verdict.of("no-longer-allowed", event=signal.id, why=why)
@@ -105,10 +104,7 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
         verdict = _why_not(signal, rule, rules, state, revokers[id(rule)], reviews, now)
         if verdict is None and moved is not None and signal.happened <= moved:
             verdict = Verdict.of("not-newer", gate=gate, at=format_time(moved))
-        if verdict is None and bound and signal.pull_request and not signal.is_of(bound):
-            verdict = other_pull_request(state, bound, signal)
-        if verdict is None:
-            verdict = _blocked(signal, rule, rules, reviews)
+        verdict = verdict or other_pull_request(state, rules, signal) or _blocked(signal, rule, rules, reviews)
         if verdict:
             verdicts[signal.identity] = verdict
         else:
@@ -122,18 +118,25 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
     return Folded(tuple(standings), verdicts)
 
 
-def other_pull_request(state: State, bound: str, signal: Signal) -> Verdict:
-    """Return why a pull request moves nothing on a Workflow that belongs to another one."""
-    return Verdict.of(
-        "other-pull-request",
-        workflow=state.ref.name,
-        bound=bound,
-        pull_request=signal.pull_request,
-        command=forget_command(state.ref),
-    )
+def _of_another_task(signal: Signal, rules: Rules, state: State) -> Verdict | None:
+    """Return why the Workflow is not that of a signal's task: somebody has changed its labels."""
+    if not state.labels or signal.task is None:
+        return None
+    task = Task(signal.task, signal.repository, "signal")
+    why = rules.workflows.disagreement(state.labels, task)
+    return Verdict.of("wrong-labels", workflow=state.ref.name, task=task, why=why) if why else None
 
 
-def rule_of(signal: Signal, rules: Rules) -> Rule | None:
+def other_pull_request(state: State, rules: Rules, signal: Signal) -> Verdict | None:
+    """Return why a signal moves nothing on a Workflow that belongs to another pull request."""
+    bound = state.bound if rules.workflows.one_pull_request else None
+    if not bound or not signal.pull_request or signal.is_of(bound):
+        return None
+    facts = {"workflow": state.ref.name, "bound": bound, "pull_request": signal.pull_request}
+    return Verdict.of("other-pull-request", **facts, command=forget_command(state.ref))
+
+
+def _rule_of(signal: Signal, rules: Rules) -> Rule | None:
     """Return the rule by which a signal could move its gate today."""
     found = rules.match(signal)
     return found[1] if found and gate_id(*found) == signal.gate else None
@@ -142,7 +145,7 @@ def rule_of(signal: Signal, rules: Rules) -> Rule | None:
 def _revokers_for(rule: Rule, rules: Rules, state: State) -> Revokers:
     """Return the events that may revoke signals of a rule, each with whether the rule names it in `withdraw`."""
     found = [(signal, is_withdrawal(signal, rule, rules)) for signal in state.signals]
-    return [(signal, withdraws) for signal, withdraws in found if withdraws or signal.gone]
+    return [(signal, withdraws) for signal, withdraws in found if withdraws or signal.gone in _GONE]
 
 
 def _why_not(
@@ -163,20 +166,23 @@ def _why_not(
             how, at = _GONE[other.gone], format_time(other.happened)
             return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at, event=other.id)
         if withdraws and _revokes(other, signal):
-            return Verdict.of("revoked", by=describe(other), event=other.id)
+            return _because_of("revoked", other)
     latest = latest_review_of(signal, reviews)
     if latest is not None and latest.identity != signal.identity and _is_later(latest, signal):
-        return _overtaken(latest)
-    if expired(now, signal.written, EXPIRY_DAYS):
+        return _because_of("overtaken", latest)
+    if signal.expires and now > signal.expires:
         return Verdict.of("expired", days=EXPIRY_DAYS)
-    return None
+    return _of_another_task(signal, rules, state)
 
 
 def _is_gone_by(signal: Signal, other: Signal) -> bool:
     if other.gone not in _GONE or signal.pull_request is None or not other.is_of(signal.pull_request):
         return False
-    if signal.happened == other.happened and signal.named and other.names == signal.named:
-        return False  # of one second, and it begins with the labels that the other one ended with
+    if signal.happened == other.happened:
+        if signal.named and other.names == signal.named:
+            return False  # of one second, and it begins with the labels that the other one ended with
+        if signal.gone == other.gone == "closed":
+            return False  # the same event, delivered by a second webhook
     return signal.happened <= other.happened
 
 
@@ -194,18 +200,12 @@ def _revokes(other: Signal, signal: Signal) -> bool:
         return other.review == signal.review
     if other.name == "pull_request.synchronize" and signal.review is not None and signal.head == other.head:
         return False
-    if other.happened == signal.happened and other.review is not None and signal.review is not None:
-        return other.review >= signal.review
-    return signal.happened <= other.happened
+    return not _is_newer(signal, other)
 
 
 def is_withdrawal(signal: Signal, rule: Rule, rules: Rules) -> bool:
     """Return whether a rule names an event in `withdraw`, and allows its person to do it."""
-    return any(_withdraws(signal, each, rules) for each in rule.withdraw)
-
-
-def _withdraws(signal: Signal, withdrawal: EventFilter, rules: Rules) -> bool:
-    return withdrawal.matches(signal, unknown=True) and rules.allows(withdrawal.by, signal)
+    return any(each.matches(signal, unknown=True) and rules.allows(each.by, signal) for each in rule.withdraw)
 
 
 def latest_reviews(signals: Iterable[Signal]) -> Reviews:
@@ -214,22 +214,17 @@ def latest_reviews(signals: Iterable[Signal]) -> Reviews:
     A comment is not an opinion. A dismissal has the place in time of the review that it dismisses. It is found by the
     review's number, because it names nobody when the account was deleted.
     """
-    reviews = [each for each in signals if each.review is not None and each.verdict in _OPINIONATED]
-    people = {
-        (pull_request_key(each.pull_request), each.review): each.person
-        for each in reviews
-        if each.verdict != "dismissed"
-    }
+    reviews = [each for each in signals if each.review is not None and each.verdict in OPINIONATED]
+    given = [each for each in reviews if each.verdict != "dismissed"]
+    people = {(pull_request_key(each.pull_request), each.review): each.person for each in given}
     latest: dict[tuple[str, str], Signal] = {}
     for signal in reviews:
         pull_request = pull_request_key(signal.pull_request)
         person = people.get((pull_request, signal.review)) or signal.person
-        if not person:
-            continue
-        key = (pull_request, person.casefold())
-        old = latest.get(key)
-        if old is None or _is_later(signal, old):
-            latest[key] = signal
+        if person:
+            old = latest.setdefault((pull_request, person.casefold()), signal)
+            if _is_later(signal, old):
+                latest[pull_request, person.casefold()] = signal
     return latest
 
 
@@ -274,7 +269,7 @@ def _newest_kind(found: list[tuple[Signal, Rule]]) -> tuple[Standing, dict[Ident
     for signal, rule in found:
         newer = [other for other, its in found if its.then != rule.then and _overtakes(other, signal, its.then)]
         if newer:
-            verdicts[signal.identity] = _overtaken(newer[-1])
+            verdicts[signal.identity] = _because_of("overtaken", newer[-1])
         else:
             standing.append((signal, rule))
     first, rule = standing[0]  # all of one kind: one that stands overtakes all of the other kind
@@ -294,8 +289,8 @@ def _is_newer(signal: Signal, other: Signal) -> bool:
     return signal.happened > other.happened
 
 
-def _overtaken(by: Signal) -> Verdict:
-    return Verdict.of("overtaken", by=describe(by), event=by.id)
+def _because_of(code: str, other: Signal) -> Verdict:
+    return Verdict.of(code, by=describe(other), event=other.id)
 
 
 def describe(signal: Signal) -> str:

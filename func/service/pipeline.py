@@ -122,13 +122,18 @@ class Pipeline:
         def read(known: Answer) -> Workflow | Answer:
             found = find_workflow(intent.task, self.rules.workflows, self.workflows, deadline)
             if found.several and (intent.rule is None or intent.revokes or intent.signal.gone):
-                signal = intent.signal._replace(gate=None, outputs={})
-                return self._revoke_all(intent._replace(signal=signal, rule=None), found, known, deadline)
+                revoking = intent._replace(signal=intent.signal.without_gate(), rule=None)
+                return self._revoke_all(revoking, found, known, deadline)
             if found.workflow is None:
                 return _with_verdict(known, _without_workflow(intent, found))
+            if found.verdict and decide_on(found.workflow).verdict.code == "workflow-finished":
+                return _with_verdict(known, found.verdict)
             return found.workflow
 
-        return self._write(known, read, lambda workflow: decide(intent, self.rules, workflow, self.clock()), deadline)
+        def decide_on(workflow: Workflow) -> Decision:
+            return decide(intent, self.rules, workflow, self.clock())
+
+        return self._write(known, read, decide_on, deadline)
 
     def _revoke_all(self, intent: Intent, found: Found, known: Answer, deadline: Deadline) -> Answer:
         """Revoke on every Workflow of the task, since several are running."""
@@ -211,18 +216,19 @@ class Pipeline:
                 return workflow
             attempt.known = attempt.known._replace(workflow=workflow.ref)
             workflow = self._hydrated(workflow, deadline)
-            if attempt.unsure and attempt.unsure.is_done_on(workflow):
+            # A claim is not settled by what was decided then: what it claims may be revoked by now.
+            is_claim = workflow.stored == "offloaded" and attempt.unsure and attempt.unsure.move
+            if attempt.unsure and attempt.unsure.is_done_on(workflow) and not is_claim:
                 return self._settle(attempt.unsure, workflow, attempt.known, deadline)
             if decide is None:
                 return None
             decision = decide(workflow)
-            answer = _with_decision(attempt.known, decision)
             if not self.writes:
-                return answer.observed()
+                return _with_decision(attempt.known, decision).observed()
             attempt.unsure = decision
             patch = _patch(workflow, decision)
             if not patch and decision.move is None:
-                return answer
+                return _with_decision(attempt.known, decision)
             if patch:  # none when the claim was written before, and only the call to Argo Server is left
                 self.workflows.patch(workflow.ref.name, patch, deadline)
             return self._settle(decision, workflow, attempt.known, deadline)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from func.core.rules import Rules
-from tests.core.bench import GATE, STATE, Bench, at, rules_with
+from tests.core.bench import GATE, STATE, Bench, at, named, rules_with
 from tests.payloads import (
     CLEO,
     HEAD,
@@ -301,6 +301,35 @@ def test_a_gate_is_found_by_what_the_controller_makes_of_its_name(situation: str
     assert bench.deliver(approved(happened=bench.now)).outcome == "opened"
 
 
+@pytest.mark.parametrize(
+    ("situation", "state", "code"),
+    [
+        ("retried-gate-second-attempt", "failed", "not-reached"),  # the controller is about to start the next attempt
+        ("retried-parent", "advanced", "not-reached"),  # the second attempt waits at the gate before it
+        ("retried-parent", "failed", "gate-failed"),  # the template may go on without the gate
+        ("retried-gate-used-up", "advanced", "workflow-failed"),
+    ],
+)
+def test_a_gate_that_failed_is_still_to_come_while_it_is_retried(situation: str, state: str, code: str) -> None:
+    bench = Bench(of_task_three(recorded(situation, state)))
+    bench.now = at(0) + timedelta(days=5)
+    answer = bench.deliver(approved(happened=bench.now))
+    assert (answer.code, bench.is_parked) == (code, code != "gate-failed")
+
+
+def test_a_gate_of_an_earlier_attempt_that_was_opened_manually_uses_up_what_waited() -> None:
+    document = of_task_three(recorded("retried-parent", "advanced"))
+    (gate,) = (each for each in document["status"]["nodes"].values() if each["displayName"] == GATE)
+    del document["status"]["nodes"][gate["id"]]
+    bench = Bench(document)
+    bench.now = datetime.fromisoformat(gate["startedAt"]) - timedelta(minutes=1)
+    assert bench.deliver(named(approved(happened=bench.now), "d-1")).code == "not-reached"
+    bench.document["status"]["nodes"][gate["id"]] = gate | {"phase": "Succeeded"}
+    assert bench.release().outcome == "ignored"
+    assert bench.deliver(named(approved(happened=bench.now), "d-1")).code == "used-up"
+    assert not bench.is_parked
+
+
 def test_the_items_of_a_loop_are_told_apart_by_their_inputs() -> None:
     document = of_task_three(recorded("loop-on-gate"))
     text = "  wait-approval: {event: pull_request_review.submitted, by: anyone%s}"
@@ -387,6 +416,15 @@ def test_in_the_very_same_second_the_numbers_of_reviews_tell_the_order() -> None
 
 
 # ---- failing, quorum, not-author
+
+
+def test_a_closing_that_two_webhooks_deliver_fails_its_gate() -> None:
+    rules = rules_with("  wait-pr-approved: {event: pull_request.closed, merged: false, by: anyone, then: fail}")
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(named(closed(merged=False), "hook-1")).outcome == "parked"
+    assert bench.deliver(named(closed(merged=False), "hook-2")).outcome == "parked"
+    bench.reach()
+    assert bench.release().outcome == "failed"
 
 
 FAILS = rules_with(

@@ -128,8 +128,8 @@ def test_the_first_gate_installs_as_it_stands(started: Reader) -> None:
 
 def test_install_upgrade_and_uninstall(started: Reader) -> None:
     api = started.api
-    steps, check = part(INSTALL, "Install").split("\n8. ")
-    assert "knative/overlays/ours/gates.yaml is valid." in started.follow(steps)
+    steps, check = part(INSTALL, "Install").split("\n7. ")
+    assert "clusters/ours/gates.yaml is valid." in started.follow(steps)
     has_the_secrets(api)
     ((command, _),) = examples(check)
     answer = wait_for("the policy to be in force", lambda: _without_failure(started.run(command)))
@@ -141,7 +141,7 @@ def test_install_upgrade_and_uninstall(started: Reader) -> None:
     has_the_secrets(api)
     assert secret(api, "taskgate-token")["token"] != before
 
-    rules = started.checkout / "knative/overlays/ours/gates.yaml"
+    rules = started.checkout / "clusters/ours/gates.yaml"
     rules.write_text(rules.read_text() + "# changed\n")
     started.follow(part(INSTALL, "Upgrade"))
     (kept,) = api.admin.must("GET", RULES)["items"]
@@ -165,8 +165,8 @@ def test_a_second_team_shares_the_first_installation(started: Reader) -> None:
         "overlays/broker": {"Broker taskgate/taskgate"},
     }
     for example, (first, theirs) in zip(examples_, shared.items(), strict=True):
-        shop = started.checkout / "knative/overlays" / f"shop-{first.partition('/')[2]}"
-        shop.mkdir()
+        shop = started.checkout / "clusters" / f"shop-{first.partition('/')[2]}"
+        shop.mkdir(parents=True)
         (shop / "kustomization.yaml").write_text(example)
         (shop / "gates.yaml").write_text(gates)
         manifests = build(shop)

@@ -156,7 +156,7 @@ def inline(text: str) -> list[str]:
     return [
         f"{command} --dry-run=server" if changes.search(command) else command.replace("\\|", "|")
         for command in found
-        if not command.endswith(" -k")
+        if "<overlay>" not in command
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from func.kube.errors import ApiError
 from func.kube.workflows import Workflows
 from tests.kube.conftest import Recorder
 
+_CERTIFICATE = Path(__file__).parents[1] / "data" / "loopback.pem"
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows"
 
 
@@ -86,3 +89,26 @@ def test_a_server_that_is_silent(tmp_path: Path) -> None:
         cluster = workflows(tmp_path, server=f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(ApiError, match=r"not answer: it takes too long \(http://127\.0\.0\.1:\d+, context it\)\.$"):
             cluster.get("a", Deadline.after(0.3))
+
+
+def test_a_patch_is_sent_in_one_tls_record(tmp_path: Path) -> None:
+    records: list[bytes] = []
+
+    def serve() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(_CERTIFICATE)
+        connection, _ = listener.accept()
+        with context.wrap_socket(connection, server_side=True) as wrapped:
+            for _ in range(2):  # on a new connection and on a kept one
+                records.append(wrapped.recv(1 << 16))  # one record at most
+                wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        cluster = workflows(tmp_path, **{"server": url, "certificate-authority": str(_CERTIFICATE)})
+        for _ in range(2):
+            cluster.patch("a", [{"op": "remove", "path": "/a"}], Deadline.after(5))
+        server.join()
+    assert [record.partition(b"\r\n\r\n")[2] for record in records] == [b'[{"op":"remove","path":"/a"}]'] * 2

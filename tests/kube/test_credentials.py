@@ -82,7 +82,7 @@ class TestTokenFile:
             file.write_text(text, encoding="utf-8")
             with pytest.raises(Unauthenticated, match=words) as wrong:
                 workflows.get(NAME, Deadline.after(5))
-            assert wrong.value.outcome == "forbidden"
+            assert wrong.value.verdict.outcome == "forbidden"
         file.unlink()
         with pytest.raises(Unauthenticated, match="cannot be read: No such file or directory"):
             workflows.get(NAME, Deadline.after(5))

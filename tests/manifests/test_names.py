@@ -1,5 +1,6 @@
 """Another namespace, another prefix, two installations in one cluster: every name follows, and the policy holds."""
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.cluster.processes import wait_for
 from tests.docs.markdown import blocks
 from tests.manifests.building import CONFIGURATIONS, KNATIVE, Manifest, build, function, of_kind
 from tests.manifests.conftest import WORKFLOW_NAMESPACE, apply
-from tests.manifests.names import dangling, objects, overlay
+from tests.manifests.names import dangling, objects
 from tests.manifests.test_admission import STATE, change, refused_by_policy
 
 MOVED: dict[str, Any] = {
@@ -80,8 +81,10 @@ def test_without_new_names_nothing_changes(folder: str, tmp_path: Path) -> None:
 def test_the_examples_of_the_readme_are_such_overlays(tmp_path: Path) -> None:
     examples = [text for _, text in blocks((KNATIVE / "README.md").read_text()) if "kind: Kustomization" in text]
     wanted = [objects("overlays/argo-events", tmp_path, **MOVED), build("overlays/sensor")]
-    for example, manifests in zip(examples, wanted, strict=True):
-        mine = overlay("overlays/argo-events", tmp_path)
+    shutil.copytree(KNATIVE, tmp_path / "checkout/knative")
+    for number, (example, manifests) in enumerate(zip(examples, wanted, strict=True)):
+        mine = tmp_path / f"checkout/clusters/{number}"
+        mine.mkdir(parents=True)
         (mine / "kustomization.yaml").write_text(example)
         assert build(mine) == manifests
 

@@ -13,11 +13,7 @@ def prove(runs: int = RUNS) -> list[Row]:
     machine.SEEN.clear()
     for seed in range(runs):
         machine.History.of(seed, STEPS).check()
-    outcomes = ", ".join(f"{outcome} {count:,}" for outcome, count in machine.SEEN.most_common())
     return [
         (f"runs of {STEPS} steps", f"{runs:,}"),
-        ("answers, all as in the model", f"{machine.SEEN.total():,}"),
-        ("outcomes", outcomes),
-        ("gates whose state differs from the model", "0"),
-        ("signals, uses, bindings and revocations that differ", "0"),
+        ("answers, gates and annotations, all as in the model", f"{machine.SEEN.total():,}"),
     ]
