@@ -14,7 +14,7 @@ from func.core.rules import Rules, gate_id
 from func.core.signals import MOVED, Signal, Use, read_state
 from func.core.situation import Situation
 from func.core.values import format_time
-from func.core.workflows import Workflow
+from func.core.workflows import Node, Workflow
 
 # Why a claimed signal must not move its node any more.
 _VOID = frozenset({"revoked", "pull-request-gone", "overtaken", "changes-requested", "wrong-labels"})
@@ -30,8 +30,8 @@ def finish_claim(use: Use, situation: Situation) -> Decision:
     gate, _ = situation.rules.gate_ids.get(use.gate, (use.gate, []))
     together = [each for each in state.claims if each.node == use.node]
     signals = [signal for each in together if (signal := state.find(each.identity))]
-    node = workflow.node(use.node or "")
-    if node is None or node.phase in ("", "Pending"):
+    node = _claimed_node(use, workflow)
+    if node is None:
         raise Rejection("claim-pending", gate=gate, node=use.node)
     message = move_message(signals[0], use.how, len(signals) - 1) if signals else ""
     if node.phase == "Running":
@@ -52,6 +52,17 @@ def finish_claim(use: Use, situation: Situation) -> Decision:
     return remember(Decision(verdict, gate=gate, node=node.id), situation.with_state(used))
 
 
+def next_claim(situation: Situation) -> Use | None:
+    """Return the oldest claim that can be finished now; one whose node is not there yet holds up no other signal."""
+    return next((use for use in situation.state.claims if _claimed_node(use, situation.workflow)), None)
+
+
+def _claimed_node(use: Use, workflow: Workflow) -> Node | None:
+    """Return the claimed node, once it has begun to wait; `argo retry` can take it away and start it again."""
+    node = workflow.node(use.node or "")
+    return None if node is None or node.phase in ("", "Pending") else node
+
+
 def without_void_claims(situation: Situation, event: Signal | None = None) -> Situation:
     """Return the situation without the claims that nobody may finish any more.
 
@@ -64,8 +75,8 @@ def without_void_claims(situation: Situation, event: Signal | None = None) -> Si
     """
     state, workflow = situation.state, situation.workflow
     for use in state.claims:
-        node = workflow.node(use.node or "")
-        if node is None or node.phase in ("", "Pending"):
+        node = _claimed_node(use, workflow)
+        if node is None:
             continue
         together = [each for each in state.claims if each.node == use.node]
         if node.started != use.started:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from func.core.claims import finish_claim, without_void_claims
+from func.core.claims import finish_claim, next_claim, without_void_claims
 from func.core.fold import Folded
 from func.core.gates import view_gate, why_waiting
 from func.core.moves import Decision, remember, use_signals, used_up_by_hand
@@ -25,8 +25,9 @@ def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
         why = "has come to its end" if workflow.finished else "is being stopped"
         return Decision(Verdict.of("nothing-to-release", detail=f"Workflow {name} {why}: what waits on it is kept."))
     situation = without_void_claims(Situation(rules, workflow, read_state(workflow), now))
-    if situation.state.claims:
-        return finish_claim(situation.state.claims[0], situation)
+    claim = next_claim(situation)
+    if claim:
+        return finish_claim(claim, situation)
     situation = used_up_by_hand(situation)
     candidates: list[tuple[Folded, str, str]] = []
     details: list[str] = []
