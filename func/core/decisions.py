@@ -170,6 +170,8 @@ def _revoked(
     intent: Intent, signal: Signal, revoked: dict[str, list[str]], newer: list[str], over: list[str]
 ) -> Verdict:
     ids = ", ".join(f"event {each}" for each in sorted({each for found in revoked.values() for each in found}))
+    if signal.gone == "merged" and intent.refused:
+        return intent.refused  # a merge revokes nothing
     if signal.gone:
         how = {"left": "has left", "closed": "was closed unmerged, so it is gone from", "merged": "was merged for"}
         what = f"revoked {ids}" if ids else "nothing waited, and late signals of it will be refused"
