@@ -30,6 +30,7 @@ class Decision(NamedTuple):
     Args:
         verdict: of the answer.
         state: to write; None where nothing changes.
+        text: of the state, within its bounds.
         move: of a node.
         gate: of the answer.
         node: of the answer.
@@ -39,6 +40,7 @@ class Decision(NamedTuple):
 
     verdict: Verdict
     state: State | None = None
+    text: str = ""
     move: Move | None = None
     gate: str | None = None
     node: str | None = None
@@ -52,13 +54,13 @@ class Decision(NamedTuple):
 
     def is_done_on(self, workflow: Workflow) -> bool:
         """Return whether the Workflow has the state that this decision writes."""
-        return self.state is not None and workflow.state == self.state.text()
+        return self.state is not None and workflow.state == self.text
 
 
 def remember(decision: Decision, situation: Situation) -> Decision:
     """Return the decision that also writes the state of a situation, within its bounds."""
-    state = bounded(situation.state, situation.rules, situation.now)
-    return decision._replace(state=state, parked=has_waiting(situation.with_state(state)))
+    state, text = bounded(situation.state, situation.rules, situation.now)
+    return decision._replace(state=state, text=text, parked=has_waiting(situation.with_state(state)))
 
 
 def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situation: Situation) -> Decision:
@@ -82,7 +84,7 @@ def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situa
         state = state._replace(used=(*state.used, *(use._replace(claimed=True) for use in uses)))
     else:
         state = state.with_use(uses)
-    return Decision(Verdict.of(MOVED[how], gate=gate, message=message), state, move, gate, node.id)
+    return Decision(Verdict.of(MOVED[how], gate=gate, message=message), state, move=move, gate=gate, node=node.id)
 
 
 def _use_of(signal: Signal, node: Node, now: datetime) -> Use:
@@ -117,10 +119,11 @@ def _plain(text: str) -> str:
 def used_up_by_hand(situation: Situation) -> Situation:
     """Return the situation in which a gate that was opened manually has used up the signals that waited for it."""
     state = situation.state
+    unused = state.unused
+    gates = {signal.gate for signal in unused}
     uses: list[Use] = []
     for identifier, (_, given) in situation.rules.gate_ids.items():
-        unused = [each for each in state.unused if each.gate == identifier]
-        if not unused:
+        if identifier not in gates:
             continue
         every = situation.nodes_of(identifier, earlier=True)
         by_hand = [node for node in every if node.phase == "Succeeded" and not state.mover_of(node)]
@@ -128,9 +131,11 @@ def used_up_by_hand(situation: Situation) -> Situation:
             continue
         nodes = situation.nodes_of(identifier)
         verdicts = situation.fold(identifier).verdicts
-        waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
         over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
-        for signal in waiting:
+        for signal in unused:
+            against = verdicts.get(signal.identity)
+            if signal.gate != identifier or (against and against.code not in _WAITING):
+                continue
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
             if node:
                 uses.append(_use_of(signal, node, situation.now)._replace(by_hand=True))

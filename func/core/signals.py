@@ -215,11 +215,11 @@ class State(NamedTuple):
         One that was closed, left the task or was merged after its signal frees the Workflow, also where this came with
         the annotation of the Workflow that this one was resubmitted from.
         """
-        gone = [signal for signal in self.signals if signal.gone]
         for use in self.used:
-            left = any(each.is_of(use.pull_request) and use.happened <= each.happened for each in gone)
-            if use.pull_request and use.node and not use.by_hand and not left:
-                return use.pull_request
+            if use.pull_request and use.node and not use.by_hand:
+                gone = (each for each in self.signals if each.gone and each.is_of(use.pull_request))
+                if not any(use.happened <= each.happened for each in gone):
+                    return use.pull_request
         return None
 
     def text(self) -> str:
