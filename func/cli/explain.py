@@ -16,6 +16,7 @@ from func.cli.explain_workflow import complete_workflow, explain_workflow
 from func.cli.output import Problem, Row, output_option, print_advice, print_json, print_table, wrap
 from func.cli.recorded import Recorded, read_recorded
 from func.core.outcomes import OUTCOMES
+from func.core.reasons import CHECKS
 from func.core.rules import Rules
 from func.service.build import build_pipeline
 
@@ -118,10 +119,10 @@ def _print(run: DryRun, rules: Rules, advice: Advice) -> None:
         click.echo(wrap(f"Note: {run.recorded.guessed}."))
     click.echo()
     results = check_results(run, rules)
-    rows = [Row(each, _STYLES.get(each.mark, {})) for each in results if each.mark != "-"]
-    rest = ", ".join(each.check for each in results if each.mark == "-")
+    rows = [Row(each, _STYLES.get(each.mark, {})) for each in results]
+    rest = [check for check in CHECKS if check not in {each.check for each in results}]
     if rest:
-        rows.append(Row(("-", "the rest", f"not checked: {rest}"), {"dim": True}))
+        rows.append(Row(("-", "the rest", f"not checked: {', '.join(rest)}"), {"dim": True}))
     print_table(("", "CHECK", "FOUND"), rows)
     click.echo()
     if run.needs_cluster:

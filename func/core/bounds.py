@@ -19,16 +19,16 @@ _MAX_BOUNDS = 32  # pull requests
 _REVOKED = ("revoked", "pull-request-gone")
 
 
-def bounded(state: State, rules: Rules, now: datetime) -> State:
-    """Return a state within the bounds: revoked signals go first, then overtaken ones, then the oldest.
+def bounded(state: State, rules: Rules, now: datetime) -> tuple[State, str]:
+    """Return a state within the bounds, and its text: revoked signals go first, then overtaken ones, then the oldest.
 
     A signal that something revokes can go without a bound, because what revokes it stays. A signal that may revoke
     others leaves one: its pull request's signals up to then are no longer accepted. Requested changes that still block
     approvals go last, and leave a bound without end.
     """
-    while len(state.signals) > MAX_SIGNALS or len(state.text().encode()) > MAX_BYTES:
+    while len(state.signals) > MAX_SIGNALS or len((text := state.text()).encode()) > MAX_BYTES:
         state = _without(state, _victim(state, rules, now), rules)
-    return state
+    return state, text
 
 
 def _victim(state: State, rules: Rules, now: datetime) -> Signal:

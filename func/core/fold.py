@@ -144,8 +144,11 @@ def _rule_of(signal: Signal, rules: Rules) -> Rule | None:
 
 def _revokers_for(rule: Rule, rules: Rules, state: State) -> Revokers:
     """Return the events that may revoke signals of a rule, each with whether the rule names it in `withdraw`."""
-    found = [(signal, is_withdrawal(signal, rule, rules)) for signal in state.signals]
-    return [(signal, withdraws) for signal, withdraws in found if withdraws or signal.gone in _GONE]
+    return [
+        (signal, withdraws)
+        for signal in state.signals
+        if (withdraws := is_withdrawal(signal, rule, rules)) or signal.gone in _GONE
+    ]
 
 
 def _why_not(

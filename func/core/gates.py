@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NamedTuple
 
-from func.core.fold import Folded, Standing, fold
+from func.core.fold import Folded, Standing
 from func.core.reasons import Verdict
-from func.core.rules import Rules
-from func.core.signals import MOVED, State, Use
+from func.core.signals import MOVED, Use
+from func.core.situation import Situation
 from func.core.workflows import Node, Workflow
 
 BY_HAND = "manually or by its timeout"
@@ -31,15 +30,16 @@ class GateView(NamedTuple):
     is_over: bool = False
 
 
-def view_gate(workflow: Workflow, state: State, identifier: str, rules: Rules) -> GateView:
+def view_gate(situation: Situation, identifier: str) -> GateView:
     """Return whether a Workflow waits at a gate, and why not.
 
     Args:
         identifier: the gate's name with inputs, from `gate_id`.
     """
+    rules, workflow, state, _ = situation
     gate, given = rules.gate_ids[identifier]
     rounds = any(rule.rounds for rule in given)
-    nodes = workflow.gate_nodes(gate, given[0].inputs)
+    nodes = situation.nodes_of(identifier)
     unfinished = [node for node in nodes if not node.is_finished]
     waiting = [node for node in unfinished if not state.mover_of(node)]
     running = [node for node in waiting if node.phase == "Running" and not workflow.finished]
@@ -100,15 +100,13 @@ def why_used(use: Use) -> Verdict:
     return Verdict.of("duplicate", verb=MOVED[use.how], gate=use.gate)
 
 
-def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -> bool:
+def has_waiting(situation: Situation) -> bool:
     """Return whether a signal or a claim waits on a Workflow, so that its changes must be watched."""
-    if state.claims:
+    if situation.state.claims:
         return True
-    gates = {signal.gate for signal in state.unused}
-    for identifier in rules.gate_ids:
-        if identifier not in gates:
-            continue
-        folded = fold(state, rules, identifier, now)
-        if folded.has_waiting and not view_gate(workflow, state, identifier, rules).is_over:
-            return True
-    return False
+    gates = {signal.gate for signal in situation.state.unused}
+    return any(
+        situation.fold(each).has_waiting and not view_gate(situation, each).is_over
+        for each in situation.rules.gate_ids
+        if each in gates
+    )

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from func.core.intents import MAX_OUTPUT
 from func.core.reasons import Rejection
-from func.core.signals import STATE_ANNOTATION, State, read_state
+from func.core.signals import STATE_ANNOTATION, State
 from func.core.workflows import PARKED_LABEL, Node, Workflow, compress, parameters
 
 Operation = dict[str, Any]
@@ -68,14 +68,15 @@ def _check_output(name: str, value: str) -> None:
         raise Rejection("unsafe-output", output=name, why=why)
 
 
-def patch_for(workflow: Workflow, state: State, move: Move | None, *, parked: bool) -> list[Operation]:
-    """Return the patch that remembers `state` and moves a node; empty when nothing changes.
+def patch_for(workflow: Workflow, text: str, move: Move | None, *, parked: bool) -> list[Operation]:
+    """Return the patch that writes the annotation and moves a node; empty when nothing changes.
 
     Args:
+        text: of the annotation.
         move: left to Argo Server where the nodes are offloaded.
         parked: whether a signal waits; the label shows it.
     """
-    changes = [*_remember(workflow, state, parked), *(_move(workflow, move) if move else [])]
+    changes = [*_remember(workflow, text, parked), *(_move(workflow, move) if move else [])]
     return [_test("/metadata/uid", workflow.ref.uid), *changes] if changes else []
 
 
@@ -108,8 +109,7 @@ def _escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _remember(workflow: Workflow, state: State, parked: bool) -> list[Operation]:  # noqa: FBT001
-    text = state.text()
+def _remember(workflow: Workflow, text: str, parked: bool) -> list[Operation]:  # noqa: FBT001
     labelled = workflow.labels.get(PARKED_LABEL)
     label = f"/metadata/labels/{_escape(PARKED_LABEL)}"
     operations: list[Operation] = []
@@ -121,7 +121,7 @@ def _remember(workflow: Workflow, state: State, parked: bool) -> list[Operation]
     new: object = {STATE_ANNOTATION: text}
     if workflow.annotations is not None:
         path, new = f"{path}/{_escape(STATE_ANNOTATION)}", text
-    if text == workflow.state or (workflow.state is None and state == read_state(workflow)):
+    if text == (workflow.state or State(workflow.ref).text()):
         # The label alone: the state is tested all the same, because the label follows from it.
         return [_test(path, workflow.state), *operations] if operations else []
     return [*_replace(path, workflow.state, new), *operations]

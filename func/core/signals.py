@@ -215,11 +215,11 @@ class State(NamedTuple):
         One that was closed, left the task or was merged after its signal frees the Workflow, also where this came with
         the annotation of the Workflow that this one was resubmitted from.
         """
-        gone = [signal for signal in self.signals if signal.gone]
         for use in self.used:
-            left = any(each.is_of(use.pull_request) and use.happened <= each.happened for each in gone)
-            if use.pull_request and use.node and not use.by_hand and not left:
-                return use.pull_request
+            if use.pull_request and use.node and not use.by_hand:
+                gone = (each for each in self.signals if each.gone and each.is_of(use.pull_request))
+                if not any(use.happened <= each.happened for each in gone):
+                    return use.pull_request
         return None
 
     def text(self) -> str:
@@ -290,22 +290,16 @@ def _of_a_copy(state: State) -> State:
     return state._replace(signals=signals, used=used)
 
 
-def _strings(value: object) -> object:
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError("expected a list of strings")
-    return tuple(value)
+def _reader_of(holder: type, kind: type, expected: str) -> Callable[[object], object]:
+    """Return a reader of a list or an object whose items are all of one kind; a list becomes a tuple."""
 
+    def read(value: object) -> object:
+        items = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, holder) or not all(isinstance(each, kind) for each in items):  # type: ignore[attr-defined]
+            raise ValueError(f"expected {expected}")
+        return tuple(value) if isinstance(value, list) else value
 
-def _string_map(value: object) -> object:
-    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
-        raise ValueError("expected an object of strings")
-    return value
-
-
-def _list_map(value: object) -> object:
-    if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
-        raise ValueError("expected an object of lists")
-    return value
+    return read
 
 
 _READERS: Mapping[str, Callable[[object], object]] = {
@@ -314,9 +308,9 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     **dict.fromkeys(("happened", "submitted", "written", "at"), parse_time),
     **dict.fromkeys(("person_id", "author_id", "review"), read_integer),
     **dict.fromkeys(("merged", "draft", "fork", "fresh", "copied", "by_hand", "claimed"), read_boolean),
-    **dict.fromkeys(("labels", "named", "names"), _strings),
-    "outputs": _string_map,
-    "data": _list_map,
+    **dict.fromkeys(("labels", "named", "names"), _reader_of(list, str, "a list of strings")),
+    "outputs": _reader_of(dict, str, "an object of strings"),
+    "data": _reader_of(dict, list, "an object of lists"),
 }
 
 

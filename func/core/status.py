@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from func.core.fold import Identity, fold
+from func.core.fold import Identity
 from func.core.gates import SKIPPED, view_gate, why_used, why_waiting
 from func.core.outcomes import Task, WorkflowRef
 from func.core.reasons import Rejection, Verdict
 from func.core.releases import decide_release
 from func.core.rules import Rule, Rules
 from func.core.signals import MOVED, Signal, State, Use, read_state
+from func.core.situation import Situation
 from func.core.values import format_time, time_or_none
 from func.core.workflows import PARKED_LABEL, Node, Workflow, read_workflow
 
@@ -204,15 +205,16 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
         state = None
         problems.append(Problem(rejection.verdict.code, rejection.verdict.data))
     known = state or State(workflow.ref)
+    situation = Situation(rules, workflow, known, now)
     task, repository = _task_and_repository(workflow.labels, rules)
     gates = tuple(_gates(workflow, rules))
-    signals = tuple(_signals(workflow, known, rules, now))
+    signals = tuple(_signals(situation))
     if not workflow.finished:
         problems += _label_problems(workflow, rules)
         problems += several_workflows(workflow.ref.name, task, twins, rules)
         problems += _run_problems(workflow)
         problems += _gate_problems(gates, workflow, rules)
-        problems += _signal_problems(signals, workflow, known, rules, now)
+        problems += _signal_problems(signals, situation)
     return WorkflowStatus(
         ref=workflow.ref,
         labels=workflow.labels,
@@ -223,7 +225,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
         finished=workflow.finished,
         gates=gates,
         signals=signals,
-        moved=tuple(_moved(workflow, known)),
+        moved=tuple(_moved(situation)),
         bound=known.bound if rules.workflows.one_pull_request else None,
         problems=tuple({(each.code, each.sentence): each for each in problems}.values()),
         state=state,
@@ -293,10 +295,10 @@ def _gate(name: str, nodes: list[Node], rules: tuple[Rule, ...]) -> GateStatus:
     return GateStatus(name, state, tuple(node.id for node in running), since, rules)
 
 
-def _signals(workflow: Workflow, state: State, rules: Rules, now: datetime) -> Iterator[SignalStatus]:
-    found = _verdicts(workflow, state, rules, now)
-    for signal in state.signals:
-        use = state.use_of(signal.identity)
+def _signals(situation: Situation) -> Iterator[SignalStatus]:
+    found = _verdicts(situation)
+    for signal in situation.state.signals:
+        use = situation.state.use_of(signal.identity)
         gate = signal.gate or (use.gate if use else None)
         if gate is None:
             continue
@@ -322,25 +324,25 @@ def _of_use(use: Use) -> tuple[str, str]:
     return verdict.code, verdict.sentence
 
 
-def _verdicts(workflow: Workflow, state: State, rules: Rules, now: datetime) -> dict[Identity, Verdict | None]:
+def _verdicts(situation: Situation) -> dict[Identity, Verdict | None]:
     """Return why each signal that was not used does not move its gate today; None for those that can."""
     found: dict[Identity, Verdict | None] = {}
-    for identifier, (gate, _) in rules.gate_ids.items():
-        folded = fold(state, rules, identifier, now)
+    for identifier, (gate, _) in situation.rules.gate_ids.items():
+        folded = situation.fold(identifier)
         found.update(folded.verdicts)
-        view = view_gate(workflow, state, identifier, rules)
+        view = view_gate(situation, identifier)
         for standing in folded.standings:
             why = why_waiting(gate, standing, folded, view)
             found.update((signal.identity, why) for signal in standing.signals)
     return found
 
 
-def _moved(workflow: Workflow, state: State) -> Iterator[MovedNode]:
-    for node in workflow.suspend_nodes():
+def _moved(situation: Situation) -> Iterator[MovedNode]:
+    for node in situation.workflow.suspend_nodes():
         at = time_or_none(node.raw.get("finishedAt")) if node.is_finished else None
         if at:
             name, message = str(node.raw.get("displayName")), node.raw.get("message")
-            use = state.mover_of(node)
+            use = situation.state.mover_of(node)
             mover = use if use and not use.claimed and not use.by_hand else None
             text = message if isinstance(message, str) and message else None
             yield MovedNode(name, node.id, at, node.phase, text, mover)
@@ -398,9 +400,8 @@ def _hint(workflow: Workflow, gate: GateStatus, rules: Rules) -> str:
     return f" The rules have {similar}: is that the same gate?" if similar else ""
 
 
-def _signal_problems(
-    signals: Sequence[SignalStatus], workflow: Workflow, state: State, rules: Rules, now: datetime
-) -> Iterator[Problem]:
+def _signal_problems(signals: Sequence[SignalStatus], situation: Situation) -> Iterator[Problem]:
+    rules, workflow, state, now = situation
     for use in state.claims:
         yield Problem("claimed", {"event": use.id, "gate": use.gate})
     waits = any(each.state in ("waits", "claimed") for each in signals)

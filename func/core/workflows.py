@@ -292,16 +292,17 @@ def _texts(ref: WorkflowRef, name: str, value: object) -> Mapping[str, str] | No
 
 def _read_nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> tuple[Stored, Mapping[str, Any]]:
     """Return where the nodes are, and those that the object has."""
-    packed, nodes, version = (status.get(name) for name in ("compressedNodes", "nodes", "offloadNodeStatusVersion"))
+    packed, nodes = status.get("compressedNodes"), status.get("nodes")
+    version = None if nodes else status.get("offloadNodeStatusVersion")
     if packed:
         try:
             nodes = decompress(packed)
         except ValueError as error:
             raise _unreadable(ref, f"status.compressedNodes {error}") from None
-    elif version and not nodes and not isinstance(version, str):
+    elif version and not isinstance(version, str):
         raise _unreadable(ref, "status.offloadNodeStatusVersion is not a string")
-    stored: Stored = "compressed" if packed else "offloaded" if version and not nodes else "plain"
-    if not isinstance(nodes, dict | None):
+    stored: Stored = "compressed" if packed else "offloaded" if version else "plain"
+    if nodes is not None and not isinstance(nodes, dict):
         raise _unreadable(ref, "status.nodes is not an object")
     return stored, nodes or {}
 

@@ -282,7 +282,7 @@ def _defect(known: Answer) -> Answer:
 def _patch(workflow: Workflow, decision: Decision) -> list[Operation]:
     if decision.state is None:
         return []
-    return patch_for(workflow, decision.state, decision.move, parked=decision.parked)
+    return patch_for(workflow, decision.text, decision.move, parked=decision.parked)
 
 
 def _failed(answers: Iterable[Answer]) -> Answer | None:

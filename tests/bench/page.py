@@ -150,7 +150,7 @@ CHARTS = (
     Chart(
         "full-crd",
         "Argo's full CRD",
-        "With the CRD of official installations of Argo 4, which validates the whole Workflow at each write.",
+        "That of official installations of Argo 4 validates the whole Workflow at each write.",
         warm.FULL,
         "ms",
         "milliseconds for one event",
@@ -223,9 +223,8 @@ def document(figures: Figures) -> str:
         "# Benchmarks",
         (
             "How fast the function is, beside a hello world, a function in Go, and a process for each event. One "
-            "machine ran the\nfunction, the API server and the client, so compare the figures with each other only. "
-            "Bars are medians, and lines go\nfrom the minimum to the upper quartile. `make bench` measures and writes "
-            "this page, from [figures](benchmarks/figures.json)."
+            "machine ran them,\nthe API server and the client, so compare the figures with each other only. Bars are "
+            "medians, and lines go from the\nminimum to the upper quartile ([figures](benchmarks/figures.json))."
         ),
         (
             f"Measured on {run['date']}, commit {run['commit']}: `{run['command']}`, {run['seconds'] / 60:.0f} min, "
@@ -270,7 +269,7 @@ def in_words(chart: Chart, figures: Figures) -> str:
     for case, values in groups:
         medians = "; ".join(f"{who} {digits(spread.median)}" for who, spread in values)
         cases.append(f"{case}: {medians}" if len(groups) > 1 else medians)
-    return f"{chart.title}, median, {chart.unit}: {'. '.join(cases)}"
+    return f"Medians, {chart.unit}: {'. '.join(cases)}"
 
 
 def tables(figures: Figures) -> str:

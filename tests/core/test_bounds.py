@@ -59,7 +59,7 @@ def state_of(*signals: Signal, used: tuple[Use, ...] = ()) -> State:
 def cut(state: State, count: int, monkeypatch: pytest.MonkeyPatch) -> State:
     """The state with so many signals at most."""
     monkeypatch.setattr(bounds, "MAX_SIGNALS", count)
-    return bounded(state, built_in(), NOW)
+    return bounded(state, built_in(), NOW)[0]
 
 
 def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_pull_requests_of_strangers_make_the_bounds_one_for_all_only_where_their
     state = state_of(review("waits", "#1", 0))
     for number in range(200):
         pushed = push(f"p-{number}", f"#{number + 2}", number)._replace(fork=True)
-        state = bounded(state.with_signal(pushed), rules, NOW)
+        state, _ = bounded(state.with_signal(pushed), rules, NOW)
     assert ("*" not in state.forgotten) == is_kept
     if is_kept:
         assert "waits" in {each.id for each in state.signals}
@@ -185,7 +185,7 @@ def test_a_signal_for_which_there_is_no_room_is_not_said_to_wait(monkeypatch: py
 
 def test_an_annotation_has_at_most_64_kibibytes() -> None:
     signals = [label(f"s-{number}", "#1", number)._replace(outputs={"text": "é" * 4000}) for number in range(20)]
-    smaller = bounded(state_of(*signals), built_in(), NOW)
+    smaller, _ = bounded(state_of(*signals), built_in(), NOW)
     assert [each.id for each in smaller.signals] == [f"s-{number}" for number in range(13, 20)]
     assert len(smaller.text().encode()) <= 64 * 1024
     assert smaller.forgotten == {}

@@ -42,7 +42,7 @@ def operations(document: Workflow, values: dict[str, str], phase: Any = "Succeed
     workflow = read_workflow(document)
     (node,) = workflow.gate_nodes(GATE, {})
     move = Move(node, phase, FINISHED, MESSAGE, values)
-    patch = patch_for(workflow, read_state(workflow), move, parked=False)
+    patch = patch_for(workflow, read_state(workflow).text(), move, parked=False)
     assert patch[0] == {"op": "test", "path": "/metadata/uid", "value": document["metadata"]["uid"]}
     return patch[1:]
 
@@ -131,7 +131,7 @@ def test_a_move_is_written_where_the_nodes_are(stored: Any) -> None:  # noqa: AN
     workflow = read_workflow(compressed(document) if stored == "compressed" else document)._replace(stored=stored)
     (node,) = workflow.gate_nodes(GATE, {})
     state = read_state(workflow)
-    patch = patch_for(workflow, state, Move(node, "Succeeded", FINISHED, MESSAGE, {}), parked=False)
+    patch = patch_for(workflow, state.text(), Move(node, "Succeeded", FINISHED, MESSAGE, {}), parked=False)
     assert len(patch) == {"plain": 6, "compressed": 3, "offloaded": 0}[stored]
 
 
@@ -191,7 +191,7 @@ def test_the_label_alone_changes_with_the_annotation_that_it_follows_from(
     if label:
         document["metadata"]["labels"][PARKED] = label
     workflow = read_workflow(document)
-    patch = patch_for(workflow, read_state(workflow), None, parked=parked)
+    patch = patch_for(workflow, read_state(workflow).text(), None, parked=parked)
     assert [(each["op"], each["path"], each.get("value")) for each in patch[1:]] == expected
 
 
@@ -201,7 +201,7 @@ def test_the_annotation_is_tested_as_it_was_read(annotations: dict[str, str] | N
     document["metadata"]["annotations"] = annotations
     workflow = read_workflow(document)
     state = State(workflow.ref, forgotten={"*": at(0)})
-    _, tested, written = patch_for(workflow, state, None, parked=False)
+    _, tested, written = patch_for(workflow, state.text(), None, parked=False)
     if annotations is None:
         assert tested == {"op": "test", "path": "/metadata/annotations", "value": None}
         assert written == {"op": "add", "path": "/metadata/annotations", "value": {STATE: state.text()}}
