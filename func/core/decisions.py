@@ -32,7 +32,8 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
     signal = intent.signal._replace(written=now.replace(microsecond=0))
     if is_too_old(signal, workflow):
         happened, created = format_time(signal.happened), format_time(workflow.created)
-        return Decision(Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created))
+        too_old = Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created)
+        return Decision(intent.refused or too_old)
     old = read_state(workflow)
     situation = without_void_claims(Situation(rules, workflow, old, now), signal)
     use = situation.state.use_of(signal.identity)
@@ -72,7 +73,7 @@ def _decide_duplicate(use: Use) -> Decision:
 def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
     """Decide about a Workflow that has ended: a late redelivery is a `duplicate`, all else comes too late."""
     if intent.rule is None or intent.gate is None:
-        return Decision(Verdict.of("nothing-to-revoke", task=intent.task))
+        return Decision(intent.refused or Verdict.of("nothing-to-revoke", task=intent.task))
     use = read_state(workflow).use_of(intent.signal.identity)
     if use:
         return _decide_duplicate(use)
@@ -163,6 +164,8 @@ def _revoked(
     intent: Intent, signal: Signal, revoked: dict[str, list[str]], newer: list[str], over: list[str]
 ) -> Verdict:
     ids = ", ".join(f"event {each}" for each in sorted({each for found in revoked.values() for each in found}))
+    if signal.gone == "merged" and intent.refused:
+        return intent.refused  # a merge revokes nothing
     if signal.gone:
         what = f"revoked {ids}" if ids else "nothing waited, and late signals of it will be refused"
         if signal.gone == "merged":

@@ -415,6 +415,13 @@ def test_in_the_very_same_second_the_numbers_of_reviews_tell_the_order() -> None
     assert bench.release().outcome == "ignored"
 
 
+@pytest.mark.parametrize("facts", [{"head_repository": "evil/cto"}, {"by": "octocat"}], ids=str)
+def test_a_merge_that_its_rule_refuses_is_refused(facts: dict[str, Any]) -> None:
+    bench = Bench.at("wait-pr-merged", rules_with("  wait-pr-merged: {event: pull_request.closed, by: quality}"))
+    assert bench.deliver(closed(**{"by": CLEO, **facts})).outcome == "refused"
+    assert bench.deliver(closed(by=CLEO, happened=at(9))).outcome == "opened"
+
+
 # ---- failing, quorum, not-author
 
 
