@@ -48,7 +48,7 @@ def finish_claim(use: Use, situation: Situation) -> Decision:
         verdict = Verdict.of("already-open", gate=gate, how=BY_HAND)
     else:
         verdict = Verdict.of("gate-failed", gate=gate, phase=node.phase)
-    used = state.with_use([each._replace(claimed=False, by_hand=not is_ours) for each in together])
+    used = state.with_uses([each._replace(claimed=False, by_hand=not is_ours) for each in together])
     return remember(Decision(verdict, gate=gate, node=node.id), situation.with_state(used))
 
 
@@ -80,7 +80,7 @@ def without_void_claims(situation: Situation, event: Signal | None = None) -> Si
             continue
         together = [each for each in state.claims if each.node == use.node]
         if node.started != use.started:
-            state = state.with_use([each._replace(claimed=False) for each in together])
+            state = state.with_uses([each._replace(claimed=False) for each in together])
         elif node.phase == "Running":
             unclaimed = state._replace(used=tuple(each for each in state.used if each not in together))
             seen = unclaimed.with_signal(event) if event else unclaimed
@@ -108,5 +108,5 @@ def settle(workflow: Workflow, claimed: Decision, rules: Rules, now: datetime) -
     mine = [use for use in claims if use.node == claimed.node and use.identity not in known]
     if not mine:
         return claimed._replace(state=None, move=None)  # somebody else finished the claim
-    settled = state.with_use([use._replace(claimed=False) for use in mine])
+    settled = state.with_uses([use._replace(claimed=False) for use in mine])
     return remember(claimed._replace(move=None), Situation(rules, workflow, settled, now))

@@ -131,15 +131,11 @@ def _too_late(decision: Decision, signal: Signal, rules: Rules, state: State) ->
 
     It ends what its person requested before, also where that arrives later.
     """
-    if signal.verdict != "approved" or not _may_request_changes(signal, rules):
+    # Changes that this person requests block approvals where a rule lets them.
+    request = signal._replace(verdict="changes_requested")
+    if signal.verdict != "approved" or not any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule()):
         return decision
     return decision._replace(state=state.with_signal(signal.without_gate()))
-
-
-def _may_request_changes(signal: Signal, rules: Rules) -> bool:
-    """Return whether changes that this person requests block approvals."""
-    request = signal._replace(verdict="changes_requested")
-    return any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule())
 
 
 def _revoke(intent: Intent, signal: Signal, situation: Situation) -> Decision:

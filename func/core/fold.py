@@ -46,16 +46,22 @@ class Standing(NamedTuple):
         """
         if self.needed == 1:
             return (including or self.signals[0],)
-        chosen: dict[str, Signal] = {}
-        for signal in [*([including] if including else []), *self.signals]:
-            if signal.person and len(chosen) < self.needed:
-                chosen.setdefault(signal.person.casefold(), signal)
-        return tuple(chosen.values()) if len(chosen) == self.needed else ()
+        chosen = _one_of_each([including, *self.signals] if including else self.signals)
+        return tuple(chosen[: self.needed]) if len(chosen) >= self.needed else ()
 
     @property
     def people(self) -> int:
         """The number of different people who have signalled."""
-        return len({signal.person.casefold() for signal in self.signals if signal.person})
+        return len(_one_of_each(self.signals))
+
+
+def _one_of_each(signals: Iterable[Signal]) -> list[Signal]:
+    """Return the first signal of each person."""
+    found: dict[str, Signal] = {}
+    for signal in signals:
+        if signal.person:
+            found.setdefault(signal.person.casefold(), signal)
+    return list(found.values())
 
 
 class Folded(NamedTuple):
@@ -297,7 +303,7 @@ def _because_of(code: str, other: Signal) -> Verdict:
 
 
 def describe(signal: Signal) -> str:
-    """Return an event for a person: `pull_request.synchronize by octocat at 2026-01-31T12:00:00Z (commit 6113728)`."""
+    """Return an event for a person: `pull_request.synchronize by octocat at 2026-01-31T12:00:00Z (event d-1)`."""
     details = [f"commit {signal.head[:7]}"] if signal.head and signal.name == "pull_request.synchronize" else []
     verdict = f" {signal.verdict}" if signal.verdict and not signal.name.endswith(signal.verdict) else ""
     label = f" {signal.label}" if signal.label else ""

@@ -54,7 +54,7 @@ class Decision(NamedTuple):
 
     def is_done_on(self, workflow: Workflow) -> bool:
         """Return whether the Workflow has the state that this decision writes."""
-        return self.state is not None and workflow.state == self.text
+        return self.state is not None and workflow.state_text == self.text
 
 
 def remember(decision: Decision, situation: Situation) -> Decision:
@@ -83,7 +83,7 @@ def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situa
         # A claim, until Argo Server has moved the node. The outputs are kept for an event that finishes the claim.
         state = state._replace(used=(*state.used, *(use._replace(claimed=True) for use in uses)))
     else:
-        state = state.with_use(uses)
+        state = state.with_uses(uses)
     return Decision(Verdict.of(MOVED[how], gate=gate, message=message), state, move=move, gate=gate, node=node.id)
 
 
@@ -139,7 +139,7 @@ def used_up_by_hand(situation: Situation) -> Situation:
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
             if node:
                 uses.append(_use_of(signal, node, situation.now)._replace(by_hand=True))
-    return situation.with_state(state.with_use(uses)) if uses else situation
+    return situation.with_state(state.with_uses(uses)) if uses else situation
 
 
 def _finished_after(node: Node, signal: Signal) -> bool:

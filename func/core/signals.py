@@ -192,7 +192,7 @@ class State(NamedTuple):
         others = [each for each in self.signals if each is not old]
         return self._replace(signals=tuple(sorted([*others, signal], key=lambda each: each.order)))
 
-    def with_use(self, uses: Iterable[Use]) -> State:
+    def with_uses(self, uses: Iterable[Use]) -> State:
         """Return a copy in which signals have moved a node; their outputs are no longer needed."""
         new = {use.identity: use for use in uses}
         signals = tuple(each._replace(outputs={}) if each.identity in new else each for each in self.signals)
@@ -261,7 +261,7 @@ def read_state(workflow: Workflow) -> State:
     Raises:
         Rejection: `annotation-unreadable`, when it is not what Taskgate writes.
     """
-    text = workflow.state
+    text = workflow.state_text
     if text is None:
         return State(workflow.ref, labels=workflow.labels)
     try:
