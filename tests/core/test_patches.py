@@ -59,6 +59,20 @@ def test_a_node_without_outputs_changes_in_three_fields_after_its_type_and_phase
     ]
 
 
+def test_the_id_of_a_node_is_escaped_in_its_path() -> None:
+    document = waiting_workflow(3)
+    nodes = document["status"]["nodes"]
+    nodes["a~b/c"] = nodes.pop(gate_node(document, GATE)["id"])
+    assert operations(document, {})[0]["path"] == "/status/nodes/a~0b~1c/type"
+
+
+@pytest.mark.parametrize("outputs", [{}, {"exitCode": "0"}, {"parameters": []}])
+def test_outputs_without_parameters_stay(outputs: dict[str, Any]) -> None:
+    document = waiting_workflow(3)
+    gate_node(document, GATE)["outputs"] = outputs
+    assert len(operations(document, {"number": "123"})) == 5
+
+
 def test_outputs_take_their_value_or_their_default_and_the_old_ones_are_tested() -> None:
     plain = {"name": "plain", "value": "x"}
     given = [supplied("number"), "odd", supplied("note", default="none"), plain]
