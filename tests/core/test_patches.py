@@ -209,6 +209,19 @@ def test_the_label_alone_changes_with_the_annotation_that_it_follows_from(
     assert [(each["op"], each["path"], each.get("value")) for each in patch[1:]] == expected
 
 
+def test_a_label_is_taken_off_in_the_write_of_the_annotation() -> None:
+    document = waiting_workflow(3)
+    document["metadata"]["labels"][PARKED] = "true"
+    workflow = read_workflow(document)
+    patch = patch_for(workflow, State(workflow.ref, forgotten={"*": at(0)}).text(), None, parked=False)
+    assert [(each["op"], each["path"]) for each in patch[1:]] == [
+        ("test", ANNOTATION),
+        ("add", ANNOTATION),
+        ("test", LABEL),
+        ("remove", LABEL),
+    ]
+
+
 @pytest.mark.parametrize("annotations", [None, {}, {STATE: '{"uid":"x"}'}])
 def test_the_annotation_is_tested_as_it_was_read(annotations: dict[str, str] | None) -> None:
     document = waiting_workflow(3)

@@ -103,6 +103,29 @@ def test_a_gate_may_be_told_by_its_inputs(inputs: dict[str, str], fits: int) -> 
     assert len(workflow.gate_nodes("wait-event", inputs)) == fits
 
 
+@pytest.mark.parametrize("spec", ["odd", None, {}, {"shutdown": None}, {"shutdown": 3}])
+def test_odd_values_are_read_as_absent_ones(spec: object) -> None:
+    nodes = {"odd": 1, "n": {"type": "Suspend", "displayName": "gate", "phase": 7, "startedAt": 7}}
+    workflow = read_workflow(waiting_workflow(3) | {"spec": spec, "status": {"phase": None, "nodes": nodes}})
+    assert (workflow.shutdown, workflow.phase, workflow.finished) == ("", "", False)
+    (node,) = workflow.gate_nodes("gate", {})
+    assert (node.phase, node.started, node.attempt, node.is_finished) == ("", None, -1, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "stored"),
+    [
+        ({"offloadNodeStatusVersion": "fnv:1"}, "offloaded"),
+        ({"offloadNodeStatusVersion": "fnv:1", "nodes": {}}, "offloaded"),
+        ({"offloadNodeStatusVersion": "fnv:1", "nodes": {"n": {}}}, "plain"),
+        ({"offloadNodeStatusVersion": "", "nodes": {}}, "plain"),
+        ({"compressedNodes": compress({"n": {}}), "nodes": {}}, "compressed"),
+    ],
+)
+def test_where_the_nodes_are_stored(status: dict[str, Any], stored: str) -> None:
+    assert read_workflow(waiting_workflow(3) | {"status": status}).stored == stored
+
+
 def test_inputs_of_another_shape_fit_nothing() -> None:
     document = recorded("gate-with-inputs")
     (gate,) = (each for each in nodes_of(document).values() if each["type"] == "Suspend")
