@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from func.core.fold import fold
 from func.core.gates import BY_HAND
 from func.core.moves import PHASES, Decision, move_message, remember, use_signals
 from func.core.reasons import Rejection, Verdict
@@ -91,7 +92,7 @@ def without_void_claims(situation: Situation, event: Signal | None = None) -> Si
 
 
 def _is_revoked(use: Use, situation: Situation) -> bool:
-    verdict = situation.fold(use.gate).verdicts.get(use.identity)
+    verdict = fold(situation, use.gate).verdicts.get(use.identity)
     if verdict is None or verdict.code not in _VOID:
         return False
     # Somebody who approves again does not revoke the first approval.

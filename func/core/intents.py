@@ -140,7 +140,10 @@ def _revocations(
                 yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
     if signal.name == "pull_request.closed" and signal.pull_request:
         gone = "merged" if signal.merged else "closed"
-        yield from ((task, None, gone) for task in named.tasks or tasks_for(event, rules).tasks)
+        # A rule with a `task` of its own may have found another task in the same pull request.
+        own = [tasks_for(event, rules, rule).tasks for _, rule in rules.each_rule() if rule.task]
+        for tasks in (named.tasks, tasks_for(event, rules).tasks, *own):
+            yield from ((task, None, gone) for task in tasks)
     yield from ((task, None, "left") for task in tasks_left(event, rules))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from func.core.bounds import bounded
-from func.core.fold import BLOCKED
+from func.core.fold import BLOCKED, fold
 from func.core.gates import has_waiting
 from func.core.outcomes import Outcome, Task
 from func.core.patches import Move, values_for
@@ -59,7 +59,7 @@ class Decision(NamedTuple):
 
 def remember(decision: Decision, situation: Situation) -> Decision:
     """Return the decision that also writes the state of a situation, within its bounds."""
-    state, text = bounded(situation.state, situation.rules, situation.now)
+    state, text = bounded(situation)
     return decision._replace(state=state, text=text, parked=has_waiting(situation.with_state(state)))
 
 
@@ -130,7 +130,7 @@ def used_up_by_hand(situation: Situation) -> Situation:
         if not by_hand:
             continue
         nodes = situation.nodes_of(identifier)
-        verdicts = situation.fold(identifier).verdicts
+        verdicts = fold(situation, identifier).verdicts
         over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in unused:
             against = verdicts.get(signal.identity)
