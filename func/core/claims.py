@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from func.core.fold import fold
 from func.core.gates import BY_HAND
 from func.core.moves import PHASES, Decision, move_message, remember, use_signals
 from func.core.reasons import Rejection, Verdict
@@ -16,7 +17,6 @@ from func.core.situation import Situation
 from func.core.values import format_time
 from func.core.workflows import Node, Workflow
 
-# Why a claimed signal must not move its node any more.
 _VOID = frozenset({"revoked", "pull-request-gone", "overtaken", "changes-requested", "wrong-labels"})
 
 
@@ -91,7 +91,8 @@ def without_void_claims(situation: Situation, event: Signal | None = None) -> Si
 
 
 def _is_revoked(use: Use, situation: Situation) -> bool:
-    verdict = situation.fold(use.gate).verdicts.get(use.identity)
+    """Return whether a claimed signal must not move its node any more."""
+    verdict = fold(situation, use.gate).verdicts.get(use.identity)
     if verdict is None or verdict.code not in _VOID:
         return False
     # Somebody who approves again does not revoke the first approval.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from func.core.claims import finish_claim, without_void_claims
-from func.core.fold import Folded, is_withdrawal, other_pull_request
+from func.core.fold import Folded, fold, is_withdrawal, other_pull_request
 from func.core.gates import GateView, view_gate, why_used, why_waiting
 from func.core.intents import Intent
 from func.core.moves import Decision, remember, use_signals, used_up_by_hand
@@ -102,7 +102,7 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
         return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
-    folded = situation.with_state(kept).fold(identifier)
+    folded = fold(situation.with_state(kept), identifier)
     against = folded.verdicts.get(mine.identity)
     is_early = rule.early == "refuse" and view.verdict is not None and view.verdict.outcome == "parked"
     if against and not (is_early and against.outcome == "parked"):
@@ -147,7 +147,7 @@ def _revoke(intent: Intent, signal: Signal, situation: Situation) -> Decision:
     for identifier, (gate, _) in situation.rules.gate_ids.items():
         if gate not in intent.revokes and not signal.gone:
             continue
-        folded = known.fold(identifier)
+        folded = fold(known, identifier)
         ids = [each[0] for each, verdict in folded.verdicts.items() if verdict.data.get("event") == signal.id]
         is_older = signal.verdict != "dismissed" and any(signal.is_of(each.pull_request) for each in folded.standings)
         if ids:
@@ -156,13 +156,20 @@ def _revoke(intent: Intent, signal: Signal, situation: Situation) -> Decision:
             newer.append(gate)
         elif view_gate(situation, identifier).is_over and not situation.workflow.finished:
             over.append(gate)
-    verdict = _revoked(intent, signal, revoked, newer, over)
+    verdict = _what_it_revoked(intent, signal, revoked, newer, over)
     return Decision(verdict, known.state, gate=next(iter(revoked or intent.revokes), None))
 
 
-def _revoked(
+def _what_it_revoked(
     intent: Intent, signal: Signal, revoked: dict[str, list[str]], newer: list[str], over: list[str]
 ) -> Verdict:
+    """Return the answer to an event that revokes.
+
+    Args:
+        revoked: gate -> ids of the events that it revokes.
+        newer: gates for which only newer signals stand.
+        over: gates that no longer wait.
+    """
     ids = ", ".join(f"event {each}" for each in sorted({each for found in revoked.values() for each in found}))
     if signal.gone == "merged" and intent.refused:
         return intent.refused  # a merge revokes nothing

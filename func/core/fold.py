@@ -14,6 +14,7 @@ from func.core.outcomes import Task
 from func.core.reasons import Verdict
 from func.core.rules import Rule, Rules, gate_id
 from func.core.signals import EVERY, EXPIRY_DAYS, OPINIONATED, Signal, State, forget_command, pull_request_key
+from func.core.situation import Situation
 from func.core.sources import github
 from func.core.values import format_time
 
@@ -86,13 +87,13 @@ class Folded(NamedTuple):
         return bool(self.standings) or any(each.code in BLOCKED for each in self.verdicts.values())
 
 
-def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
+def fold(situation: Situation, gate: str) -> Folded:
     """Return what stands for a gate under the rules of today.
 
     Args:
         gate: with its inputs, from `gate_id`.
-        now: UTC; a signal expires 7 days after it was written.
     """
+    rules, _, state, _ = situation
     moved = state.last_move(gate)
     reviews = latest_reviews(state.signals)
     verdicts: dict[Identity, Verdict] = {}
@@ -108,7 +109,7 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
             continue
         if id(rule) not in revokers:
             revokers[id(rule)] = _revokers_for(rule, rules, state)
-        verdict = _why_not(signal, rule, rules, state, revokers[id(rule)], reviews, now)
+        verdict = _why_not(signal, rule, situation, revokers[id(rule)], reviews)
         if verdict is None and moved is not None and signal.happened <= moved:
             verdict = Verdict.of("not-newer", gate=gate, at=format_time(moved))
         verdict = verdict or other_pull_request(state, rules, signal) or _blocked(signal, rule, rules, reviews)
@@ -125,13 +126,14 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
     return Folded(tuple(standings), verdicts)
 
 
-def _of_another_task(signal: Signal, rules: Rules, state: State) -> Verdict | None:
+def _of_another_task(signal: Signal, situation: Situation) -> Verdict | None:
     """Return why the Workflow is not that of a signal's task: somebody has changed its labels."""
-    if not state.labels or signal.task is None:
+    rules, workflow, _, _ = situation
+    if not workflow.labels or signal.task is None:
         return None
     task = Task(signal.task, signal.repository, "signal")
-    why = rules.workflows.disagreement(state.labels, task)
-    return Verdict.of("wrong-labels", workflow=state.ref.name, task=task, why=why) if why else None
+    why = rules.workflows.disagreement(workflow.labels, task)
+    return Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=why) if why else None
 
 
 def other_pull_request(state: State, rules: Rules, signal: Signal) -> Verdict | None:
@@ -158,10 +160,9 @@ def _revokers_for(rule: Rule, rules: Rules, state: State) -> Revokers:
     ]
 
 
-def _why_not(
-    signal: Signal, rule: Rule, rules: Rules, state: State, revokers: Revokers, reviews: Reviews, now: datetime
-) -> Verdict | None:
+def _why_not(signal: Signal, rule: Rule, situation: Situation, revokers: Revokers, reviews: Reviews) -> Verdict | None:
     """Return why one signal does not count, whatever the other signals for its gate are."""
+    rules, workflow, state, now = situation
     verdict = rules.refuses(signal, rule)
     if verdict:
         return Verdict.of("no-longer-allowed", event=signal.id, why=verdict.sentence)
@@ -169,7 +170,7 @@ def _why_not(
     any_counts = _may_be_of_any(signal)
     bounds = [until for name, until in state.forgotten.items() if any_counts or pull_request_key(name) in names]
     if bounds and signal.happened <= max(bounds):
-        return Verdict.of("forgotten", workflow=state.ref.name, until=format_time(max(bounds)))
+        return Verdict.of("forgotten", workflow=workflow.ref.name, until=format_time(max(bounds)))
     for other, withdraws in revokers:
         if other.identity == signal.identity:
             continue
@@ -183,7 +184,7 @@ def _why_not(
         return _because_of("overtaken", latest)
     if signal.expires and now > signal.expires:
         return Verdict.of("expired", days=EXPIRY_DAYS)
-    return _of_another_task(signal, rules, state)
+    return _of_another_task(signal, situation)
 
 
 def _is_gone_by(signal: Signal, other: Signal) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from func.core.bounds import bounded
-from func.core.fold import BLOCKED
+from func.core.fold import BLOCKED, fold
 from func.core.gates import has_waiting
 from func.core.outcomes import Outcome, Task
 from func.core.patches import Move, values_for
@@ -58,8 +58,8 @@ class Decision(NamedTuple):
 
 
 def remember(decision: Decision, situation: Situation) -> Decision:
-    """Return the decision that also writes the state of a situation, within its bounds."""
-    state, text = bounded(situation.state, situation.rules, situation.now)
+    """Return the decision that also writes the state of a situation, within the bounds of an annotation."""
+    state, text = bounded(situation)
     return decision._replace(state=state, text=text, parked=has_waiting(situation.with_state(state)))
 
 
@@ -70,6 +70,7 @@ def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situa
         Rejection: `missing-output` or `unsafe-output`.
     """
     state, now = situation.state, situation.now
+    # Where several signals give a value, the first of them wins.
     offered = {name: value for signal in reversed(movers) for name, value in signal.outputs.items()}
     try:
         values = values_for(node, offered, fails=how == "fail")
@@ -130,7 +131,7 @@ def used_up_by_hand(situation: Situation) -> Situation:
         if not by_hand:
             continue
         nodes = situation.nodes_of(identifier)
-        verdicts = situation.fold(identifier).verdicts
+        verdicts = fold(situation, identifier).verdicts
         over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in unused:
             against = verdicts.get(signal.identity)

@@ -19,6 +19,7 @@ from func.core.fold import Identity, fold
 from func.core.intents import Plan, plan_event
 from func.core.rules import Rules
 from func.core.signals import Signal, State, read_state
+from func.core.situation import Situation as Known
 from func.core.workflows import read_workflow
 from tests.core.bench import GATE, NOW, STATE, Bench, rules_with
 from tests.core.bench import plan_of as core_plan
@@ -346,7 +347,7 @@ def _of_a_crowd(chosen: random.Random, number: int) -> Payload:
 
 def _standing(state: State, bench: Bench) -> set[str]:
     """The signals that may open the gate now."""
-    standings = fold(state, CROWD, GATE, bench.now).standings
+    standings = fold(Known(CROWD, read_workflow(bench.document), state, bench.now), GATE).standings
     return {signal.id for standing in standings if standing.movers() for signal in standing.signals}
 
 
