@@ -145,7 +145,7 @@ def _facts(status: WorkflowStatus) -> Iterator[str]:
         yield f"It belongs to {status.bound}: events of other pull requests are refused."
     for signal in state.signals:
         if signal.gone:
-            yield f"{signal.pull_request} is gone by {describe(signal)}."
+            yield f"{signal.pull_request} has ended, or left the task: {describe(signal)}."
 
 
 def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:

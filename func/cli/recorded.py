@@ -33,6 +33,7 @@ _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): *(.*)")
 _GUESSES: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"review", "pull_request"}), "pull_request_review"),
     (frozenset({"comment", "pull_request"}), "pull_request_review_comment"),
+    (frozenset({"thread", "pull_request"}), "pull_request_review_thread"),
     (frozenset({"pull_request"}), "pull_request"),
     (frozenset({"comment", "issue"}), "issue_comment"),
     (frozenset({"issue"}), "issues"),

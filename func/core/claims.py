@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from func.core.fold import fold
 from func.core.gates import BY_HAND
 from func.core.moves import PHASES, Decision, move_message, remember, use_signals
 from func.core.reasons import Rejection, Verdict
@@ -48,7 +49,7 @@ def finish_claim(use: Use, situation: Situation) -> Decision:
         verdict = Verdict.of("already-open", gate=gate, how=BY_HAND)
     else:
         verdict = Verdict.of("gate-failed", gate=gate, phase=node.phase)
-    used = state.with_use([each._replace(claimed=False, by_hand=not is_ours) for each in together])
+    used = state.with_uses([each._replace(claimed=False, by_hand=not is_ours) for each in together])
     return remember(Decision(verdict, gate=gate, node=node.id), situation.with_state(used))
 
 
@@ -80,7 +81,7 @@ def without_void_claims(situation: Situation, event: Signal | None = None) -> Si
             continue
         together = [each for each in state.claims if each.node == use.node]
         if node.started != use.started:
-            state = state.with_use([each._replace(claimed=False) for each in together])
+            state = state.with_uses([each._replace(claimed=False) for each in together])
         elif node.phase == "Running":
             unclaimed = state._replace(used=tuple(each for each in state.used if each not in together))
             seen = unclaimed.with_signal(event) if event else unclaimed
@@ -91,7 +92,7 @@ def without_void_claims(situation: Situation, event: Signal | None = None) -> Si
 
 
 def _is_revoked(use: Use, situation: Situation) -> bool:
-    verdict = situation.fold(use.gate).verdicts.get(use.identity)
+    verdict = fold(situation, use.gate).verdicts.get(use.identity)
     if verdict is None or verdict.code not in _VOID:
         return False
     # Somebody who approves again does not revoke the first approval.
@@ -108,5 +109,5 @@ def settle(workflow: Workflow, claimed: Decision, rules: Rules, now: datetime) -
     mine = [use for use in claims if use.node == claimed.node and use.identity not in known]
     if not mine:
         return claimed._replace(state=None, move=None)  # somebody else finished the claim
-    settled = state.with_use([use._replace(claimed=False) for use in mine])
+    settled = state.with_uses([use._replace(claimed=False) for use in mine])
     return remember(claimed._replace(move=None), Situation(rules, workflow, settled, now))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from func.core.claims import finish_claim, without_void_claims
-from func.core.fold import Folded, is_withdrawal, other_pull_request
+from func.core.fold import Folded, fold, is_withdrawal, other_pull_request
 from func.core.gates import GateView, view_gate, why_used, why_waiting
 from func.core.intents import Intent
 from func.core.moves import Decision, remember, use_signals, used_up_by_hand
@@ -32,7 +32,8 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
     signal = intent.signal._replace(written=now.replace(microsecond=0))
     if is_too_old(signal, workflow):
         happened, created = format_time(signal.happened), format_time(workflow.created)
-        return Decision(Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created))
+        too_old = Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created)
+        return Decision(intent.refused or too_old)
     old = read_state(workflow)
     situation = without_void_claims(Situation(rules, workflow, old, now), signal)
     use = situation.state.use_of(signal.identity)
@@ -72,7 +73,7 @@ def _decide_duplicate(use: Use) -> Decision:
 def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
     """Decide about a Workflow that has ended: a late redelivery is a `duplicate`, all else comes too late."""
     if intent.rule is None or intent.gate is None:
-        return Decision(Verdict.of("nothing-to-revoke", task=intent.task))
+        return Decision(intent.refused or Verdict.of("nothing-to-revoke", task=intent.task))
     use = read_state(workflow).use_of(intent.signal.identity)
     if use:
         return _decide_duplicate(use)
@@ -101,7 +102,7 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
         return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
-    folded = situation.with_state(kept).fold(identifier)
+    folded = fold(situation.with_state(kept), identifier)
     against = folded.verdicts.get(mine.identity)
     is_early = rule.early == "refuse" and view.verdict is not None and view.verdict.outcome == "parked"
     if against and not (is_early and against.outcome == "parked"):
@@ -130,15 +131,11 @@ def _too_late(decision: Decision, signal: Signal, rules: Rules, state: State) ->
 
     It ends what its person requested before, also where that arrives later.
     """
-    if signal.verdict != "approved" or not _may_request_changes(signal, rules):
+    # Changes that this person requests block approvals where a rule lets them.
+    request = signal._replace(verdict="changes_requested")
+    if signal.verdict != "approved" or not any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule()):
         return decision
     return decision._replace(state=state.with_signal(signal.without_gate()))
-
-
-def _may_request_changes(signal: Signal, rules: Rules) -> bool:
-    """Return whether changes that this person requests block approvals."""
-    request = signal._replace(verdict="changes_requested")
-    return any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule())
 
 
 def _revoke(intent: Intent, signal: Signal, situation: Situation) -> Decision:
@@ -150,7 +147,7 @@ def _revoke(intent: Intent, signal: Signal, situation: Situation) -> Decision:
     for identifier, (gate, _) in situation.rules.gate_ids.items():
         if gate not in intent.revokes and not signal.gone:
             continue
-        folded = known.fold(identifier)
+        folded = fold(known, identifier)
         ids = [each[0] for each, verdict in folded.verdicts.items() if verdict.data.get("event") == signal.id]
         is_older = signal.verdict != "dismissed" and any(signal.is_of(each.pull_request) for each in folded.standings)
         if ids:
@@ -167,6 +164,8 @@ def _revoked(
     intent: Intent, signal: Signal, revoked: dict[str, list[str]], newer: list[str], over: list[str]
 ) -> Verdict:
     ids = ", ".join(f"event {each}" for each in sorted({each for found in revoked.values() for each in found}))
+    if signal.gone == "merged" and intent.refused:
+        return intent.refused  # a merge revokes nothing
     if signal.gone:
         what = f"revoked {ids}" if ids else "nothing waited, and late signals of it will be refused"
         if signal.gone == "merged":

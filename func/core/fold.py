@@ -14,6 +14,7 @@ from func.core.outcomes import Task
 from func.core.reasons import Verdict
 from func.core.rules import Rule, Rules, gate_id
 from func.core.signals import EVERY, EXPIRY_DAYS, OPINIONATED, Signal, State, forget_command, pull_request_key
+from func.core.situation import Situation
 from func.core.values import format_time
 
 BLOCKED = frozenset({"changes-requested", "wrong-labels"})  # signals that may stand later
@@ -46,16 +47,22 @@ class Standing(NamedTuple):
         """
         if self.needed == 1:
             return (including or self.signals[0],)
-        chosen: dict[str, Signal] = {}
-        for signal in [*([including] if including else []), *self.signals]:
-            if signal.person and len(chosen) < self.needed:
-                chosen.setdefault(signal.person.casefold(), signal)
-        return tuple(chosen.values()) if len(chosen) == self.needed else ()
+        chosen = _one_of_each([including, *self.signals] if including else self.signals)
+        return tuple(chosen[: self.needed]) if len(chosen) >= self.needed else ()
 
     @property
     def people(self) -> int:
         """The number of different people who have signalled."""
-        return len({signal.person.casefold() for signal in self.signals if signal.person})
+        return len(_one_of_each(self.signals))
+
+
+def _one_of_each(signals: Iterable[Signal]) -> list[Signal]:
+    """Return the first signal of each person."""
+    found: dict[str, Signal] = {}
+    for signal in signals:
+        if signal.person:
+            found.setdefault(signal.person.casefold(), signal)
+    return list(found.values())
 
 
 class Folded(NamedTuple):
@@ -79,13 +86,13 @@ class Folded(NamedTuple):
         return bool(self.standings) or any(each.code in BLOCKED for each in self.verdicts.values())
 
 
-def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
+def fold(situation: Situation, gate: str) -> Folded:
     """Return what stands for a gate under the rules of today.
 
     Args:
         gate: with its inputs, from `gate_id`.
-        now: UTC; a signal expires 7 days after it was written.
     """
+    rules, _, state, _ = situation
     moved = state.last_move(gate)
     reviews = latest_reviews(state.signals)
     verdicts: dict[Identity, Verdict] = {}
@@ -101,7 +108,7 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
             continue
         if id(rule) not in revokers:
             revokers[id(rule)] = _revokers_for(rule, rules, state)
-        verdict = _why_not(signal, rule, rules, state, revokers[id(rule)], reviews, now)
+        verdict = _why_not(signal, rule, situation, revokers[id(rule)], reviews)
         if verdict is None and moved is not None and signal.happened <= moved:
             verdict = Verdict.of("not-newer", gate=gate, at=format_time(moved))
         verdict = verdict or other_pull_request(state, rules, signal) or _blocked(signal, rule, rules, reviews)
@@ -118,13 +125,14 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
     return Folded(tuple(standings), verdicts)
 
 
-def _of_another_task(signal: Signal, rules: Rules, state: State) -> Verdict | None:
+def _of_another_task(signal: Signal, situation: Situation) -> Verdict | None:
     """Return why the Workflow is not that of a signal's task: somebody has changed its labels."""
-    if not state.labels or signal.task is None:
+    rules, workflow, _, _ = situation
+    if not workflow.labels or signal.task is None:
         return None
     task = Task(signal.task, signal.repository, "signal")
-    why = rules.workflows.disagreement(state.labels, task)
-    return Verdict.of("wrong-labels", workflow=state.ref.name, task=task, why=why) if why else None
+    why = rules.workflows.disagreement(workflow.labels, task)
+    return Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=why) if why else None
 
 
 def other_pull_request(state: State, rules: Rules, signal: Signal) -> Verdict | None:
@@ -151,17 +159,16 @@ def _revokers_for(rule: Rule, rules: Rules, state: State) -> Revokers:
     ]
 
 
-def _why_not(
-    signal: Signal, rule: Rule, rules: Rules, state: State, revokers: Revokers, reviews: Reviews, now: datetime
-) -> Verdict | None:
+def _why_not(signal: Signal, rule: Rule, situation: Situation, revokers: Revokers, reviews: Reviews) -> Verdict | None:
     """Return why one signal does not count, whatever the other signals for its gate are."""
+    rules, workflow, state, now = situation
     verdict = rules.refuses(signal, rule)
     if verdict:
         return Verdict.of("no-longer-allowed", event=signal.id, why=verdict.sentence)
     names = (pull_request_key(signal.pull_request), EVERY)
     bounds = [until for name, until in state.forgotten.items() if pull_request_key(name) in names]
     if bounds and signal.happened <= max(bounds):
-        return Verdict.of("forgotten", workflow=state.ref.name, until=format_time(max(bounds)))
+        return Verdict.of("forgotten", workflow=workflow.ref.name, until=format_time(max(bounds)))
     for other, withdraws in revokers:
         if other.identity == signal.identity:
             continue
@@ -175,7 +182,7 @@ def _why_not(
         return _because_of("overtaken", latest)
     if signal.expires and now > signal.expires:
         return Verdict.of("expired", days=EXPIRY_DAYS)
-    return _of_another_task(signal, rules, state)
+    return _of_another_task(signal, situation)
 
 
 def _is_gone_by(signal: Signal, other: Signal) -> bool:
@@ -297,7 +304,7 @@ def _because_of(code: str, other: Signal) -> Verdict:
 
 
 def describe(signal: Signal) -> str:
-    """Return an event for a person: `pull_request.synchronize by octocat at 2026-01-31T12:00:00Z (commit 6113728)`."""
+    """Return an event for a person: `pull_request.synchronize by octocat at 2026-01-31T12:00:00Z (event d-1)`."""
     details = [f"commit {signal.head[:7]}"] if signal.head and signal.name == "pull_request.synchronize" else []
     verdict = f" {signal.verdict}" if signal.verdict and not signal.name.endswith(signal.verdict) else ""
     label = f" {signal.label}" if signal.label else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from func.core.fold import Folded, Standing
+from func.core.fold import Folded, Standing, fold
 from func.core.reasons import Verdict
 from func.core.signals import MOVED, Use
 from func.core.situation import Situation
@@ -106,7 +106,7 @@ def has_waiting(situation: Situation) -> bool:
         return True
     gates = {signal.gate for signal in situation.state.unused}
     return any(
-        situation.fold(each).has_waiting and not view_gate(situation, each).is_over
+        fold(situation, each).has_waiting and not view_gate(situation, each).is_over
         for each in situation.rules.gate_ids
         if each in gates
     )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from func.core.conditions import value_at
 from func.core.events import Event
 from func.core.outcomes import Task
-from func.core.reasons import Rejection, Verdict
+from func.core.reasons import CODES, Rejection, Verdict
 from func.core.rules import Rule, Rules, gate_id
 from func.core.signals import OPINIONATED, Signal
 from func.core.tasks import Named, naming, person_of, tasks_for, tasks_left
@@ -103,7 +103,7 @@ def _mover(
         gate=gate_id(gate, rule),
     )
     refused = rules.refuses(signal, rule)
-    answers_first = refused and refused.check in ("repository", "fork")
+    answers_first = refused and CODES[refused.code].check in ("repository", "fork")
     if event.is_closed and signal.name != "pull_request.closed" and not answers_first:
         refused = Verdict.of("pull-request-closed", pull_request=signal.pull_request)
     if refused:
@@ -140,7 +140,10 @@ def _revocations(
                 yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
     if signal.name == "pull_request.closed" and signal.pull_request:
         gone = "merged" if signal.merged else "closed"
-        yield from ((task, None, gone) for task in named.tasks or tasks_for(event, rules).tasks)
+        # A rule with a `task` of its own may have found another task in the same pull request.
+        own = [tasks_for(event, rules, rule).tasks for _, rule in rules.each_rule() if rule.task]
+        for tasks in (named.tasks, tasks_for(event, rules).tasks, *own):
+            yield from ((task, None, gone) for task in tasks)
     yield from ((task, None, "left") for task in tasks_left(event, rules))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from func.core.bounds import bounded
-from func.core.fold import BLOCKED
+from func.core.fold import BLOCKED, fold
 from func.core.gates import has_waiting
 from func.core.outcomes import Outcome, Task
 from func.core.patches import Move, values_for
@@ -54,12 +54,12 @@ class Decision(NamedTuple):
 
     def is_done_on(self, workflow: Workflow) -> bool:
         """Return whether the Workflow has the state that this decision writes."""
-        return self.state is not None and workflow.state == self.text
+        return self.state is not None and workflow.state_text == self.text
 
 
 def remember(decision: Decision, situation: Situation) -> Decision:
     """Return the decision that also writes the state of a situation, within its bounds."""
-    state, text = bounded(situation.state, situation.rules, situation.now)
+    state, text = bounded(situation)
     return decision._replace(state=state, text=text, parked=has_waiting(situation.with_state(state)))
 
 
@@ -83,7 +83,7 @@ def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situa
         # A claim, until Argo Server has moved the node. The outputs are kept for an event that finishes the claim.
         state = state._replace(used=(*state.used, *(use._replace(claimed=True) for use in uses)))
     else:
-        state = state.with_use(uses)
+        state = state.with_uses(uses)
     return Decision(Verdict.of(MOVED[how], gate=gate, message=message), state, move=move, gate=gate, node=node.id)
 
 
@@ -130,7 +130,7 @@ def used_up_by_hand(situation: Situation) -> Situation:
         if not by_hand:
             continue
         nodes = situation.nodes_of(identifier)
-        verdicts = situation.fold(identifier).verdicts
+        verdicts = fold(situation, identifier).verdicts
         over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
         for signal in unused:
             against = verdicts.get(signal.identity)
@@ -139,7 +139,7 @@ def used_up_by_hand(situation: Situation) -> Situation:
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
             if node:
                 uses.append(_use_of(signal, node, situation.now)._replace(by_hand=True))
-    return situation.with_state(state.with_use(uses)) if uses else situation
+    return situation.with_state(state.with_uses(uses)) if uses else situation
 
 
 def _finished_after(node: Node, signal: Signal) -> bool:

@@ -121,10 +121,10 @@ def _remember(workflow: Workflow, text: str, parked: bool) -> list[Operation]:  
     new: object = {STATE_ANNOTATION: text}
     if workflow.annotations is not None:
         path, new = f"{path}/{_escape(STATE_ANNOTATION)}", text
-    if text == (workflow.state or State(workflow.ref).text()):
+    if text == (workflow.state_text or State(workflow.ref).text()):
         # The label alone: the state is tested all the same, because the label follows from it.
-        return [_test(path, workflow.state), *operations] if operations else []
-    return [*_replace(path, workflow.state, new), *operations]
+        return [_test(path, workflow.state_text), *operations] if operations else []
+    return [*_replace(path, workflow.state_text, new), *operations]
 
 
 def _move(workflow: Workflow, move: Move) -> list[Operation]:

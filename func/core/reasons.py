@@ -214,11 +214,6 @@ class Verdict(NamedTuple):
         return CODES[self.code].outcome
 
     @property
-    def check(self) -> str:
-        """The check that answers."""
-        return CODES[self.code].check
-
-    @property
     def http_status(self) -> int | None:
         """The HTTP status, where it differs from the outcome's."""
         return CODES[self.code].http_status

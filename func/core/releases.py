@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from func.core.claims import finish_claim, next_claim, without_void_claims
-from func.core.fold import Folded
+from func.core.fold import Folded, fold
 from func.core.gates import view_gate, why_waiting
 from func.core.moves import Decision, remember, use_signals, used_up_by_hand
 from func.core.outcomes import Task
@@ -32,7 +32,7 @@ def decide_release(workflow: Workflow, rules: Rules, now: datetime) -> Decision:
     candidates: list[tuple[Folded, str, str]] = []
     details: list[str] = []
     for identifier, (gate, _) in rules.gate_ids.items():
-        folded = situation.fold(identifier)
+        folded = fold(situation, identifier)
         if folded.standings:
             candidates.append((folded, gate, identifier))
         details += [f"{gate}: {verdict.sentence}" for verdict in folded.verdicts.values()]

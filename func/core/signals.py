@@ -157,14 +157,12 @@ class State(NamedTuple):
         used: in the order of use.
         forgotten: pull request, or EVERY -> signals that happened up to then are not accepted, because something that
             may have revoked them was dropped.
-        labels: those of the Workflow, which name its task.
     """
 
     ref: WorkflowRef
     signals: tuple[Signal, ...] = ()
     used: tuple[Use, ...] = ()
     forgotten: Mapping[str, datetime] = {}
-    labels: Mapping[str, str] = {}
 
     def find(self, identity: tuple[str, str | None]) -> Signal | None:
         """Return the signal of an event."""
@@ -192,7 +190,7 @@ class State(NamedTuple):
         others = [each for each in self.signals if each is not old]
         return self._replace(signals=tuple(sorted([*others, signal], key=lambda each: each.order)))
 
-    def with_use(self, uses: Iterable[Use]) -> State:
+    def with_uses(self, uses: Iterable[Use]) -> State:
         """Return a copy in which signals have moved a node; their outputs are no longer needed."""
         new = {use.identity: use for use in uses}
         signals = tuple(each._replace(outputs={}) if each.identity in new else each for each in self.signals)
@@ -261,11 +259,11 @@ def read_state(workflow: Workflow) -> State:
     Raises:
         Rejection: `annotation-unreadable`, when it is not what Taskgate writes.
     """
-    text = workflow.state
+    text = workflow.state_text
     if text is None:
-        return State(workflow.ref, labels=workflow.labels)
+        return State(workflow.ref)
     try:
-        uid, state = _parse(text, workflow)
+        uid, state = _parse(text, workflow.ref)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         is_ours = isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError)
         raise Rejection(
@@ -314,7 +312,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
 }
 
 
-def _parse(text: str, workflow: Workflow) -> tuple[str, State]:
+def _parse(text: str, ref: WorkflowRef) -> tuple[str, State]:
     given = json.loads(text)
     if not isinstance(given, dict) or not isinstance(given.get("uid"), str):
         raise ValueError("uid is missing")  # noqa: TRY004
@@ -324,11 +322,10 @@ def _parse(text: str, workflow: Workflow) -> tuple[str, State]:
     if not isinstance(forgotten, dict):
         raise ValueError("forgotten is not an object")  # noqa: TRY004
     return given["uid"], State(
-        workflow.ref,
+        ref,
         tuple(_records(Signal, given, "signals")),
         tuple(_records(Use, given, "used")),
         {name: parse_time(time) for name, time in forgotten.items()},
-        workflow.labels,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from func.core.fold import Folded, fold
 from func.core.rules import Rules
 from func.core.signals import State
 from func.core.workflows import Node, Workflow
@@ -23,10 +22,6 @@ class Situation(NamedTuple):
     workflow: Workflow
     state: State
     now: datetime
-
-    def fold(self, gate: str) -> Folded:
-        """Return what the signals of a gate, from `gate_id`, come to."""
-        return fold(self.state, self.rules, gate, self.now)
 
     def nodes_of(self, gate: str, *, earlier: bool = False) -> list[Node]:
         """Return the nodes of a gate, from `gate_id`."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from func.core.fold import Identity
+from func.core.fold import Identity, fold
 from func.core.gates import SKIPPED, view_gate, why_used, why_waiting
 from func.core.outcomes import Task, WorkflowRef
 from func.core.reasons import Rejection, Verdict
@@ -328,7 +328,7 @@ def _verdicts(situation: Situation) -> dict[Identity, Verdict | None]:
     """Return why each signal that was not used does not move its gate today; None for those that can."""
     found: dict[Identity, Verdict | None] = {}
     for identifier, (gate, _) in situation.rules.gate_ids.items():
-        folded = situation.fold(identifier)
+        folded = fold(situation, identifier)
         found.update(folded.verdicts)
         view = view_gate(situation, identifier)
         for standing in folded.standings:

@@ -130,7 +130,7 @@ class Workflow(NamedTuple):
         return isinstance(spec, dict) and spec.get("suspend") is True
 
     @property
-    def state(self) -> str | None:
+    def state_text(self) -> str | None:
         """The text of our annotation."""
         return (self.annotations or {}).get(STATE_ANNOTATION)
 

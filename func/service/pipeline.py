@@ -6,7 +6,7 @@ CloudEvent -> Event -> Plan -> Workflow -> Decision -> JSON Patch -> Answer
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -109,7 +109,11 @@ class Pipeline:
     def _carry_out(self, plan: Plan, known: Answer, deadline: Deadline) -> Answer:
         # Revocations on other Workflows come first, so that a redelivery after a failure ends the same.
         others = [self._intent(intent, known, deadline) for intent in plan.intents[1:]]
+        if failed := _failed(others):
+            return failed
         answer = self._intent(plan.intents[0], known, deadline)
+        if answer.status >= 500:
+            return answer
         if plan.intents[0].rule is None and plan.verdict and plan.verdict.outcome == "ambiguous":
             others, answer = [*others, answer], _with_verdict(known, plan.verdict)._replace(written=answer.written)
         told = [each.reason for each in others if each.written]
@@ -146,7 +150,9 @@ class Pipeline:
             )
             for name in found.several[:MAX_REVOKED]
         ]
-        verdict = found.verdict or Verdict.of("no-workflow", task=intent.task)
+        if failed := _failed(answers):
+            return failed
+        verdict = intent.refused or found.verdict or Verdict.of("no-workflow", task=intent.task)
         return _with_verdict(known, verdict)._replace(written=any(each.written for each in answers))
 
     def _release(self, incoming: Incoming, deadline: Deadline) -> Answer:
@@ -279,7 +285,14 @@ def _patch(workflow: Workflow, decision: Decision) -> list[Operation]:
     return patch_for(workflow, decision.text, decision.move, parked=decision.parked)
 
 
+def _failed(answers: Iterable[Answer]) -> Answer | None:
+    """Return the first answer after which the sender tries again: a final one would lose what the event revokes."""
+    return next((each for each in answers if each.status >= 500), None)
+
+
 def _without_workflow(intent: Intent, found: Found) -> Verdict:
+    if intent.refused:
+        return intent.refused
     verdict = found.verdict or Verdict.of("no-workflow", task=intent.task)
     if intent.rule is None and verdict.outcome == "no-workflow":
         return Verdict.of("nothing-to-revoke", task=intent.task)

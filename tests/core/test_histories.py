@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from func.core.rules import Rules
-from tests.core.bench import GATE, STATE, Bench, at, named, rules_with
+from tests.core.bench import GATE, STATE, Bench, at, named, plan_of, rules_with
 from tests.payloads import (
     CLEO,
     HEAD,
@@ -413,6 +413,41 @@ def test_in_the_very_same_second_the_numbers_of_reviews_tell_the_order() -> None
     bench.deliver(changes_requested(review_id=3, happened=at(0)))
     bench.reach()
     assert bench.release().outcome == "ignored"
+
+
+@pytest.mark.parametrize("facts", [{"head_repository": "evil/cto"}, {"by": "octocat"}], ids=str)
+def test_a_merge_that_its_rule_refuses_is_refused(facts: dict[str, Any]) -> None:
+    bench = Bench.at("wait-pr-merged", rules_with("  wait-pr-merged: {event: pull_request.closed, by: quality}"))
+    assert bench.deliver(closed(**{"by": CLEO, **facts})).outcome == "refused"
+    assert bench.deliver(closed(by=CLEO, happened=at(9))).outcome == "opened"
+
+
+OWN_TASK = rules_with(
+    "  wait-pr-approved:\n"
+    "    event: pull_request_review.submitted\n"
+    "    review: approved\n"
+    "    by: reviewers\n"
+    "    task: {path: pull_request.title, pattern: 'T-([0-9]+).*'}"
+)
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "another title"])
+def test_a_pull_request_that_is_gone_takes_the_signals_of_a_rule_with_its_own_task_along(*, is_closed: bool) -> None:
+    facts: dict[str, Any] = {"task": None, "labels": [], "branch": "work"}
+    bench = Bench.at(EARLY, OWN_TASK)
+    assert bench.deliver(approved(title="T-3: x", **facts)).outcome == "parked"
+    edited = opened(title="T-4: x", happened=at(9), **facts)
+    edited |= {"action": "edited", "changes": {"title": {"from": "T-3: x"}}}
+    gone = closed(merged=False, title="T-3: x", happened=at(9), **facts) if is_closed else edited
+    assert bench.deliver(gone).outcome == "withdrawn"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
+def test_a_title_that_named_no_task_leaves_none() -> None:
+    edited = opened(title="T-4: x", task=None, labels=[], branch="work")
+    edited |= {"action": "edited", "changes": {"title": {"from": "WIP"}}}
+    assert not plan_of(edited, OWN_TASK).intents
 
 
 # ---- failing, quorum, not-author

@@ -59,6 +59,20 @@ def test_a_node_without_outputs_changes_in_three_fields_after_its_type_and_phase
     ]
 
 
+def test_the_id_of_a_node_is_escaped_in_its_path() -> None:
+    document = waiting_workflow(3)
+    nodes = document["status"]["nodes"]
+    nodes["a~b/c"] = nodes.pop(gate_node(document, GATE)["id"])
+    assert operations(document, {})[0]["path"] == "/status/nodes/a~0b~1c/type"
+
+
+@pytest.mark.parametrize("outputs", [{}, {"exitCode": "0"}, {"parameters": []}])
+def test_outputs_without_parameters_stay(outputs: dict[str, Any]) -> None:
+    document = waiting_workflow(3)
+    gate_node(document, GATE)["outputs"] = outputs
+    assert len(operations(document, {"number": "123"})) == 5
+
+
 def test_outputs_take_their_value_or_their_default_and_the_old_ones_are_tested() -> None:
     plain = {"name": "plain", "value": "x"}
     given = [supplied("number"), "odd", supplied("note", default="none"), plain]
@@ -193,6 +207,19 @@ def test_the_label_alone_changes_with_the_annotation_that_it_follows_from(
     workflow = read_workflow(document)
     patch = patch_for(workflow, read_state(workflow).text(), None, parked=parked)
     assert [(each["op"], each["path"], each.get("value")) for each in patch[1:]] == expected
+
+
+def test_a_label_is_taken_off_in_the_write_of_the_annotation() -> None:
+    document = waiting_workflow(3)
+    document["metadata"]["labels"][PARKED] = "true"
+    workflow = read_workflow(document)
+    patch = patch_for(workflow, State(workflow.ref, forgotten={"*": at(0)}).text(), None, parked=False)
+    assert [(each["op"], each["path"]) for each in patch[1:]] == [
+        ("test", ANNOTATION),
+        ("add", ANNOTATION),
+        ("test", LABEL),
+        ("remove", LABEL),
+    ]
 
 
 @pytest.mark.parametrize("annotations", [None, {}, {STATE: '{"uid":"x"}'}])

@@ -103,6 +103,53 @@ def test_a_gate_may_be_told_by_its_inputs(inputs: dict[str, str], fits: int) -> 
     assert len(workflow.gate_nodes("wait-event", inputs)) == fits
 
 
+@pytest.mark.parametrize("spec", ["odd", None, {}, {"shutdown": None}, {"shutdown": 3}])
+def test_odd_values_are_read_as_absent_ones(spec: object) -> None:
+    nodes = {"odd": 1, "n": {"type": "Suspend", "displayName": "gate", "phase": 7, "startedAt": 7}}
+    workflow = read_workflow(waiting_workflow(3) | {"spec": spec, "status": {"phase": None, "nodes": nodes}})
+    assert (workflow.shutdown, workflow.phase, workflow.finished) == ("", "", False)
+    (node,) = workflow.gate_nodes("gate", {})
+    assert (node.phase, node.started, node.attempt, node.is_finished) == ("", None, -1, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "stored"),
+    [
+        ({"offloadNodeStatusVersion": "fnv:1"}, "offloaded"),
+        ({"offloadNodeStatusVersion": "fnv:1", "nodes": {}}, "offloaded"),
+        ({"offloadNodeStatusVersion": "fnv:1", "nodes": {"n": {}}}, "plain"),
+        ({"offloadNodeStatusVersion": "", "nodes": {}}, "plain"),
+        ({"compressedNodes": compress({"n": {}}), "nodes": {}}, "compressed"),
+    ],
+)
+def test_where_the_nodes_are_stored(status: dict[str, Any], stored: str) -> None:
+    assert read_workflow(waiting_workflow(3) | {"status": status}).stored == stored
+
+
+def test_inputs_of_another_shape_fit_nothing() -> None:
+    document = recorded("gate-with-inputs")
+    (gate,) = (each for each in nodes_of(document).values() if each["type"] == "Suspend")
+    gate["inputs"]["parameters"] = [{"name": {}, "value": "x"}, {"name": "event", "value": {"a": 1}}]
+    assert read_workflow(document).gate_nodes("wait-event", {"event": "{'a': 1}"}) == []
+
+
+@pytest.mark.parametrize(
+    ("node", "similar"),
+    [
+        ({"displayName": "Wait-QA"}, "Wait-QA"),
+        ({"displayName": "wait-qaa"}, "wait-qaa"),
+        ({"displayName": "step-2", "templateName": "wait-qa"}, "step-2"),
+        ({"displayName": "deploy"}, None),
+        ({"displayName": "wait-qaa", "phase": "Succeeded"}, None),
+        ({"displayName": "wait-qaa", "type": "Pod"}, None),
+    ],
+)
+def test_a_waiting_node_of_nearly_the_name_of_a_gate_is_shown(node: dict[str, Any], similar: str | None) -> None:
+    nodes = {"odd": 1, "n": {"type": "Suspend", "phase": "Running"} | node}
+    workflow = read_workflow(waiting_workflow(3) | {"status": {"nodes": nodes}})
+    assert workflow.similar_gate("wait-qa") == similar
+
+
 @pytest.mark.parametrize(
     ("names", "waiting"),
     [
@@ -160,7 +207,7 @@ def test_a_node_counts_unless_its_retry_goes_on_without_it(
 
 @pytest.mark.parametrize(("newest", "counts"), [(0, True), (1, False), (10, False)])
 def test_a_gate_in_an_earlier_attempt_of_its_template_does_not_count(newest: int, counts: bool) -> None:  # noqa: FBT001
-    gate = {"type": "Suspend", "displayName": "gate", "name": "w(0)[1].gate", "phase": "Succeeded"}
+    gate = {"type": "Suspend", "displayName": "gate(0)", "name": "w(0)[1].gate(0)", "phase": "Succeeded"}
     attempts = {f"w({each})": {"type": "Steps", "name": f"w({each})", "phase": "Running"} for each in range(newest + 1)}
     nodes = {"w": RETRY | {"name": "w", "children": list(attempts)}, **attempts, "gate": gate}
     workflow = read_workflow(waiting_workflow(3) | {"status": {"nodes": nodes}})
