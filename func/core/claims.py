@@ -17,7 +17,6 @@ from func.core.situation import Situation
 from func.core.values import format_time
 from func.core.workflows import Node, Workflow
 
-# Why a claimed signal must not move its node any more.
 _VOID = frozenset({"revoked", "pull-request-gone", "overtaken", "changes-requested", "wrong-labels"})
 
 
@@ -92,6 +91,7 @@ def without_void_claims(situation: Situation, event: Signal | None = None) -> Si
 
 
 def _is_revoked(use: Use, situation: Situation) -> bool:
+    """Return whether a claimed signal must not move its node any more."""
     verdict = fold(situation, use.gate).verdicts.get(use.identity)
     if verdict is None or verdict.code not in _VOID:
         return False

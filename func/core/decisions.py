@@ -156,13 +156,20 @@ def _revoke(intent: Intent, signal: Signal, situation: Situation) -> Decision:
             newer.append(gate)
         elif view_gate(situation, identifier).is_over and not situation.workflow.finished:
             over.append(gate)
-    verdict = _revoked(intent, signal, revoked, newer, over)
+    verdict = _what_it_revoked(intent, signal, revoked, newer, over)
     return Decision(verdict, known.state, gate=next(iter(revoked or intent.revokes), None))
 
 
-def _revoked(
+def _what_it_revoked(
     intent: Intent, signal: Signal, revoked: dict[str, list[str]], newer: list[str], over: list[str]
 ) -> Verdict:
+    """Return the answer to an event that revokes.
+
+    Args:
+        revoked: gate -> ids of the events that it revokes.
+        newer: gates for which only newer signals stand.
+        over: gates that no longer wait.
+    """
     ids = ", ".join(f"event {each}" for each in sorted({each for found in revoked.values() for each in found}))
     if signal.gone == "merged" and intent.refused:
         return intent.refused  # a merge revokes nothing

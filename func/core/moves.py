@@ -58,7 +58,7 @@ class Decision(NamedTuple):
 
 
 def remember(decision: Decision, situation: Situation) -> Decision:
-    """Return the decision that also writes the state of a situation, within its bounds."""
+    """Return the decision that also writes the state of a situation, within the bounds of an annotation."""
     state, text = bounded(situation)
     return decision._replace(state=state, text=text, parked=has_waiting(situation.with_state(state)))
 
@@ -70,6 +70,7 @@ def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situa
         Rejection: `missing-output` or `unsafe-output`.
     """
     state, now = situation.state, situation.now
+    # Where several signals give a value, the first of them wins.
     offered = {name: value for signal in reversed(movers) for name, value in signal.outputs.items()}
     try:
         values = values_for(node, offered, fails=how == "fail")

@@ -25,11 +25,12 @@ from tests.payloads import (
     dismissed,
     labeled,
     opened,
+    real,
     reopened,
     synchronize,
     unlabeled,
 )
-from tests.recorded_workflows import Workflow, gate_node, recorded, waiting_workflow
+from tests.recorded_workflows import Workflow, gate_node, recorded, stamp, waiting_workflow
 
 EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
 TWO_REVIEWERS = rules_with(
@@ -448,6 +449,24 @@ def test_a_title_that_named_no_task_leaves_none() -> None:
     edited = opened(title="T-4: x", task=None, labels=[], branch="work")
     edited |= {"action": "edited", "changes": {"title": {"from": "WIP"}}}
     assert not plan_of(edited, OWN_TASK).intents
+
+
+@pytest.mark.parametrize("numbers", [[123, 124], []], ids=["of two pull requests", "of a fork"])
+def test_a_push_revokes_a_check_that_names_no_single_pull_request(numbers: list[int]) -> None:
+    rules = rules_with(
+        "  wait-pr-approved: {event: check_suite.completed, by: anyone, forks: true,\n"
+        "    when: {check_suite.conclusion: success}, withdraw: [{event: pull_request.synchronize}]}"
+    )
+    check = real("check_suite.completed.1")
+    check["repository"]["full_name"] = "5dlabs/cto"
+    pull_requests = [{"number": number} for number in numbers]
+    check["check_suite"] |= {"head_branch": "task-3-x", "conclusion": "success", "pull_requests": pull_requests}
+    check["check_suite"]["updated_at"] = stamp(at(0))
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(cloudevent_structured(check, "check_suite")).outcome == "parked"
+    assert bench.deliver(synchronize(happened=at(9))).code == "revoked-signals"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
 
 
 # ---- failing, quorum, not-author
