@@ -445,6 +445,28 @@ def test_a_pull_request_that_is_gone_takes_the_signals_of_a_rule_with_its_own_ta
     assert bench.release().outcome == "ignored"
 
 
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "pushed"])
+def test_an_event_of_a_pull_request_revokes_a_comment_whose_task_is_in_the_title(*, is_closed: bool) -> None:
+    rules = rules_with(
+        "  wait-pr-approved:\n"
+        "    event: issue_comment.created\n"
+        "    when: {comment.body: /ok}\n"
+        "    by: anyone\n"
+        "    task: {path: issue.title, pattern: 'T-([0-9]+).*'}\n"
+        "    withdraw: [{event: pull_request.synchronize}]"
+    )
+    comment = real("issue_comment.created.1")
+    comment["repository"]["full_name"] = "5dlabs/cto"
+    comment["issue"] |= {"number": 123, "title": "T-3: x", "state": "open", "labels": [], "pull_request": {"url": "x"}}
+    comment["comment"] |= {"body": "/ok", "updated_at": stamp(at(0))}
+    facts: dict[str, Any] = {"task": None, "title": "T-3: x", "labels": [], "branch": "work", "happened": at(9)}
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(cloudevent_structured(comment, "issue_comment")).outcome == "parked"
+    assert bench.deliver(closed(merged=False, **facts) if is_closed else synchronize(**facts)).outcome == "withdrawn"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
 def test_a_title_that_named_no_task_leaves_none() -> None:
     edited = opened(title="T-4: x", task=None, labels=[], branch="work")
     edited |= {"action": "edited", "changes": {"title": {"from": "WIP"}}}
