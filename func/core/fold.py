@@ -15,6 +15,7 @@ from func.core.reasons import Verdict
 from func.core.rules import Rule, Rules, gate_id
 from func.core.signals import EVERY, EXPIRY_DAYS, OPINIONATED, Signal, State, forget_command, pull_request_key
 from func.core.situation import Situation
+from func.core.sources import github
 from func.core.values import format_time
 
 BLOCKED = frozenset({"changes-requested", "wrong-labels"})  # signals that may stand later
@@ -166,7 +167,8 @@ def _why_not(signal: Signal, rule: Rule, situation: Situation, revokers: Revoker
     if verdict:
         return Verdict.of("no-longer-allowed", event=signal.id, why=verdict.sentence)
     names = (pull_request_key(signal.pull_request), EVERY)
-    bounds = [until for name, until in state.forgotten.items() if pull_request_key(name) in names]
+    any_counts = _may_be_of_any(signal)
+    bounds = [until for name, until in state.forgotten.items() if any_counts or pull_request_key(name) in names]
     if bounds and signal.happened <= max(bounds):
         return Verdict.of("forgotten", workflow=workflow.ref.name, until=format_time(max(bounds)))
     for other, withdraws in revokers:
@@ -204,13 +206,19 @@ def _revokes(other: Signal, signal: Signal) -> bool:
     - Any other event revokes signals that happened before it or in the same second. Two reviews of the same second are
       ordered by review number. An edited review has the same second and number, so it revokes its earlier version.
     """
-    if not other.is_of(signal.pull_request):
+    if not other.is_of(signal.pull_request) and not _may_be_of_any(signal):
         return False
     if other.verdict == "dismissed":
         return other.review == signal.review
     if other.name == "pull_request.synchronize" and signal.review is not None and signal.head == other.head:
         return False
     return not _is_newer(signal, other)
+
+
+def _may_be_of_any(signal: Signal) -> bool:
+    """Return whether an event is about a commit of several pull requests, or of a fork: GitHub lists no single one."""
+    kind = signal.name.partition(".")[0]
+    return signal.pull_request is None and signal.source is None and "pull-requests" in github.paths_of(kind)
 
 
 def is_withdrawal(signal: Signal, rule: Rule, rules: Rules) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from func.core.conditions import leaves
+from func.core.conditions import PRESENT, leaves
 from func.core.field_types import Person, nearest
 from func.core.patterns import first_group, fits_glob
 from func.core.rules import ANYONE, GITHUB, EventFilter, Rule, Rules, TaskRules
@@ -195,7 +195,7 @@ def _listed(words: set[str]) -> str:
 def _verdicts(place: str, rule: Rule) -> Iterator[LintWarning]:
     for kind in dict.fromkeys(name.partition(".")[0] for name in rule.event):
         paths = _VERDICTS.get(kind, ())
-        if paths and not any(path in rule.when for path in paths):
+        if paths and all(rule.when.get(path, PRESENT) == PRESENT for path in paths):
             yield LintWarning(
                 "verdict-not-checked",
                 "warning",
@@ -215,7 +215,7 @@ def _verdicts(place: str, rule: Rule) -> Iterator[LintWarning]:
 
 def _comments(place: str, rule: Rule) -> Iterator[LintWarning]:
     for kind in dict.fromkeys(name.partition(".")[0] for name in rule.event):
-        if kind in _COMMENTS and "comment.body" not in rule.when:
+        if kind in _COMMENTS and rule.when.get("comment.body", PRESENT) == PRESENT:
             yield LintWarning(
                 "comment-not-checked",
                 "warning",

@@ -98,7 +98,10 @@ def names_of(signal: Signal) -> set[str]:
 
 
 def _labels(signal: Signal) -> tuple[str, ...]:
-    return signal.labels if signal.label is None else (signal.label,)
+    if signal.label is not None:
+        return (signal.label,)
+    # An event about a label that does not say which one is about none of the others.
+    return () if signal.name.endswith((".labeled", ".unlabeled")) else signal.labels
 
 
 def _holds(wanted: Wanted, found: list[Any] | None, unknown: bool) -> bool:  # noqa: FBT001

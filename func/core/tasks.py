@@ -44,6 +44,8 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
         if rule and rule.task:
             task_id = _value(event, rule.task)
             if task_id is None and event.signal.name not in rule.names:
+                task_id = _value(event, _as_other_kind(rule.task))
+            if task_id is None and event.signal.name not in rule.names:
                 return tasks_for(event, rules)  # an event that the rule only names in `withdraw`
             if task_id is None:
                 return Named((), Verdict.of("no-task", why=f"its data has no {rule.task.path} that fits"))
@@ -61,6 +63,13 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
         named = ", ".join(f"task {task.id} by its {task.found_by}" for task in tasks)
         return Named(tasks[:MAX_TASKS], Verdict.of("several-tasks", tasks=named))
     return Named(tasks)
+
+
+def _as_other_kind(where: PathPattern) -> PathPattern:
+    """Return the path of the same field in the other of `issue` and `pull_request`, which events of comments have."""
+    part, _, rest = where.path.partition(".")
+    other = {"issue": "pull_request", "pull_request": "issue"}.get(part, part)
+    return where._replace(path=f"{other}.{rest}")
 
 
 def naming(event: Event, rules: Rules) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -86,7 +95,7 @@ def tasks_left(event: Event, rules: Rules) -> tuple[Task, ...]:
 def _left_by_title(event: Event, places: Places, rules: Rules) -> Iterator[str]:
     """Return the tasks that rules with a `task` of their own found in the title before it changed."""
     for _, rule in rules.each_rule():
-        if rule.task and rule.task.path == github.PATHS["pull_request"]["title"]:
+        if rule.task and rule.task.path in (github.PATHS["pull_request"]["title"], github.PATHS["issues"]["title"]):
             pattern = rule.task.pattern
             before, after = (
                 [(first_group(pattern, title) if pattern else title) or "" for title in titles]

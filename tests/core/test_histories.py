@@ -25,11 +25,12 @@ from tests.payloads import (
     dismissed,
     labeled,
     opened,
+    real,
     reopened,
     synchronize,
     unlabeled,
 )
-from tests.recorded_workflows import Workflow, gate_node, recorded, waiting_workflow
+from tests.recorded_workflows import Workflow, gate_node, recorded, stamp, waiting_workflow
 
 EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
 TWO_REVIEWERS = rules_with(
@@ -444,10 +445,50 @@ def test_a_pull_request_that_is_gone_takes_the_signals_of_a_rule_with_its_own_ta
     assert bench.release().outcome == "ignored"
 
 
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "pushed"])
+def test_an_event_of_a_pull_request_revokes_a_comment_whose_task_is_in_the_title(*, is_closed: bool) -> None:
+    rules = rules_with(
+        "  wait-pr-approved:\n"
+        "    event: issue_comment.created\n"
+        "    when: {comment.body: /ok}\n"
+        "    by: anyone\n"
+        "    task: {path: issue.title, pattern: 'T-([0-9]+).*'}\n"
+        "    withdraw: [{event: pull_request.synchronize}]"
+    )
+    comment = real("issue_comment.created.1")
+    comment["repository"]["full_name"] = "5dlabs/cto"
+    comment["issue"] |= {"number": 123, "title": "T-3: x", "state": "open", "labels": [], "pull_request": {"url": "x"}}
+    comment["comment"] |= {"body": "/ok", "updated_at": stamp(at(0))}
+    facts: dict[str, Any] = {"task": None, "title": "T-3: x", "labels": [], "branch": "work", "happened": at(9)}
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(cloudevent_structured(comment, "issue_comment")).outcome == "parked"
+    assert bench.deliver(closed(merged=False, **facts) if is_closed else synchronize(**facts)).outcome == "withdrawn"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
 def test_a_title_that_named_no_task_leaves_none() -> None:
     edited = opened(title="T-4: x", task=None, labels=[], branch="work")
     edited |= {"action": "edited", "changes": {"title": {"from": "WIP"}}}
     assert not plan_of(edited, OWN_TASK).intents
+
+
+@pytest.mark.parametrize("numbers", [[123, 124], []], ids=["of two pull requests", "of a fork"])
+def test_a_push_revokes_a_check_that_names_no_single_pull_request(numbers: list[int]) -> None:
+    rules = rules_with(
+        "  wait-pr-approved: {event: check_suite.completed, by: anyone, forks: true,\n"
+        "    when: {check_suite.conclusion: success}, withdraw: [{event: pull_request.synchronize}]}"
+    )
+    check = real("check_suite.completed.1")
+    check["repository"]["full_name"] = "5dlabs/cto"
+    pull_requests = [{"number": number} for number in numbers]
+    check["check_suite"] |= {"head_branch": "task-3-x", "conclusion": "success", "pull_requests": pull_requests}
+    check["check_suite"]["updated_at"] = stamp(at(0))
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(cloudevent_structured(check, "check_suite")).outcome == "parked"
+    assert bench.deliver(synchronize(happened=at(9))).code == "revoked-signals"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
 
 
 # ---- failing, quorum, not-author

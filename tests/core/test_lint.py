@@ -33,6 +33,7 @@ def rule(event: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  any YAML
         (rule("workflow_run"), {"when": {"workflow_run.conclusion": ["success"]}}, "verdict-not-checked"),
         (rule("deployment_status"), {"when": {"deployment_status.state": "success"}}, "verdict-not-checked"),
         (rule("status"), {"when": {"state": "success"}}, "verdict-not-checked"),
+        (rule("status", when={"state": "*"}), {"when": {"state": "success"}}, "verdict-not-checked"),
         (rule("pull_request_review"), {"review": "approved"}, "verdict-not-checked"),
         (rule("issue_comment.created"), {"when": {"comment.body": "/lgtm"}}, "comment-not-checked"),
         (rule("pull_request.labeled", label="ok"), {"withdraw": {"event": "pull_request.unlabeled"}}, None),

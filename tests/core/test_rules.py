@@ -208,6 +208,7 @@ def way(text: str) -> Rules:
         ("event: pull_request.labeled, label: READY-FOR-QA, by: anyone", labeled("ready-for-qa"), None),
         # The label that was put on counts, not one that was there already.
         ("event: pull_request.labeled, label: a, by: anyone", labeled("b", labels=["task-3", "a"]), "ignored"),
+        ("event: pull_request.labeled, label: a, by: anyone", labeled("a") | {"label": None}, "ignored"),
         # An event without a label of its own looks at those of the pull request.
         ("event: pull_request.opened, label: a, by: anyone", opened(labels=["task-3", "a"]), None),
         ("event: pull_request.opened, label: a, by: anyone", opened(labels=["task-3"]), "ignored"),
@@ -241,7 +242,7 @@ def way(text: str) -> Rules:
         ("event: pull_request.opened, by: anyone, forks: true", opened(head_repository="evil/cto"), None),
         ("event: pull_request.opened, by: anyone, forks: true", opened(head_repository=None), None),
     ],
-    ids=range(37),
+    ids=range(38),
 )
 def test_an_event_is_matched_and_checked_by_its_way(text: str, event: Payload, outcome: str | None) -> None:
     assert refused(way(text), event) == outcome
