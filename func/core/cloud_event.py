@@ -10,10 +10,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
-from uuid import uuid4
+
+from cloudevents.conversion import to_binary
+from cloudevents.http import CloudEvent
 
 from func.core.conditions import value_at
 from func.core.outcomes import Answer, EventRef
@@ -189,17 +191,15 @@ def write_reply(answer: Answer) -> tuple[dict[str, str], bytes]:
     """Return headers and body of an answer; a success becomes a CloudEvent in binary mode."""
     if not 200 <= answer.status < 300:
         return {"content-type": "application/json"}, json.dumps(answer.data()).encode()
-    headers = {
-        "content-type": "application/json",
-        "ce-specversion": "1.0",
-        "ce-id": str(uuid4()),
-        "ce-source": SOURCE,
-        "ce-type": f"{OWN_TYPES}{answer.outcome}",
-        "ce-time": datetime.now(UTC).isoformat(),
+    attributes = {
+        "type": f"{OWN_TYPES}{answer.outcome}",
+        "source": SOURCE,
+        "datacontenttype": "application/json",
     }
     if answer.subject:
-        headers["ce-subject"] = answer.subject
-    return headers, json.dumps(answer.data()).encode()
+        attributes["subject"] = answer.subject
+    headers, body = to_binary(CloudEvent(attributes, answer.data()))
+    return headers, body
 
 
 def released_workflow(incoming: Incoming) -> tuple[str, str]:
