@@ -13,7 +13,7 @@ from func.core.gates import BY_HAND
 from func.core.rules import Rules
 from func.core.signals import Signal
 from func.core.status import MovedNode, SignalStatus, WorkflowStatus, read_object
-from func.core.values import format_time, parse_time
+from func.core.values import format_time, time_or_none
 from func.core.workflows import parameters
 
 # Columns beside those of the gates; no gate has such a name, because Argo's steps are named without parentheses.
@@ -279,10 +279,8 @@ def _pull(name: str | None, names: Names) -> Pull | None:
 
 
 def _time(value: object) -> str | None:
-    try:
-        return format_time(parse_time(value))
-    except ValueError:
-        return None
+    time = time_or_none(value)
+    return format_time(time) if time else None
 
 
 def _text(value: object) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from func.cli.recorded import Recorded
@@ -11,11 +10,10 @@ from func.core.cloud_event import OWN_TYPES, RELEASE_TYPES
 from func.core.events import Event, read_event
 from func.core.intents import Plan, plan_event
 from func.core.outcomes import OBSERVED, OUTCOMES, Answer
-from func.core.reasons import CHECKS, CODES, Check, Rejection
-from func.core.rules import ANYONE, Rules
-from func.core.signals import Signal, State, read_state
-from func.core.values import format_time
-from func.core.workflows import Workflow, read_workflow
+from func.core.reasons import CHECKS, CODES, Rejection
+from func.core.rules import ANYONE, Rule, Rules
+from func.core.signals import Signal, read_state
+from func.core.workflows import read_workflow
 from func.kube.deadline import Deadline
 from func.kube.errors import Unavailable
 from func.kube.workflows import Workflows
@@ -44,12 +42,12 @@ class CheckResult(NamedTuple):
     """What one check found.
 
     Args:
-        mark: `yes`, `NO`, `?` where it needs a cluster, or `-` where it was not made.
+        mark: `yes`, `NO`, or `?` where it needs a cluster.
     """
 
-    mark: Literal["yes", "NO", "?", "-"]
-    check: Check
-    found: str = ""
+    mark: Literal["yes", "NO", "?"]
+    check: str
+    found: str
 
 
 class DryRun(NamedTuple):
@@ -61,8 +59,6 @@ class DryRun(NamedTuple):
         needs_cluster: the answer depends on a Workflow, and no cluster is given.
         event: None where it cannot be read.
         plan: None for a release, and where the event cannot be read.
-        workflow: the one of the answer, as it is now.
-        state: what that Workflow remembers.
     """
 
     recorded: Recorded
@@ -71,8 +67,6 @@ class DryRun(NamedTuple):
     needs_cluster: bool
     event: Event | None = None
     plan: Plan | None = None
-    workflow: Workflow | None = None
-    state: State | None = None
 
     @property
     def is_accepted(self) -> bool:
@@ -81,7 +75,7 @@ class DryRun(NamedTuple):
 
     def data(self, rules: Rules) -> dict[str, Any]:
         """Return it for scripts."""
-        results = [result for result in check_results(self, rules) if result.mark != "-"]
+        results = check_results(self, rules)
         unknown = dict.fromkeys(("outcome", "code", "reason") if self.needs_cluster else ())
         answering = CODES[self.answer.code].check
         return {
@@ -123,28 +117,27 @@ def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
     answer = answer._replace(
         outcome=answer.would or answer.outcome, would=None, reason=answer.reason.removeprefix(OBSERVED)
     )
-    workflow: Workflow | None = None
-    state: State | None = None
-    if answer.workflow:
-        with suppress(Rejection):  # the answer says what is wrong with it
-            workflow = read_workflow(pipeline.workflows.get(answer.workflow.name, Deadline.after(_SECONDS)))
-            state = read_state(workflow)
+    if event and answer.workflow and not recorded.has_id:
+        known = _remembered(event.signal, pipeline.workflows, answer.workflow.name)
+        if known:
+            return dry_run(recorded.known_as(known.id, f"Workflow {answer.workflow.name}"), pipeline)
     needs_cluster = isinstance(pipeline.workflows, NoCluster) and answer.code == Unavailable.code
-    if event and state and not recorded.has_id and (known := _same(event.signal, state)):
-        return dry_run(recorded.known_as(known.id, f"Workflow {state.ref.name}"), pipeline)
-    return DryRun(recorded, name, answer, needs_cluster, event, plan, workflow, state)
+    return DryRun(recorded, name, answer, needs_cluster, event, plan)
 
 
-def _same(signal: Signal, state: State) -> Signal | None:
-    """Return the signal that this event brought, found by all but its id."""
-    return next(
-        (each for each in state.signals if all(getattr(each, f) == getattr(signal, f) for f in _IDENTIFYING)), None
-    )
+def _remembered(signal: Signal, workflows: Workflows, workflow: str) -> Signal | None:
+    """Return the signal that this event brought to a Workflow, found by all but its id."""
+    try:
+        state = read_state(read_workflow(workflows.get(workflow, Deadline.after(_SECONDS))))
+    except Rejection:  # the answer says what is wrong with it
+        return None
+    same = (each for each in state.signals if all(getattr(each, f) == getattr(signal, f) for f in _IDENTIFYING))
+    return next(same, None)
 
 
 def check_results(run: DryRun, rules: Rules) -> list[CheckResult]:
-    """Return what each check found, in their order."""
-    found, answering = dict(_found(run, rules)), CHECKS.index(CODES[run.answer.code].check)
+    """Return the checks that were made, in their order, with what each found."""
+    found, answering = _found(run, rules), CHECKS.index(CODES[run.answer.code].check)
     results = []
     for number, check in enumerate(CHECKS):
         if number == answering:
@@ -152,49 +145,45 @@ def check_results(run: DryRun, rules: Rules) -> list[CheckResult]:
             results.append(CheckResult(mark, check, run.answer.reason))
         elif check in found and (number < answering or run.is_accepted):
             results.append(CheckResult("yes", check, found[check]))
-        else:
-            results.append(CheckResult("-", check))
     return results
 
 
-def _found(run: DryRun, rules: Rules) -> Iterator[tuple[Check, str]]:
+def _found(run: DryRun, rules: Rules) -> dict[str, str]:
     """Return what the checks find in an event that passes them."""
-    yield "token", "not checked: a file has none"
-    yield "cloudevent", run.name
-    if run.event and run.plan:
-        yield "rule", " and ".join(_effects(run.event, run.plan, rules)) or "nothing"
-        yield from _found_in_event(run.event, run.plan, rules)
-    else:
-        yield "rule", "a Workflow on which signals wait has changed"
-    if run.workflow:
-        yield "workflow", f"{run.workflow.ref.namespace}/{run.workflow.ref.name}"
-    if run.workflow and run.state and run.event:
-        happened, created = format_time(run.event.signal.happened), format_time(run.workflow.created)
-        yield "age", f"it happened at {happened}, and the Workflow was created at {created}"
-        yield "duplicate", f"event {run.event.signal.id} was not used on this Workflow"
-        yield "pull request", f"the Workflow belongs to {run.state.bound or 'no pull request yet'}"
-        yield "signal", "nothing that is remembered revokes or overtakes it"
-        if run.plan and run.plan.intents[0].rule:
-            yield "gate", "it waits"
-
-
-def _found_in_event(event: Event, plan: Plan, rules: Rules) -> Iterator[tuple[Check, str]]:
+    found: dict[str, str] = {
+        "token": "not checked: a file has none",
+        "cloudevent": run.name,
+        "rule": "a Workflow on which signals wait has changed",
+        "workflow": run.answer.subject or "",
+    }
+    if run.event is None or run.plan is None:
+        return found
+    plan, matched = run.plan, rules.match(run.event.signal)
+    found |= {
+        "rule": " and ".join(_effects(plan, matched)) or "nothing",
+        "age": "it did not happen before the Workflow was created",
+        "duplicate": f"event {run.event.signal.id} was not used on this Workflow",
+        "pull request": "the Workflow belongs to no other pull request",
+        "signal": "nothing that is remembered revokes or overtakes it",
+    }
     if plan.task:
-        yield "task", f"{plan.task}, by its {plan.task.found_by}"
-    matched, first = rules.match(event.signal), plan.intents[0] if plan.intents else None
-    if matched is None or (first and first.rule is None):
-        return  # it revokes, whatever the other checks would say
-    signal, rule = first.signal if first else event.signal, matched[1]
-    yield "repository", str(signal.repository) if rules.repositories else "the rules set no `repositories`"
-    yield "fork", "the rule sets `forks: true`" if signal.fork else "not from a fork"
-    yield "state", "closed by this event" if event.is_closed else "not closed"
-    yield "person", "anyone may trigger it" if ANYONE in rule.by else f"{signal.person} is in {' or '.join(rule.by)}"
-    yield "fresh", f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`"
+        found["task"] = f"{plan.task}, by its {plan.task.found_by}"
+    if matched and (not plan.intents or plan.intents[0].rule):  # else it revokes, whatever these checks would say
+        signal, rule = plan.intents[0].signal if plan.intents else run.event.signal, matched[1]
+        anyone = ANYONE in rule.by
+        found |= {
+            "repository": str(signal.repository) if rules.repositories else "the rules set no `repositories`",
+            "fork": "the rule sets `forks: true`" if signal.fork else "not from a fork",
+            "state": "closed by this event" if run.event.is_closed else "not closed",
+            "person": "anyone may trigger it" if anyone else f"{signal.person} is in {' or '.join(rule.by)}",
+            "fresh": f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`",
+            "gate": "it waits",
+        }
+    return found
 
 
-def _effects(event: Event, plan: Plan, rules: Rules) -> Iterator[str]:
+def _effects(plan: Plan, matched: tuple[str, Rule] | None) -> Iterator[str]:
     """Return what the event does, if all checks pass."""
-    matched = rules.match(event.signal)
     if matched:
         gate, rule = matched
         refused = plan.verdict if plan.intents else None

@@ -15,18 +15,32 @@ from func.cli.dry_run import DryRun, check_results, dry_run, offline_pipeline
 from func.cli.explain_workflow import complete_workflow, explain_workflow
 from func.cli.output import Problem, Row, output_option, print_advice, print_json, print_table, wrap
 from func.cli.recorded import Recorded, read_recorded
+from func.core.field_types import nearest
 from func.core.outcomes import OUTCOMES
+from func.core.reasons import CHECKS
 from func.core.rules import Rules
+from func.core.sources.github_actions import ACTIONS
 from func.service.build import build_pipeline
 
 _REJECTED, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
 _STYLES: Mapping[str, Mapping[str, Any]] = {"NO": {"fg": "red", "bold": True}, "?": {"fg": "yellow"}}
 
 
+def _github_event(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and value not in ACTIONS:
+        raise click.BadParameter(f"GitHub has no event {value!r}{nearest(value, ACTIONS)}")
+    return value
+
+
 @click.command()
 @click.argument("file", metavar="[FILE|-]", required=False, type=click.Path(allow_dash=True))
 @click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="Explain this Workflow instead.")
-@click.option("--github-event", metavar="NAME", help="GitHub's name of the event (X-GitHub-Event); default: guessed.")
+@click.option(
+    "--github-event",
+    metavar="NAME",
+    callback=_github_event,
+    help="GitHub's name of the event (X-GitHub-Event); default: guessed.",
+)
 @config_option
 @context_option
 @output_option
@@ -118,10 +132,10 @@ def _print(run: DryRun, rules: Rules, advice: Advice) -> None:
         click.echo(wrap(f"Note: {run.recorded.guessed}."))
     click.echo()
     results = check_results(run, rules)
-    rows = [Row(each, _STYLES.get(each.mark, {})) for each in results if each.mark != "-"]
-    rest = ", ".join(each.check for each in results if each.mark == "-")
+    rows = [Row(each, _STYLES.get(each.mark, {})) for each in results]
+    rest = [check for check in CHECKS if check not in {each.check for each in results}]
     if rest:
-        rows.append(Row(("-", "the rest", f"not checked: {rest}"), {"dim": True}))
+        rows.append(Row(("-", "the rest", f"not checked: {', '.join(rest)}"), {"dim": True}))
     print_table(("", "CHECK", "FOUND"), rows)
     click.echo()
     if run.needs_cluster:

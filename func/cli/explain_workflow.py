@@ -37,7 +37,6 @@ _LOG = "kubectl -n taskgate logs -l app.kubernetes.io/component=function -c task
 _TASK, _EVENT, _OUTCOME = (
     f'.attributes."{name}"' for name in ("taskgate.task.id", "cloudevents.event_id", "taskgate.outcome")
 )
-_GONE = {"closed": "was closed unmerged", "left": "left the task", "merged": "was merged"}
 
 
 def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
@@ -145,9 +144,8 @@ def _facts(status: WorkflowStatus) -> Iterator[str]:
     if status.bound:
         yield f"It belongs to {status.bound}: events of other pull requests are refused."
     for signal in state.signals:
-        if signal.gone and signal.pull_request:
-            how = _GONE.get(signal.gone, signal.gone)
-            yield f"{signal.pull_request} {how} at {format_time(signal.happened)}."
+        if signal.gone:
+            yield f"{signal.pull_request} has ended, or left the task: {describe(signal)}."
 
 
 def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:

@@ -20,6 +20,7 @@ import yaml
 from func.cli.output import Problem, progress
 from func.core.cloud_event import Incoming, read_cloudevent
 from func.core.reasons import Rejection
+from func.core.strict_json import DuplicateKeyError, unique
 from func.core.yaml_loader import UniqueKeyLoader
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".yaml", ".yml")
@@ -32,6 +33,7 @@ _HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): *(.*)")
 _GUESSES: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"review", "pull_request"}), "pull_request_review"),
     (frozenset({"comment", "pull_request"}), "pull_request_review_comment"),
+    (frozenset({"thread", "pull_request"}), "pull_request_review_thread"),
     (frozenset({"pull_request"}), "pull_request"),
     (frozenset({"comment", "issue"}), "issue_comment"),
     (frozenset({"issue"}), "issues"),
@@ -148,7 +150,7 @@ def _web_page(text: str) -> dict[str, Any] | None:
 
 def _json_values(name: str, text: str) -> Iterator[tuple[str, object]]:
     """Return one value, a value on each line, or values one after the other."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=unique)
     position = _skip(text, 0)
     line, counted = 1, 0  # the line of a place up to which lines are counted
     only = True
@@ -160,6 +162,8 @@ def _json_values(name: str, text: str) -> Iterator[tuple[str, object]]:
             end = _skip(text, end)
         except (ValueError, RecursionError) as error:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be read"
+            if isinstance(error, DuplicateKeyError):
+                reason = f"the key {error} occurs twice in one object"
             value = ValueError(f"it is not JSON ({reason})")
             end = text.find("\n{", position)
             end = len(text) if end < 0 else end + 1

@@ -62,12 +62,15 @@ def serve(port: int, host: str, config: Path | None) -> None:
 
     import uvicorn
     from functions_framework.aio import create_asgi_app
+    from functions_framework.execution_id import AsgiMiddleware
 
     import func
     from func.service.http_protocol import BoundedProtocol
 
     source = str(Path(func.__file__).with_name("main.py"))
     app = create_asgi_app("taskgate", source, "http")  # type: ignore[no-untyped-call]
+    # It makes an id for each request that has none, for lines that a function prints. Taskgate logs the event's id.
+    app.user_middleware = [each for each in app.user_middleware if each.cls is not AsgiMiddleware]
     server = uvicorn.Server(
         uvicorn.Config(
             LocalOnly(app) if senders == "local" else app,
@@ -77,6 +80,7 @@ def serve(port: int, host: str, config: Path | None) -> None:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # nobody asks for the sender's address
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )

@@ -12,6 +12,7 @@ from func.core.fold import Identity, fold, is_withdrawal, latest_review_of, late
 from func.core.reasons import Verdict
 from func.core.rules import Rules
 from func.core.signals import EVERY, LATEST, Signal, State, pull_request_key
+from func.core.situation import Situation
 
 MAX_SIGNALS = 64
 MAX_BYTES = 64 * 1024
@@ -19,24 +20,26 @@ _MAX_BOUNDS = 32  # pull requests
 _REVOKED = ("revoked", "pull-request-gone")
 
 
-def bounded(state: State, rules: Rules, now: datetime) -> State:
-    """Return a state within the bounds: revoked signals go first, then overtaken ones, then the oldest.
+def bounded(situation: Situation) -> tuple[State, str]:
+    """Return the state within the bounds, and its text.
 
-    A signal that something revokes can go without a bound, because what revokes it stays. A signal that may revoke
-    others leaves one: its pull request's signals up to then are no longer accepted. Requested changes that still block
-    approvals go last, and leave a bound without end.
+    Revoked signals go first, then overtaken ones, then the oldest. A signal that something revokes can go without a
+    bound, because what revokes it stays. A signal that may revoke others leaves one: its pull request's signals up to
+    then are no longer accepted. Requested changes that still block approvals go last, and leave a bound without end.
     """
-    while len(state.signals) > MAX_SIGNALS or len(state.text().encode()) > MAX_BYTES:
-        state = _without(state, _victim(state, rules, now), rules)
-    return state
+    state = situation.state
+    while len(state.signals) > MAX_SIGNALS or len((text := state.text()).encode()) > MAX_BYTES:
+        state = _without(state, _victim(situation.with_state(state)), situation.rules)
+    return state, text
 
 
-def _victim(state: State, rules: Rules, now: datetime) -> Signal:
+def _victim(situation: Situation) -> Signal:
+    state = situation.state
     verdicts: dict[Identity, Verdict] = {}
     standing: set[Identity] = set()
     earlier = _earlier_reviews(state)
-    for identifier in rules.gate_ids:
-        folded = fold(state, rules, identifier, now)
+    for identifier in situation.rules.gate_ids:
+        folded = fold(situation, identifier)
         verdicts.update(folded.verdicts)
         standing |= {signal.identity for each in folded.standings for signal in each.signals}
 

@@ -21,7 +21,7 @@ from func.core.conditions import value_at
 from func.core.outcomes import Answer, EventRef
 from func.core.reasons import Rejection
 from func.core.strict_json import estimate_memory, parse_json
-from func.core.values import parse_time
+from func.core.values import parse_time, spell
 
 OWN_TYPES = "dev.taskgate."
 # A Workflow with waiting signals has changed. Argo Events' resource EventSource sends the first; Knative's
@@ -43,6 +43,7 @@ _STRUCTURED = "application/cloudevents+json"
 # Control characters and surrogates, which CloudEvents forbids in attributes.
 _UNFIT = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\(.)")
 _CHARSETS = ("", "utf-8", "utf8", "us-ascii")
 _MAX_ATTRIBUTE = 255  # characters; an id goes into the Workflow's annotation
 
@@ -86,17 +87,32 @@ def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray, reserve
         raise _unsupported(content_type)
     if charset and charset[1].lower() not in _CHARSETS:
         raise _unsupported(content_type)
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        detail = f"The content encoding {encoding[:80]!r} is not supported: send the body uncompressed."
+        raise Rejection("unsupported-media-type", detail=detail)
     if is_structured:
         attributes = _object(_parse("The body", body, reserve), "The CloudEvent")
         return _check(attributes, _structured_data(attributes, reserve))
-    # Values of headers are percent-encoded: section 3.1.3.2 of the binding.
-    attributes = {name[3:]: unquote(value) for name, value in headers.items() if name.startswith("ce-")}
+    attributes = {name[3:]: _decoded(name, value) for name, value in headers.items() if name.startswith("ce-")}
     if not attributes:
         raise Rejection(
             "malformed",
-            detail="This is not a CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers.",
+            detail="This is not a CloudEvent: send ce-id, ce-source, ce-type and ce-specversion as headers, or all of "
+            f"it as {_STRUCTURED}.",
         )
     return _check(attributes, _parse("The body", body, reserve) if body else None)
+
+
+def _decoded(name: str, value: str) -> str:
+    """Return the value of a header, which is percent-encoded and may be in quotes: section 3.1.3.2 of the binding."""
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = _ESCAPED.sub(r"\1", value[1:-1])
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        detail = f"The header {name} is {spell(value)}: expected UTF-8 in its percent-encoding."
+        raise Rejection("malformed", detail=detail) from None
 
 
 def _unsupported(content_type: str) -> Rejection:
@@ -140,15 +156,12 @@ def _object(value: object, what: str) -> dict[str, Any]:
 
 def _check(attributes: Mapping[str, Any], data: object) -> Incoming:
     if attributes.get("specversion") != "1.0":
-        raise Rejection("malformed", detail="The attribute specversion is not 1.0.")
+        raise _wrong("specversion", attributes.get("specversion"), "1.0")
     for name in ("id", "source", "type"):
         value = attributes.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= _MAX_ATTRIBUTE or _UNFIT.search(value):
-            raise Rejection(
-                "malformed",
-                detail=f"The attribute {name} is missing, empty, not a string, longer than {_MAX_ATTRIBUTE} characters "
-                "or not printable.",
-            )
+            expected = f"a string of 1 to {_MAX_ATTRIBUTE} characters, without control characters"
+            raise _wrong(name, value, expected)
     # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md
     traceparent = attributes.get("traceparent")
     ref = EventRef(
@@ -159,14 +172,19 @@ def _check(attributes: Mapping[str, Any], data: object) -> Incoming:
     )
     subject = attributes.get("subject")
     if subject is not None and not isinstance(subject, str):
-        raise Rejection("malformed", detail="The attribute subject is not a string.", about=ref)
+        raise _wrong("subject", subject, "a string", ref)
     try:
         time = parse_time(attributes["time"]) if attributes.get("time") is not None else None
     except ValueError as error:
-        raise Rejection("malformed", detail=f"The attribute time is wrong: {error}.", about=ref) from None
+        raise _wrong("time", attributes["time"], str(error).removeprefix("expected "), ref) from None
     if data is not None and not isinstance(data, dict):
         raise Rejection("malformed", detail="The CloudEvent's data is not a JSON object.", about=ref)
     return Incoming(ref, time, subject, data or {})
+
+
+def _wrong(name: str, value: object, expected: str, about: EventRef | None = None) -> Rejection:
+    what = "is missing" if value is None else f"is {spell(value)}"
+    return Rejection("malformed", detail=f"The attribute {name} {what}: expected {expected}.", about=about)
 
 
 def write_reply(answer: Answer) -> tuple[dict[str, str], bytes]:

@@ -7,7 +7,7 @@ long string as `{"matched": [globs]}`, the globs that matched when the event cam
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -45,7 +45,7 @@ def value_at(data: object, path: str) -> object:
 
 
 def _step(value: object, part: str) -> Iterable[object]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if part == "*":
             return value.values()
         return (value[part],) if part in value else ()
@@ -65,13 +65,13 @@ def remember(data: object, path: str, wanted: Iterable[Wanted]) -> Found:
         path: as in `values_at`.
         wanted: what the rules ask of this path; a string that is too long to be kept is compared with these now.
     """
-    leaves = [PRESENT, *(leaf for each in wanted for leaf in _leaves(each))]
-    globs = [leaf for leaf in leaves if isinstance(leaf, str)]
+    values = [PRESENT, *(leaf for each in wanted for leaf in leaves(each))]
+    globs = [leaf for leaf in values if isinstance(leaf, str)]
     found = [_small(value, globs) for value in values_at(data, path)]
     if len(found) <= _MAX_FOUND:
         return found
     # A value that is left out could be the one that `not` forbids, so those that a condition asks for come first.
-    asked = [next((value for value in found if holds(leaf, [value])), None) for leaf in leaves]
+    asked = [next((value for value in found if holds(leaf, [value])), None) for leaf in values]
     # By their text, because True equals 1 in Python.
     different = {json.dumps(value): value for value in (*asked, *found) if value is not None}
     return list(different.values())[:_MAX_FOUND]
@@ -86,12 +86,13 @@ def _small(value: object, globs: Sequence[str]) -> object:
     return value if value is None or isinstance(value, bool | int | float) else {}
 
 
-def _leaves(wanted: Wanted) -> Iterable[str | float | None]:
+def leaves(wanted: Wanted) -> Iterable[str | float | None]:
+    """Return the values that a condition compares with."""
     if isinstance(wanted, list):
         for each in wanted:
-            yield from _leaves(each)
+            yield from leaves(each)
     elif isinstance(wanted, dict):
-        yield from _leaves(wanted.get("not"))
+        yield from leaves(wanted.get("not"))
     else:
         yield wanted
 

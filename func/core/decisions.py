@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from func.core.claims import finish_claim
+from func.core.claims import finish_claim, without_void_claims
 from func.core.fold import Folded, fold, is_withdrawal, other_pull_request
-from func.core.gates import BY_HAND, GateView, view_gate, why_waiting
+from func.core.gates import GateView, view_gate, why_used, why_waiting
 from func.core.intents import Intent
-from func.core.moves import Decision, use_signals, used_up_by_hand, with_state
+from func.core.moves import Decision, remember, use_signals, used_up_by_hand
 from func.core.reasons import Verdict
 from func.core.rules import Rules, gate_id
-from func.core.signals import MOVED, Signal, State, Use, read_state
+from func.core.signals import Signal, State, Use, read_state
+from func.core.situation import Situation
 from func.core.values import format_time
 from func.core.workflows import Workflow
 
 MAX_AGE = timedelta(minutes=5)  # an older event is about an earlier Workflow
+_GONE = {"left": "has left", "closed": "was closed unmerged, so it is gone from", "merged": "was merged for"}
 _REMEMBERED = frozenset({"revoked", "overtaken", "pull-request-gone", "expired", "changes-requested"})
 
 
@@ -30,24 +32,27 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
     signal = intent.signal._replace(written=now.replace(microsecond=0))
     if is_too_old(signal, workflow):
         happened, created = format_time(signal.happened), format_time(workflow.created)
-        return Decision(Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created))
+        too_old = Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created)
+        return Decision(intent.refused or too_old)
     old = read_state(workflow)
-    use = old.use_of(signal.identity)
+    situation = without_void_claims(Situation(rules, workflow, old, now), signal)
+    use = situation.state.use_of(signal.identity)
     if use and use.claimed:
-        return finish_claim(use, rules, workflow, old, now)
-    state = old if workflow.finished else used_up_by_hand(old, rules, workflow, now)
-    use = state.use_of(signal.identity)
+        return finish_claim(use, situation)
+    if not workflow.finished:
+        situation = used_up_by_hand(situation)
+    use = situation.state.use_of(signal.identity)
     if use:
         duplicate = _decide_duplicate(use)
-        return duplicate if state is old else with_state(duplicate, state, rules, workflow, now)
-    decision = _move_or_keep(intent, signal, rules, workflow, state, now) if intent.rule else None
+        return duplicate if situation.state is old else remember(duplicate, situation)
+    decision = _move_or_keep(intent, signal, situation) if intent.rule else None
     if decision is None or (decision.state is None and (intent.revokes or signal.gone)):
         # An event revokes signals also when it does not move a gate itself.
-        revoking = _revoke(intent, signal._replace(gate=None, outputs={}), rules, workflow, state, now)
+        revoking = _revoke(intent, signal.without_gate(), situation)
         decision = revoking if decision is None else decision._replace(state=revoking.state)
     if decision.state is None:
         return decision
-    decision = with_state(decision, decision.state, rules, workflow, now)
+    decision = remember(decision, situation.with_state(decision.state))
     if decision.outcome == "parked" and decision.state and not decision.state.find(signal.identity):
         # The annotation's limits left no room for it.
         until = format_time(signal.happened)
@@ -62,17 +67,13 @@ def is_too_old(signal: Signal, workflow: Workflow) -> bool:
 
 def _decide_duplicate(use: Use) -> Decision:
     """Return the decision for an event whose signal was already used: it changes nothing."""
-    if use.node is None:
-        return Decision(Verdict.of("used-on-original", gate=use.gate), gate=use.gate)
-    if use.by_hand:
-        return Decision(Verdict.of("used-up", gate=use.gate, how=BY_HAND), gate=use.gate, node=use.node)
-    return Decision(Verdict.of("duplicate", verb=MOVED[use.how], gate=use.gate), gate=use.gate, node=use.node)
+    return Decision(why_used(use), gate=use.gate, node=use.node)
 
 
 def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
     """Decide about a Workflow that has ended: a late redelivery is a `duplicate`, all else comes too late."""
     if intent.rule is None or intent.gate is None:
-        return Decision(Verdict.of("nothing-to-revoke", task=intent.task))
+        return Decision(intent.refused or Verdict.of("nothing-to-revoke", task=intent.task))
     use = read_state(workflow).use_of(intent.signal.identity)
     if use:
         return _decide_duplicate(use)
@@ -85,24 +86,23 @@ def _decide_finished(intent: Intent, workflow: Workflow) -> Decision:
     return Decision(Verdict.of("workflow-finished", task=intent.task))
 
 
-def _move_or_keep(
-    intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime
-) -> Decision:
+def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decision:
     """Decide about an event that may move a gate; nothing is remembered where `state` stays None."""
+    rules, workflow, state, _ = situation
     gate, rule = intent.gate or "", intent.rule
     assert rule is not None  # noqa: S101 - the caller looks
     identifier = gate_id(gate, rule)
-    bound = state.bound if rules.workflows.one_pull_request else None
-    if bound and signal.pull_request and not signal.is_of(bound):
-        return Decision(other_pull_request(state, bound, signal))
+    of_another = other_pull_request(state, rules, signal)
+    if of_another:
+        return Decision(of_another)
     if workflow.shutdown and not workflow.finished:
         return Decision(Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown))
-    view = view_gate(workflow, state, identifier, rules)
+    view = view_gate(situation, identifier)
     if view.is_over and view.verdict:
         return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
-    folded = fold(kept, rules, identifier, now)
+    folded = fold(situation.with_state(kept), identifier)
     against = folded.verdicts.get(mine.identity)
     is_early = rule.early == "refuse" and view.verdict is not None and view.verdict.outcome == "parked"
     if against and not (is_early and against.outcome == "parked"):
@@ -113,19 +113,17 @@ def _move_or_keep(
         return Decision(view.verdict, node=view.node)
     if is_early:
         return Decision(Verdict.of("early", workflow=workflow.ref.name, gate=gate))
-    return _move(mine, gate, view, folded, workflow, kept, now)
+    return _move(mine, gate, view, folded, situation.with_state(kept))
 
 
-def _move(
-    mine: Signal, gate: str, view: GateView, folded: Folded, workflow: Workflow, state: State, now: datetime
-) -> Decision:
+def _move(mine: Signal, gate: str, view: GateView, folded: Folded, situation: Situation) -> Decision:
     """Move the node with this signal and others, or let the signal wait."""
     standing = folded.standing_of(mine)
     why = why_waiting(gate, standing, folded, view)
     if why:
-        return Decision(why, state, node=view.node)
+        return Decision(why, situation.state, node=view.node)
     assert view.target is not None  # noqa: S101 - why_waiting looks
-    return use_signals(standing.movers(mine), standing.how, gate, view.target, workflow, state, now)
+    return use_signals(standing.movers(mine), standing.how, gate, view.target, situation)
 
 
 def _too_late(decision: Decision, signal: Signal, rules: Rules, state: State) -> Decision:
@@ -133,53 +131,54 @@ def _too_late(decision: Decision, signal: Signal, rules: Rules, state: State) ->
 
     It ends what its person requested before, also where that arrives later.
     """
-    if signal.verdict != "approved" or not _may_request_changes(signal, rules):
-        return decision
-    return decision._replace(state=state.with_signal(signal._replace(gate=None, outputs={})))
-
-
-def _may_request_changes(signal: Signal, rules: Rules) -> bool:
-    """Return whether changes that this person requests block approvals."""
+    # Changes that this person requests block approvals where a rule lets them.
     request = signal._replace(verdict="changes_requested")
-    return any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule())
+    if signal.verdict != "approved" or not any(is_withdrawal(request, rule, rules) for _, rule in rules.each_rule()):
+        return decision
+    return decision._replace(state=state.with_signal(signal.without_gate()))
 
 
-def _revoke(intent: Intent, signal: Signal, rules: Rules, workflow: Workflow, state: State, now: datetime) -> Decision:
+def _revoke(intent: Intent, signal: Signal, situation: Situation) -> Decision:
     """Remember an event that revokes, and answer what it revoked."""
-    known = state.with_signal(signal)
-    gates = rules.gate_ids
+    known = situation.with_state(situation.state.with_signal(signal))
     revoked: dict[str, list[str]] = {}
     newer: list[str] = []
     over: list[str] = []
-    for identifier, (gate, _) in gates.items():
+    for identifier, (gate, _) in situation.rules.gate_ids.items():
         if gate not in intent.revokes and not signal.gone:
             continue
-        folded = fold(known, rules, identifier, now)
+        folded = fold(known, identifier)
         ids = [each[0] for each, verdict in folded.verdicts.items() if verdict.data.get("event") == signal.id]
+        is_older = signal.verdict != "dismissed" and any(signal.is_of(each.pull_request) for each in folded.standings)
         if ids:
             revoked.setdefault(gate, []).extend(ids)
-        elif signal.verdict != "dismissed" and any(
-            signal.is_of(standing.pull_request) for standing in folded.standings
-        ):
+        elif is_older:
             newer.append(gate)
-        elif view_gate(workflow, state, identifier, rules).is_over and not workflow.finished:
+        elif view_gate(situation, identifier).is_over and not situation.workflow.finished:
             over.append(gate)
-    verdict = _revoked(intent, signal, revoked, newer, over)
-    return Decision(verdict, known, gate=next(iter(revoked or intent.revokes), None))
+    verdict = _what_it_revoked(intent, signal, revoked, newer, over)
+    return Decision(verdict, known.state, gate=next(iter(revoked or intent.revokes), None))
 
 
-def _revoked(
+def _what_it_revoked(
     intent: Intent, signal: Signal, revoked: dict[str, list[str]], newer: list[str], over: list[str]
 ) -> Verdict:
+    """Return the answer to an event that revokes.
+
+    Args:
+        revoked: gate -> ids of the events that it revokes.
+        newer: gates for which only newer signals stand.
+        over: gates that no longer wait.
+    """
     ids = ", ".join(f"event {each}" for each in sorted({each for found in revoked.values() for each in found}))
+    if signal.gone == "merged" and intent.refused:
+        return intent.refused  # a merge revokes nothing
     if signal.gone:
-        how = {"left": "has left", "closed": "was closed unmerged, so it is gone from", "merged": "was merged for"}
         what = f"revoked {ids}" if ids else "nothing waited, and late signals of it will be refused"
         if signal.gone == "merged":
             what = "the Workflow is free for another pull request"
-        return Verdict.of(
-            "left", pull_request=signal.pull_request, how=how[signal.gone], task=intent.task.id, what=what
-        )
+        facts = {"pull_request": signal.pull_request, "task": intent.task.id}
+        return Verdict.of("left", **facts, how=_GONE[signal.gone], what=what)
     if revoked:
         return Verdict.of("revoked-signals", gates=", ".join(revoked), signals=ids)
     if intent.refused:

@@ -105,7 +105,8 @@ def _signal_of(
     return Signal(
         id=ref.id,
         source=None if kind else ref.source,
-        name=ref.type if kind is None else f"{kind}.{action}" if action else kind,
+        # A kind of GitHub is one word: pull_request.opened as a kind would be taken for the event pull_request.
+        name=ref.type if kind is None or not kind.isidentifier() else f"{kind}.{action}" if action else kind,
         happened=happened,
         pull_request=_pull_request(facts),
         person=facts.get("person") or None,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from string import Formatter
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import BeforeValidator, PlainSerializer, PlainValidator, StrictStr
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, StrictStr
 
 from func.core.label_selectors import is_label_value
 from func.core.patterns import Pattern, compile_pattern
@@ -20,6 +21,9 @@ _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _CONDITION_PATH = re.compile(r"[A-Za-z0-9_*-]+(\.[A-Za-z0-9_*-]+)*")
+
+
+T = TypeVar("T")
 
 
 class CrossFieldError(ValueError):
@@ -53,6 +57,12 @@ def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
+def _not_null(value: object) -> object:
+    if value is None:  # a key whose value was forgotten, which would drop the condition
+        raise ValueError("expected a value; remove the key if you do not need it")
+    return value
+
+
 def _checked(pattern: re.Pattern[str], expected: str) -> BeforeValidator:
     def check(value: object) -> object:
         if isinstance(value, str) and not pattern.fullmatch(value):
@@ -66,7 +76,8 @@ def _parse_event(value: object) -> object:
     if not isinstance(value, str):
         return value
     if kind := github.kind_of_type(value):
-        raise ValueError(f"expected the event without the prefix of its type: {kind}, or {kind}.<action>")
+        also = "" if "." in kind else f", or {kind}.<action>"
+        raise ValueError(f"expected the event without the prefix of its type: {kind}{also}")
     kind, dot, action = value.partition(".")
     known = ACTIONS.get(kind)
     if known is not None and action == "*":
@@ -105,13 +116,15 @@ def _parse_path(value: object) -> object:
     """Return the value of a path, or of {path, pattern}."""
     if isinstance(value, PathPattern):
         return value
-    pattern = None
+    pattern: object = None
     if isinstance(value, Mapping) and value.keys() == {"path", "pattern"}:
         given: Mapping[str, object] = value
         value, pattern = given["path"], _parse_pattern(given["pattern"])
-    if not isinstance(value, str) or not _PATH.fullmatch(value) or not isinstance(pattern, str | None):
+        if not isinstance(pattern, str):
+            value = None
+    if not isinstance(value, str) or not _PATH.fullmatch(value):
         raise ValueError("expected a path in the event's data like pull_request.number, or {path: ..., pattern: ...}")
-    return PathPattern(value, compile_pattern(pattern) if pattern else None)
+    return PathPattern(value, compile_pattern(pattern) if isinstance(pattern, str) else None)
 
 
 def _shown_path(value: PathPattern) -> object:
@@ -155,10 +168,12 @@ def _parse_wanted(value: object) -> object:
             raise ValueError("expected {not: ...}; the path of a nested field has dots, like check_suite.conclusion")
         return {"not": _parse_wanted(value["not"])}
     if isinstance(value, list):
+        if not value:
+            raise ValueError("expected at least one value in a list")
         return [_parse_wanted(each) for each in value]
     if isinstance(value, str):
         return value.strip()
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     raise ValueError("expected a string, a number, true, false, null, a list of these or {not: ...}")
 
@@ -179,7 +194,8 @@ def _parse_source(value: object) -> object:
         if fact not in FACTS:
             raise ValueError(f"{fact!r} is not a fact of an event{nearest(str(fact), FACTS)}")
         if not isinstance(path, str) or not _CONDITION_PATH.fullmatch(path):
-            raise ValueError(f"{fact} is {path!r}: expected a path in the event's data like object_attributes.iid")
+            shown = "null" if path is None else repr(path)
+            raise ValueError(f"{fact} is {shown}: expected a path in the event's data like object_attributes.iid")
         if "*" in path and fact != "label":
             raise ValueError(f"{fact} is {path!r}: only a label's path may have a *")
     return dict(value)
@@ -211,3 +227,5 @@ Repository = Annotated[StrictStr, BeforeValidator(_parse_repository)]
 SourcePaths = Annotated[Mapping[str, str], BeforeValidator(_parse_source)]
 Conditions = Annotated[Mapping[str, Any], BeforeValidator(_parse_when)]
 OneOrMore = BeforeValidator(_as_list)  # a list, or one element without the brackets
+Text = Annotated[StrictStr, Field(min_length=1)]
+Optional = Annotated[T | None, BeforeValidator(_not_null)]  # a key that may be missing, but not empty

@@ -10,16 +10,18 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
+from func.core.outcomes import Task
 from func.core.reasons import Verdict
-from func.core.rules import EventFilter, Rule, Rules, gate_id
-from func.core.signals import EVERY, Signal, State, expired, forget_command, pull_request_key
+from func.core.rules import Rule, Rules, gate_id
+from func.core.signals import EVERY, EXPIRY_DAYS, OPINIONATED, Signal, State, forget_command, pull_request_key
+from func.core.situation import Situation
+from func.core.sources import github
 from func.core.values import format_time
 
-EXPIRY_DAYS = 7
+BLOCKED = frozenset({"changes-requested", "wrong-labels"})  # signals that may stand later
 Identity: TypeAlias = "tuple[str, str | None]"
 Reviews: TypeAlias = "Mapping[tuple[str, str], Signal]"  # (pull request's key, person) -> the person's latest review
 Revokers: TypeAlias = "list[tuple[Signal, bool]]"
-_OPINIONATED = ("approved", "changes_requested", "dismissed")
 _GONE: Mapping[str | None, str] = {"closed": "was closed unmerged", "left": "left the task"}
 
 
@@ -46,16 +48,22 @@ class Standing(NamedTuple):
         """
         if self.needed == 1:
             return (including or self.signals[0],)
-        chosen: dict[str, Signal] = {}
-        for signal in [*([including] if including else []), *self.signals]:
-            if signal.person and len(chosen) < self.needed:
-                chosen.setdefault(signal.person.casefold(), signal)
-        return tuple(chosen.values()) if len(chosen) == self.needed else ()
+        chosen = _one_of_each([including, *self.signals] if including else self.signals)
+        return tuple(chosen[: self.needed]) if len(chosen) >= self.needed else ()
 
     @property
     def people(self) -> int:
         """The number of different people who have signalled."""
-        return len({signal.person.casefold() for signal in self.signals if signal.person})
+        return len(_one_of_each(self.signals))
+
+
+def _one_of_each(signals: Iterable[Signal]) -> list[Signal]:
+    """Return the first signal of each person."""
+    found: dict[str, Signal] = {}
+    for signal in signals:
+        if signal.person:
+            found.setdefault(signal.person.casefold(), signal)
+    return list(found.values())
 
 
 class Folded(NamedTuple):
@@ -75,40 +83,36 @@ class Folded(NamedTuple):
 
     @property
     def has_waiting(self) -> bool:
-        """Whether a signal waits: it counts, or will when requested changes no longer block it."""
-        return bool(self.standings) or any(each.code == "changes-requested" for each in self.verdicts.values())
+        """Whether a signal waits: it counts, or will when what blocks it has changed."""
+        return bool(self.standings) or any(each.code in BLOCKED for each in self.verdicts.values())
 
 
-def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
+def fold(situation: Situation, gate: str) -> Folded:
     """Return what stands for a gate under the rules of today.
 
     Args:
         gate: with its inputs, from `gate_id`.
-        now: UTC; a signal expires 7 days after it was written.
     """
+    rules, _, state, _ = situation
     moved = state.last_move(gate)
     reviews = latest_reviews(state.signals)
-    bound = state.bound if rules.workflows.one_pull_request else None
     verdicts: dict[Identity, Verdict] = {}
     standing: dict[str, list[tuple[Signal, Rule]]] = {}  # by the pull request's key
     revokers: dict[int, Revokers] = {}  # by the rule's id()
-    for signal in state.signals:
-        if signal.gate != gate or state.use_of(signal.identity):
+    for signal in state.unused:
+        if signal.gate != gate:
             continue
-        rule = rule_of(signal, rules)
+        rule = _rule_of(signal, rules)
         if rule is None:
             why = f"no rule lets {signal.name} move {gate}."
             verdicts[signal.identity] = Verdict.of("no-longer-allowed", event=signal.id, why=why)
             continue
         if id(rule) not in revokers:
             revokers[id(rule)] = _revokers_for(rule, rules, state)
-        verdict = _why_not(signal, rule, rules, state, revokers[id(rule)], reviews, now)
+        verdict = _why_not(signal, rule, situation, revokers[id(rule)], reviews)
         if verdict is None and moved is not None and signal.happened <= moved:
             verdict = Verdict.of("not-newer", gate=gate, at=format_time(moved))
-        if verdict is None and bound and signal.pull_request and not signal.is_of(bound):
-            verdict = other_pull_request(state, bound, signal)
-        if verdict is None:
-            verdict = _blocked(signal, rule, rules, reviews)
+        verdict = verdict or other_pull_request(state, rules, signal) or _blocked(signal, rule, rules, reviews)
         if verdict:
             verdicts[signal.identity] = verdict
         else:
@@ -122,18 +126,26 @@ def fold(state: State, rules: Rules, gate: str, now: datetime) -> Folded:
     return Folded(tuple(standings), verdicts)
 
 
-def other_pull_request(state: State, bound: str, signal: Signal) -> Verdict:
-    """Return why a pull request moves nothing on a Workflow that belongs to another one."""
-    return Verdict.of(
-        "other-pull-request",
-        workflow=state.ref.name,
-        bound=bound,
-        pull_request=signal.pull_request,
-        command=forget_command(state.ref),
-    )
+def _of_another_task(signal: Signal, situation: Situation) -> Verdict | None:
+    """Return why the Workflow is not that of a signal's task: somebody has changed its labels."""
+    rules, workflow, _, _ = situation
+    if not workflow.labels or signal.task is None:
+        return None
+    task = Task(signal.task, signal.repository, "signal")
+    why = rules.workflows.disagreement(workflow.labels, task)
+    return Verdict.of("wrong-labels", workflow=workflow.ref.name, task=task, why=why) if why else None
 
 
-def rule_of(signal: Signal, rules: Rules) -> Rule | None:
+def other_pull_request(state: State, rules: Rules, signal: Signal) -> Verdict | None:
+    """Return why a signal moves nothing on a Workflow that belongs to another pull request."""
+    bound = state.bound if rules.workflows.one_pull_request else None
+    if not bound or not signal.pull_request or signal.is_of(bound):
+        return None
+    facts = {"workflow": state.ref.name, "bound": bound, "pull_request": signal.pull_request}
+    return Verdict.of("other-pull-request", **facts, command=forget_command(state.ref))
+
+
+def _rule_of(signal: Signal, rules: Rules) -> Rule | None:
     """Return the rule by which a signal could move its gate today."""
     found = rules.match(signal)
     return found[1] if found and gate_id(*found) == signal.gate else None
@@ -141,21 +153,24 @@ def rule_of(signal: Signal, rules: Rules) -> Rule | None:
 
 def _revokers_for(rule: Rule, rules: Rules, state: State) -> Revokers:
     """Return the events that may revoke signals of a rule, each with whether the rule names it in `withdraw`."""
-    found = [(signal, is_withdrawal(signal, rule, rules)) for signal in state.signals]
-    return [(signal, withdraws) for signal, withdraws in found if withdraws or signal.gone]
+    return [
+        (signal, withdraws)
+        for signal in state.signals
+        if (withdraws := is_withdrawal(signal, rule, rules)) or signal.gone in _GONE
+    ]
 
 
-def _why_not(
-    signal: Signal, rule: Rule, rules: Rules, state: State, revokers: Revokers, reviews: Reviews, now: datetime
-) -> Verdict | None:
+def _why_not(signal: Signal, rule: Rule, situation: Situation, revokers: Revokers, reviews: Reviews) -> Verdict | None:
     """Return why one signal does not count, whatever the other signals for its gate are."""
+    rules, workflow, state, now = situation
     verdict = rules.refuses(signal, rule)
     if verdict:
         return Verdict.of("no-longer-allowed", event=signal.id, why=verdict.sentence)
     names = (pull_request_key(signal.pull_request), EVERY)
-    bounds = [until for name, until in state.forgotten.items() if pull_request_key(name) in names]
+    any_counts = _may_be_of_any(signal)
+    bounds = [until for name, until in state.forgotten.items() if any_counts or pull_request_key(name) in names]
     if bounds and signal.happened <= max(bounds):
-        return Verdict.of("forgotten", workflow=state.ref.name, until=format_time(max(bounds)))
+        return Verdict.of("forgotten", workflow=workflow.ref.name, until=format_time(max(bounds)))
     for other, withdraws in revokers:
         if other.identity == signal.identity:
             continue
@@ -163,20 +178,23 @@ def _why_not(
             how, at = _GONE[other.gone], format_time(other.happened)
             return Verdict.of("pull-request-gone", pull_request=signal.pull_request, how=how, at=at, event=other.id)
         if withdraws and _revokes(other, signal):
-            return Verdict.of("revoked", by=describe(other), event=other.id)
+            return _because_of("revoked", other)
     latest = latest_review_of(signal, reviews)
     if latest is not None and latest.identity != signal.identity and _is_later(latest, signal):
-        return _overtaken(latest)
-    if expired(now, signal.written, EXPIRY_DAYS):
+        return _because_of("overtaken", latest)
+    if signal.expires and now > signal.expires:
         return Verdict.of("expired", days=EXPIRY_DAYS)
-    return None
+    return _of_another_task(signal, situation)
 
 
 def _is_gone_by(signal: Signal, other: Signal) -> bool:
     if other.gone not in _GONE or signal.pull_request is None or not other.is_of(signal.pull_request):
         return False
-    if signal.happened == other.happened and signal.named and other.names == signal.named:
-        return False  # of one second, and it begins with the labels that the other one ended with
+    if signal.happened == other.happened:
+        if signal.named and other.names == signal.named:
+            return False  # of one second, and it begins with the labels that the other one ended with
+        if signal.gone == other.gone == "closed":
+            return False  # the same event, delivered by a second webhook
     return signal.happened <= other.happened
 
 
@@ -188,24 +206,24 @@ def _revokes(other: Signal, signal: Signal) -> bool:
     - Any other event revokes signals that happened before it or in the same second. Two reviews of the same second are
       ordered by review number. An edited review has the same second and number, so it revokes its earlier version.
     """
-    if not other.is_of(signal.pull_request):
+    if not other.is_of(signal.pull_request) and not _may_be_of_any(signal):
         return False
     if other.verdict == "dismissed":
         return other.review == signal.review
     if other.name == "pull_request.synchronize" and signal.review is not None and signal.head == other.head:
         return False
-    if other.happened == signal.happened and other.review is not None and signal.review is not None:
-        return other.review >= signal.review
-    return signal.happened <= other.happened
+    return not _is_newer(signal, other)
+
+
+def _may_be_of_any(signal: Signal) -> bool:
+    """Return whether an event is about a commit of several pull requests, or of a fork: GitHub lists no single one."""
+    kind = signal.name.partition(".")[0]
+    return signal.pull_request is None and signal.source is None and "pull-requests" in github.paths_of(kind)
 
 
 def is_withdrawal(signal: Signal, rule: Rule, rules: Rules) -> bool:
     """Return whether a rule names an event in `withdraw`, and allows its person to do it."""
-    return any(_withdraws(signal, each, rules) for each in rule.withdraw)
-
-
-def _withdraws(signal: Signal, withdrawal: EventFilter, rules: Rules) -> bool:
-    return withdrawal.matches(signal, unknown=True) and rules.allows(withdrawal.by, signal)
+    return any(each.matches(signal, unknown=True) and rules.allows(each.by, signal) for each in rule.withdraw)
 
 
 def latest_reviews(signals: Iterable[Signal]) -> Reviews:
@@ -214,22 +232,17 @@ def latest_reviews(signals: Iterable[Signal]) -> Reviews:
     A comment is not an opinion. A dismissal has the place in time of the review that it dismisses. It is found by the
     review's number, because it names nobody when the account was deleted.
     """
-    reviews = [each for each in signals if each.review is not None and each.verdict in _OPINIONATED]
-    people = {
-        (pull_request_key(each.pull_request), each.review): each.person
-        for each in reviews
-        if each.verdict != "dismissed"
-    }
+    reviews = [each for each in signals if each.review is not None and each.verdict in OPINIONATED]
+    given = [each for each in reviews if each.verdict != "dismissed"]
+    people = {(pull_request_key(each.pull_request), each.review): each.person for each in given}
     latest: dict[tuple[str, str], Signal] = {}
     for signal in reviews:
         pull_request = pull_request_key(signal.pull_request)
         person = people.get((pull_request, signal.review)) or signal.person
-        if not person:
-            continue
-        key = (pull_request, person.casefold())
-        old = latest.get(key)
-        if old is None or _is_later(signal, old):
-            latest[key] = signal
+        if person:
+            old = latest.setdefault((pull_request, person.casefold()), signal)
+            if _is_later(signal, old):
+                latest[pull_request, person.casefold()] = signal
     return latest
 
 
@@ -274,7 +287,7 @@ def _newest_kind(found: list[tuple[Signal, Rule]]) -> tuple[Standing, dict[Ident
     for signal, rule in found:
         newer = [other for other, its in found if its.then != rule.then and _overtakes(other, signal, its.then)]
         if newer:
-            verdicts[signal.identity] = _overtaken(newer[-1])
+            verdicts[signal.identity] = _because_of("overtaken", newer[-1])
         else:
             standing.append((signal, rule))
     first, rule = standing[0]  # all of one kind: one that stands overtakes all of the other kind
@@ -294,12 +307,12 @@ def _is_newer(signal: Signal, other: Signal) -> bool:
     return signal.happened > other.happened
 
 
-def _overtaken(by: Signal) -> Verdict:
-    return Verdict.of("overtaken", by=describe(by), event=by.id)
+def _because_of(code: str, other: Signal) -> Verdict:
+    return Verdict.of(code, by=describe(other), event=other.id)
 
 
 def describe(signal: Signal) -> str:
-    """Return an event for a person: `pull_request.synchronize by octocat at 2026-01-31T12:00:00Z (commit 6113728)`."""
+    """Return an event for a person: `pull_request.synchronize by octocat at 2026-01-31T12:00:00Z (event d-1)`."""
     details = [f"commit {signal.head[:7]}"] if signal.head and signal.name == "pull_request.synchronize" else []
     verdict = f" {signal.verdict}" if signal.verdict and not signal.name.endswith(signal.verdict) else ""
     label = f" {signal.label}" if signal.label else ""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import NamedTuple
 
 from func.core.fold import Folded, Standing, fold
 from func.core.reasons import Verdict
-from func.core.rules import Rules
-from func.core.signals import State
+from func.core.signals import MOVED, Use
+from func.core.situation import Situation
 from func.core.workflows import Node, Workflow
 
 BY_HAND = "manually or by its timeout"
-_SKIPPED = frozenset({"Skipped", "Omitted"})
+SKIPPED = frozenset({"Skipped", "Omitted"})
 
 
 class GateView(NamedTuple):
@@ -31,17 +30,18 @@ class GateView(NamedTuple):
     is_over: bool = False
 
 
-def view_gate(workflow: Workflow, state: State, identifier: str, rules: Rules) -> GateView:
+def view_gate(situation: Situation, identifier: str) -> GateView:
     """Return whether a Workflow waits at a gate, and why not.
 
     Args:
         identifier: the gate's name with inputs, from `gate_id`.
     """
+    rules, workflow, state, _ = situation
     gate, given = rules.gate_ids[identifier]
     rounds = any(rule.rounds for rule in given)
-    nodes = workflow.gate_nodes(gate, given[0].inputs)
-    moved = {(use.node, use.started): use for use in state.used if use.node}
-    waiting = [node for node in nodes if not node.is_finished and (node.id, node.started) not in moved]
+    nodes = situation.nodes_of(identifier)
+    unfinished = [node for node in nodes if not node.is_finished]
+    waiting = [node for node in unfinished if not state.mover_of(node)]
     running = [node for node in waiting if node.phase == "Running" and not workflow.finished]
     if len(running) > 1:
         named = ", ".join(node.id for node in running)
@@ -50,20 +50,20 @@ def view_gate(workflow: Workflow, state: State, identifier: str, rules: Rules) -
         return GateView(running[0], node=running[0].id)
     if waiting or not nodes:
         return GateView(None, _not_reached(workflow, gate, nodes))
-    claimed = next((moved[node.id, node.started] for node in nodes if not node.is_finished), None)
+    claimed = state.mover_of(unfinished[0]) if unfinished else None
     if claimed and not rounds:
         return GateView(None, Verdict.of("claimed", gate=gate, event=claimed.id), claimed.node, is_over=True)
     succeeded = [node for node in nodes if node.phase == "Succeeded"]
     if rounds and (succeeded or claimed):
         return GateView(None, Verdict.of("next-round", gate=gate))
     if succeeded:
-        use = next((moved[node.id, node.started] for node in succeeded if (node.id, node.started) in moved), None)
+        use = next(filter(None, map(state.mover_of, succeeded)), None)
         how = f"by event {use.id}" if use and not use.by_hand else BY_HAND
         return GateView(None, Verdict.of("already-open", gate=gate, how=how), succeeded[0].id, is_over=True)
     if workflow.finished:
         return GateView(None, Verdict.of("workflow-failed", workflow=workflow.ref.name, gate=gate))
     phases = ", ".join(sorted({node.phase for node in nodes}))
-    code = "gate-skipped" if all(node.phase in _SKIPPED for node in nodes) else "gate-failed"
+    code = "gate-skipped" if all(node.phase in SKIPPED for node in nodes) else "gate-failed"
     return GateView(None, Verdict.of(code, gate=gate, phase=phases), nodes[0].id, is_over=True)
 
 
@@ -91,15 +91,22 @@ def why_waiting(gate: str, standing: Standing, folded: Folded, view: GateView) -
     return None
 
 
-def has_waiting(state: State, rules: Rules, workflow: Workflow, now: datetime) -> bool:
+def why_used(use: Use) -> Verdict:
+    """Return why an event whose signal was used changes nothing more."""
+    if use.node is None:
+        return Verdict.of("used-on-original", gate=use.gate)
+    if use.by_hand:
+        return Verdict.of("used-up", gate=use.gate, how=BY_HAND)
+    return Verdict.of("duplicate", verb=MOVED[use.how], gate=use.gate)
+
+
+def has_waiting(situation: Situation) -> bool:
     """Return whether a signal or a claim waits on a Workflow, so that its changes must be watched."""
-    if state.claims:
+    if situation.state.claims:
         return True
-    gates = {signal.gate for signal in state.signals if signal.gate and not state.use_of(signal.identity)}
-    for identifier in rules.gate_ids:
-        if identifier not in gates:
-            continue
-        folded = fold(state, rules, identifier, now)
-        if folded.has_waiting and not view_gate(workflow, state, identifier, rules).is_over:
-            return True
-    return False
+    gates = {signal.gate for signal in situation.state.unused}
+    return any(
+        fold(situation, each).has_waiting and not view_gate(situation, each).is_over
+        for each in situation.rules.gate_ids
+        if each in gates
+    )

@@ -156,9 +156,12 @@ def _near_event(name: str, rules: Rules) -> str:
     if kind in ACTIONS:
         return ""
     if name.count(".") < 2:
-        near = nearest(kind, ACTIONS)
-        return near.replace("?", f".{action}?") if action else near
-    return nearest(name, rules.sources) if rules.sources else ""
+        of_kind = next((each for each in ("pull_request", *ACTIONS) if kind in ACTIONS[each]), None)
+        if of_kind and not action:
+            return f", did you mean {of_kind}.{kind}?"
+        return nearest(name, [f"{each}.{of}" for each in ACTIONS for of in ACTIONS[each]] if action else ACTIONS)
+    near = nearest(name, rules.sources) if rules.sources else ""
+    return near if near.endswith("?") else ""
 
 
 def _check_task(rules: Rules, place: str, rule: Rule) -> None:
@@ -207,6 +210,8 @@ def _describe(error: ValidationError, data: object) -> str:
     # A misspelt name is unknown, and the right one is missing: the first of these says more.
     first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     where = ".".join(_place(first["loc"], data)) or "the file"
+    if first["loc"][-1:] == ("[key]",):
+        where = f"the key of {'.'.join(_place(first['loc'][:-2], data))}"
     if first["type"] == "missing":
         return f"{where} is missing" + _MISSING.get(str(first["loc"][-1]), "")
     if first["type"] == "extra_forbidden":

@@ -9,13 +9,12 @@ from typing import NamedTuple
 from func.core.conditions import value_at
 from func.core.events import Event
 from func.core.outcomes import Task
-from func.core.reasons import Rejection, Verdict
+from func.core.reasons import CODES, Rejection, Verdict
 from func.core.rules import Rule, Rules, gate_id
-from func.core.signals import Signal
+from func.core.signals import OPINIONATED, Signal
 from func.core.tasks import Named, naming, person_of, tasks_for, tasks_left
 
 MAX_OUTPUT = 4096  # characters of an output's value
-_OPINIONATED = ("approved", "changes_requested", "dismissed")
 _REVIEWS = ("pull_request_review.submitted", "pull_request_review.dismissed")
 
 
@@ -65,20 +64,20 @@ def plan_event(event: Event, rules: Rules) -> Plan:
     matched = rules.match(signal)
     named = tasks_for(event, rules, matched[1]) if matched else tasks_for(event, rules)
     verdict, mover = _mover(event, rules, matched, named)
-    revokers = _revokers(event, rules, named, is_accepted=mover is not None)
-    intents = [mover] if mover else []
-    for task, (gates, gone) in revokers.items():
-        if mover and _key(task) == _key(mover.task):
-            intents[0] = mover._replace(revokes=tuple(gates), signal=mover.signal._replace(gone=gone))
-        else:
-            revoking = signal._replace(task=task.id, repository=task.repository, gone=gone)
-            refused = verdict if verdict and verdict.outcome == "refused" else None
-            intents.append(Intent(task, revoking, revokes=tuple(gates), refused=refused))
+    found = {_key(mover.task): mover} if mover else {}
+    refused = verdict if verdict and verdict.outcome == "refused" else None
+    for task, gate, gone in _revocations(event, rules, named, is_accepted=mover is not None):
+        revoking = Intent(task, signal._replace(task=task.id, repository=task.repository), refused=refused)
+        intent = found.get(_key(task), revoking)
+        revokes = tuple(dict.fromkeys((*intent.revokes, gate))) if gate else intent.revokes
+        lasting = intent.signal._replace(gone=gone or intent.signal.gone)
+        found[_key(task)] = intent._replace(signal=lasting, revokes=revokes)
+    intents = tuple(found.values())
     if matched is None and intents and len(named.tasks) > 1:
         verdict = named.verdict
-    gate = matched[0] if matched else next((intent.revokes[0] for intent in intents if intent.revokes), None)
+    about = matched[0] if matched else next((intent.revokes[0] for intent in intents if intent.revokes), None)
     first = intents[0].task if intents else next(iter(named.tasks), None)
-    return Plan(tuple(intents), verdict, gate, first if len(named.tasks) < 2 or mover else None)
+    return Plan(intents, verdict, about, first if len(named.tasks) < 2 or mover else None)
 
 
 def _mover(
@@ -87,7 +86,7 @@ def _mover(
     """Return what the event may move, or why it may not."""
     signal = event.signal
     if matched is None:
-        return Verdict.of("no-rule", event=signal.name, details=_details(signal)), None
+        return Verdict.of("no-rule", event=signal.name, details=_details(signal, rules)), None
     if named.verdict:
         return named.verdict, None
     gate, rule = matched
@@ -103,14 +102,10 @@ def _mover(
         person_id=signal.person_id if rule.person is None else None,
         gate=gate_id(gate, rule),
     )
-    if event.is_closed and signal.name != "pull_request.closed":
-        refused: Verdict | None = Verdict.of("pull-request-closed", pull_request=signal.pull_request)
-        verdict = rules.refuses(signal, rule)
-        # The checks before it answer first: repository and fork.
-        if verdict and verdict.check in ("repository", "fork"):
-            refused = verdict
-    else:
-        refused = rules.refuses(signal, rule)
+    refused = rules.refuses(signal, rule)
+    answers_first = refused and CODES[refused.code].check in ("repository", "fork")
+    if event.is_closed and signal.name != "pull_request.closed" and not answers_first:
+        refused = Verdict.of("pull-request-closed", pull_request=signal.pull_request)
     if refused:
         return refused, None
     # A gate that fails supplies no values, unless its rule has some.
@@ -119,17 +114,6 @@ def _mover(
         name: value for name, template in templates.items() if (value := _fill(template, event, signal)) is not None
     }
     return None, Intent(task, signal._replace(outputs=outputs), gate, rule)
-
-
-def _revokers(
-    event: Event, rules: Rules, named: Named, *, is_accepted: bool
-) -> dict[Task, tuple[list[str], str | None]]:
-    """Return the tasks whose signals the event revokes: for which gates, and how the pull request is gone."""
-    found: dict[tuple[str, str], tuple[Task, list[str], str | None]] = {}
-    for task, gate, gone in _revocations(event, rules, named, is_accepted=is_accepted):
-        first, gates, before = found.get(_key(task), (task, [], None))
-        found[_key(task)] = (first, [*gates, gate] if gate and gate not in gates else gates, gone or before)
-    return {task: (gates, gone) for task, gates, gone in found.values()}
 
 
 def _key(task: Task) -> tuple[str, str]:
@@ -142,13 +126,12 @@ def _revocations(
 ) -> Iterator[tuple[Task, str | None, str | None]]:
     """Return task, gate and how the pull request is gone, for each thing that the event revokes."""
     signal = event.signal
-    allowed = rules.repositories
-    if allowed is not None and (signal.repository or "").casefold() not in {each.casefold() for each in allowed}:
+    if not rules.lists(signal.repository):
         return
     for gate, rule, withdrawal in rules.withdrawals_of(signal):
         if rules.allows(withdrawal.by, signal):
             yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
-    if signal.verdict in _OPINIONATED and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
+    if signal.verdict in OPINIONATED and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
         # A person's latest review counts, whether a rule names it in `withdraw` or not. An approval that the rules
         # refuse, e.g. of an old commit, does not count: the changes that the person requested before still block.
         for gate, rule in rules.each_rule():
@@ -157,18 +140,27 @@ def _revocations(
                 yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
     if signal.name == "pull_request.closed" and signal.pull_request:
         gone = "merged" if signal.merged else "closed"
-        yield from ((task, None, gone) for task in named.tasks or tasks_for(event, rules).tasks)
+        # A rule with a `task` of its own may have found another task in the same pull request.
+        own = [tasks_for(event, rules, rule).tasks for _, rule in rules.each_rule() if rule.task]
+        for tasks in (named.tasks, tasks_for(event, rules).tasks, *own):
+            yield from ((task, None, gone) for task in tasks)
     yield from ((task, None, "left") for task in tasks_left(event, rules))
 
 
-def _details(signal: Signal) -> str:
-    details = {"label": signal.label, "review": signal.verdict, "merged": signal.merged}
+def _details(signal: Signal, rules: Rules) -> str:
+    merged = signal.merged if signal.name == "pull_request.closed" else None  # else it says nothing
+    details = {"label": signal.label, "review": signal.verdict, "merged": merged}
     shown = [
         f"{name} {str(value).lower() if isinstance(value, bool) else value}"
         for name, value in details.items()
         if value is not None
     ]
-    return f" with {', '.join(shown)}" if shown else ""
+    text = f" with {', '.join(shown)}" if shown else ""
+    for gate, _, withdrawal in rules.withdrawals_of(signal):
+        if not rules.allows(withdrawal.by, signal):
+            groups = " or ".join(withdrawal.by)
+            return f"{text}, and {signal.person or 'nobody'} is not in {groups}, who can revoke {gate} with it"
+    return text
 
 
 def _fill(template: str, event: Event, signal: Signal) -> str | None:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from func.core.conditions import PRESENT, leaves
 from func.core.field_types import Person, nearest
 from func.core.patterns import first_group, fits_glob
-from func.core.rules import GITHUB, EventFilter, Rule, Rules, TaskRules
+from func.core.rules import ANYONE, GITHUB, EventFilter, Rule, Rules, TaskRules
 from func.core.sources import github
 from func.core.sources.github_actions import ACTIONS
 
@@ -22,9 +23,10 @@ _VERDICTS: Mapping[str, tuple[str, ...]] = {
     "status": ("state",),
 }
 _COMMENTS = ("issue_comment", "pull_request_review_comment", "commit_comment", "discussion_comment")
+_LABELS = ("pull_request.labels.", "issue.labels.")
 # What can change after the event -> the paths by which `when` asks for it, and the events that report the change.
 _CHANGES: Mapping[str, tuple[tuple[str, ...], Callable[[EventFilter], tuple[str, ...]]]] = {
-    "label": (("pull_request.labels.", "issue.labels."), lambda rule: _kind_events(rule, "unlabeled")),
+    "label": (_LABELS, lambda rule: _label_changes(rule)),
     "draft": (
         ("pull_request.draft",),
         lambda rule: (f"pull_request.{'ready_for_review' if rule.draft else 'converted_to_draft'}",),
@@ -58,10 +60,12 @@ def lint(rules: Rules) -> list[LintWarning]:
     for gate, given in rules.gates.items():
         for index, rule in enumerate(given):
             place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")
+            found += _too_few(place, rule, rules)
             found += _taskless(place, rule, rules)
             found += _unmatched_ids(place, rule, rules)
             found += _verdicts(place, rule)
             found += _comments(place, rule)
+            found += _negations(place, rule)
             found += _changes(place, rule, rules)
             found += _unreachable(place, rule, rules)
     return found
@@ -77,7 +81,7 @@ def _people(rules: Rules) -> Iterator[LintWarning]:
         if group not in used:
             continue
         yield from _strange_names(group, people, used[group], rules)
-        without = [person.login for person in people if person.id is None]
+        without = [person.login for person in people if person.id is None and _counts_in(person, GITHUB, rules)]
         if without and used[group] & {GITHUB}:
             yield LintWarning(
                 "person-without-id",
@@ -122,6 +126,18 @@ def _strange_names(group: str, people: Iterable[Person], sources: set[str], rule
             )
 
 
+def _too_few(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
+    """Warn of a rule that its people can never meet."""
+    people = {person.login.casefold() for group in rule.by for person in rules.people.get(group, ())}
+    if ANYONE not in rule.by and len(people) < rule.quorum:
+        yield LintWarning(
+            "too-few-people",
+            "warning",
+            place,
+            f"It needs {rule.quorum} of {' or '.join(rule.by)}, and has {len(people)}. Add people, or lower `quorum`.",
+        )
+
+
 def _taskless(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
     """Warn of events that name a task only in places for which `task` has no pattern."""
     for name in rule.event:
@@ -160,7 +176,7 @@ def _unmatched_ids(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning
 
 def _counts_in(person: Person, name: str, rules: Rules) -> bool:
     prefix, separator, _ = person.login.partition(":")
-    words = {GITHUB} if _source(name) == GITHUB else set(name.split("."))
+    words = {GITHUB} if GITHUB in (name, _source(name)) else set(name.split("."))
     return not separator or prefix not in rules.prefixes or prefix in words
 
 
@@ -179,18 +195,27 @@ def _listed(words: set[str]) -> str:
 def _verdicts(place: str, rule: Rule) -> Iterator[LintWarning]:
     for kind in dict.fromkeys(name.partition(".")[0] for name in rule.event):
         paths = _VERDICTS.get(kind, ())
-        if paths and not any(path in rule.when for path in paths):
+        if paths and all(rule.when.get(path, PRESENT) == PRESENT for path in paths):
             yield LintWarning(
                 "verdict-not-checked",
                 "warning",
                 place,
                 f"{kind} also comes for what failed. Add a condition, for example `when: {{{paths[0]}: success}}`.",
             )
+    is_review = any(_is_review(name) and name != "pull_request_review.dismissed" for name in rule.event)
+    if is_review and rule.review is None and "review.state" not in rule.when:
+        yield LintWarning(
+            "verdict-not-checked",
+            "warning",
+            place,
+            "pull_request_review also comes for comments and requested changes. Add a condition, for example "
+            "`review: approved`.",
+        )
 
 
 def _comments(place: str, rule: Rule) -> Iterator[LintWarning]:
     for kind in dict.fromkeys(name.partition(".")[0] for name in rule.event):
-        if kind in _COMMENTS and "comment.body" not in rule.when:
+        if kind in _COMMENTS and rule.when.get("comment.body", PRESENT) == PRESENT:
             yield LintWarning(
                 "comment-not-checked",
                 "warning",
@@ -200,7 +225,28 @@ def _comments(place: str, rule: Rule) -> Iterator[LintWarning]:
             )
 
 
-def _kind_events(rule: EventFilter, action: str) -> tuple[str, ...]:
+def _negations(place: str, rule: Rule) -> Iterator[LintWarning]:
+    """Warn of text that other tools read as a negation."""
+    for each in (rule, *rule.withdraw):
+        for path, wanted in {**each.when, "label": each.label, "base": each.base}.items():
+            # A comment can be a command of that form.
+            for text in leaves(wanted) if path != "comment.body" else ():
+                if isinstance(text, str) and text.startswith("!"):
+                    yield LintWarning(
+                        "negation-as-text",
+                        "warning",
+                        place,
+                        f"{path} is {text!r}, which matches only this very text. To exclude a value, write "
+                        f"`when: {{<path>: {{not: {text[1:].strip() or '...'}}}}}`.",
+                    )
+
+
+def _label_changes(rule: EventFilter) -> tuple[str, ...]:
+    """Return the events after which a condition on a label holds no more."""
+    conditions = [wanted for path, wanted in rule.when.items() if path.startswith(_LABELS)]
+    is_absent = any(isinstance(each, dict) for each in conditions)
+    removed = all(name.endswith(".unlabeled") for name in rule.event)
+    action = "labeled" if is_absent or removed else "unlabeled"
     kinds = dict.fromkeys("issues" if name.startswith("issue") else "pull_request" for name in rule.event)
     return tuple(f"{kind}.{action}" for kind in kinds)
 
@@ -211,19 +257,20 @@ def _changes(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
         return
     if all(name == "pull_request.closed" for name in rule.event):
         return  # nothing that changes afterwards matters
+    if rule.fresh and not _is_withdrawn("pull_request.synchronize", rule):
+        yield _can_change(place, "head commit", "pull_request.synchronize")
     for what, (paths, changes) in _CHANGES.items():
         asked = getattr(rule, what) is not None or any(path.startswith(paths) for path in rule.when)
         if not asked or (what == "label" and _names_task(rule, rules)):
             continue
         missing = [name for name in changes(rule) if not _is_withdrawn(name, rule)]
         if missing:
-            yield LintWarning(
-                "condition-can-change",
-                "warning",
-                place,
-                f"The {what} can change while the signal waits. Add `withdraw: [{{event: {missing[0]}}}]`, or "
-                "`early: refuse`.",
-            )
+            yield _can_change(place, what, missing[0])
+
+
+def _can_change(place: str, what: str, event: str) -> LintWarning:
+    text = f"The {what} can change while the signal waits. Add `withdraw: [{{event: {event}}}]`, or `early: refuse`."
+    return LintWarning("condition-can-change", "warning", place, text)
 
 
 def _names_task(rule: Rule, rules: Rules) -> bool:
@@ -237,7 +284,7 @@ def _is_withdrawn(name: str, rule: Rule) -> bool:
     kind = name.partition(".")[0]
     return any(
         (name in each.names or kind in each.names)
-        and (each.label is None or (rule.label is not None and fits_glob(each.label, rule.label, ignore_case=True)))
+        and (each.label is None or rule.label is None or fits_glob(each.label, rule.label, ignore_case=True))
         for each in rule.withdraw
     )
 

@@ -9,19 +9,19 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from func.core.bounds import bounded
-from func.core.fold import fold
+from func.core.fold import BLOCKED, fold
 from func.core.gates import has_waiting
 from func.core.outcomes import Outcome, Task
 from func.core.patches import Move, values_for
 from func.core.reasons import Rejection, Verdict
-from func.core.rules import Rules
 from func.core.signals import MOVED, Signal, State, Use
-from func.core.values import format_time, parse_time
+from func.core.situation import Situation
+from func.core.values import format_time, time_or_none
 from func.core.workflows import Node, Workflow
 
 _UNPLAIN = re.compile(r"[^!-z|~]")  # of ASCII
 PHASES: Mapping[str, Literal["Succeeded", "Failed"]] = {"open": "Succeeded", "fail": "Failed"}
-_WAITING = frozenset({"changes-requested", "other-pull-request"})  # signals that may stand later
+_WAITING = BLOCKED | {"other-pull-request"}  # signals that may stand later
 
 
 class Decision(NamedTuple):
@@ -30,6 +30,7 @@ class Decision(NamedTuple):
     Args:
         verdict: of the answer.
         state: to write; None where nothing changes.
+        text: of the state, within its bounds.
         move: of a node.
         gate: of the answer.
         node: of the answer.
@@ -39,6 +40,7 @@ class Decision(NamedTuple):
 
     verdict: Verdict
     state: State | None = None
+    text: str = ""
     move: Move | None = None
     gate: str | None = None
     node: str | None = None
@@ -52,23 +54,23 @@ class Decision(NamedTuple):
 
     def is_done_on(self, workflow: Workflow) -> bool:
         """Return whether the Workflow has the state that this decision writes."""
-        return self.state is not None and workflow.state == self.state.text()
+        return self.state is not None and workflow.state_text == self.text
 
 
-def with_state(decision: Decision, state: State, rules: Rules, workflow: Workflow, now: datetime) -> Decision:
-    """Return the decision that also remembers a state, within its bounds."""
-    state = bounded(state, rules, now)
-    return decision._replace(state=state, parked=has_waiting(state, rules, workflow, now))
+def remember(decision: Decision, situation: Situation) -> Decision:
+    """Return the decision that also writes the state of a situation, within the bounds of an annotation."""
+    state, text = bounded(situation)
+    return decision._replace(state=state, text=text, parked=has_waiting(situation.with_state(state)))
 
 
-def use_signals(
-    movers: Sequence[Signal], how: str, gate: str, node: Node, workflow: Workflow, state: State, now: datetime
-) -> Decision:
+def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situation: Situation) -> Decision:
     """Move a node with these signals.
 
     Raises:
         Rejection: `missing-output` or `unsafe-output`.
     """
+    state, now = situation.state, situation.now
+    # Where several signals give a value, the first of them wins.
     offered = {name: value for signal in reversed(movers) for name, value in signal.outputs.items()}
     try:
         values = values_for(node, offered, fails=how == "fail")
@@ -78,12 +80,12 @@ def use_signals(
     message = move_message(movers[0], how, len(movers) - 1)
     move = Move(node, PHASES[how], format_time(now), message, values)
     uses = [_use_of(signal, node, now)._replace(how=how) for signal in movers]
-    if workflow.stored == "offloaded":
+    if situation.workflow.stored == "offloaded":
         # A claim, until Argo Server has moved the node. The outputs are kept for an event that finishes the claim.
         state = state._replace(used=(*state.used, *(use._replace(claimed=True) for use in uses)))
     else:
-        state = state.with_use(uses)
-    return Decision(Verdict.of(MOVED[how], gate=gate, message=message), state, move, gate, node.id)
+        state = state.with_uses(uses)
+    return Decision(Verdict.of(MOVED[how], gate=gate, message=message), state, move=move, gate=gate, node=node.id)
 
 
 def _use_of(signal: Signal, node: Node, now: datetime) -> Use:
@@ -115,31 +117,33 @@ def _plain(text: str) -> str:
     return "".join(kept)[:120]
 
 
-def used_up_by_hand(state: State, rules: Rules, workflow: Workflow, now: datetime) -> State:
-    """Return the state in which a gate that was opened manually has used up the signals that waited for it."""
-    uses = []
-    for identifier, (gate, given) in rules.gate_ids.items():
-        unused = [each for each in state.signals if each.gate == identifier and not state.use_of(each.identity)]
-        if not unused:
+def used_up_by_hand(situation: Situation) -> Situation:
+    """Return the situation in which a gate that was opened manually has used up the signals that waited for it."""
+    state = situation.state
+    unused = state.unused
+    gates = {signal.gate for signal in unused}
+    uses: list[Use] = []
+    for identifier, (_, given) in situation.rules.gate_ids.items():
+        if identifier not in gates:
             continue
-        moved = {(use.node, use.started) for use in state.used}
-        nodes = workflow.gate_nodes(gate, given[0].inputs)
-        by_hand = [node for node in nodes if node.phase == "Succeeded" and (node.id, node.started) not in moved]
+        every = situation.nodes_of(identifier, earlier=True)
+        by_hand = [node for node in every if node.phase == "Succeeded" and not state.mover_of(node)]
         if not by_hand:
             continue
-        verdicts = fold(state, rules, identifier, now).verdicts
-        waiting = [each for each in unused if each.identity not in verdicts or verdicts[each.identity].code in _WAITING]
-        over = all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
-        for signal in waiting:
+        nodes = situation.nodes_of(identifier)
+        verdicts = fold(situation, identifier).verdicts
+        over = bool(nodes) and all(node.is_finished for node in nodes) and not any(rule.rounds for rule in given)
+        for signal in unused:
+            against = verdicts.get(signal.identity)
+            if signal.gate != identifier or (against and against.code not in _WAITING):
+                continue
             node = next((each for each in by_hand if over or _finished_after(each, signal)), None)
             if node:
-                uses.append(_use_of(signal, node, now)._replace(by_hand=True))
-    return state.with_use(uses) if uses else state
+                uses.append(_use_of(signal, node, situation.now)._replace(by_hand=True))
+    return situation.with_state(state.with_uses(uses)) if uses else situation
 
 
 def _finished_after(node: Node, signal: Signal) -> bool:
     """Return whether the signal waited for the gate when the node was opened."""
-    try:
-        return signal.written is not None and parse_time(node.raw.get("finishedAt")) > signal.written
-    except ValueError:
-        return False
+    finished = time_or_none(node.raw.get("finishedAt"))
+    return finished is not None and signal.written is not None and finished > signal.written

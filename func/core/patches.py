@@ -68,14 +68,15 @@ def _check_output(name: str, value: str) -> None:
         raise Rejection("unsafe-output", output=name, why=why)
 
 
-def patch_for(workflow: Workflow, state: State, move: Move | None, *, parked: bool) -> list[Operation]:
-    """Return the patch that remembers `state` and moves a node; empty when nothing changes.
+def patch_for(workflow: Workflow, text: str, move: Move | None, *, parked: bool) -> list[Operation]:
+    """Return the patch that writes the annotation and moves a node; empty when nothing changes.
 
     Args:
+        text: of the annotation.
         move: left to Argo Server where the nodes are offloaded.
         parked: whether a signal waits; the label shows it.
     """
-    changes = [*_remember(workflow, state, parked), *(_move(workflow, move) if move else [])]
+    changes = [*_remember(workflow, text, parked), *(_move(workflow, move) if move else [])]
     return [_test("/metadata/uid", workflow.ref.uid), *changes] if changes else []
 
 
@@ -100,12 +101,15 @@ def _add(path: str, value: object) -> Operation:
     return {"op": "add", "path": path, "value": value}
 
 
+def _replace(path: str, old: object, new: object) -> list[Operation]:
+    return [_test(path, old), _add(path, new)]
+
+
 def _escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _remember(workflow: Workflow, state: State, parked: bool) -> list[Operation]:  # noqa: FBT001
-    text = state.text()
+def _remember(workflow: Workflow, text: str, parked: bool) -> list[Operation]:  # noqa: FBT001
     labelled = workflow.labels.get(PARKED_LABEL)
     label = f"/metadata/labels/{_escape(PARKED_LABEL)}"
     operations: list[Operation] = []
@@ -113,62 +117,31 @@ def _remember(workflow: Workflow, state: State, parked: bool) -> list[Operation]
         operations.append(_add(label, "true"))
     elif not parked and labelled is not None:
         operations += [_test(label, labelled), {"op": "remove", "path": label}]
-    if text == workflow.state or (workflow.state is None and state == State(workflow.ref)):
+    path = "/metadata/annotations"
+    new: object = {STATE_ANNOTATION: text}
+    if workflow.annotations is not None:
+        path, new = f"{path}/{_escape(STATE_ANNOTATION)}", text
+    if text == (workflow.state_text or State(workflow.ref).text()):
         # The label alone: the state is tested all the same, because the label follows from it.
-        known = _test("/metadata/annotations", None) if workflow.annotations is None else None
-        return [known or _test(_annotation(), workflow.state), *operations] if operations else []
-    if workflow.annotations is None:
-        return [
-            _test("/metadata/annotations", None),
-            _add("/metadata/annotations", {STATE_ANNOTATION: text}),
-            *operations,
-        ]
-    return [_test(_annotation(), workflow.state), _add(_annotation(), text), *operations]
-
-
-def _annotation() -> str:
-    return f"/metadata/annotations/{_escape(STATE_ANNOTATION)}"
+        return [_test(path, workflow.state_text), *operations] if operations else []
+    return [*_replace(path, workflow.state_text, new), *operations]
 
 
 def _move(workflow: Workflow, move: Move) -> list[Operation]:
-    match workflow.stored:
-        case "plain":
-            return [*_move_plain(move), *_publish(workflow, move)]
-        case "compressed":
-            return [*_move_compressed(workflow, move), *_publish(workflow, move)]
-        case "offloaded":
-            return []
-
-
-def _move_plain(move: Move) -> list[Operation]:
-    node, outputs = move.node, _outputs(move)
-    path = f"/status/nodes/{_escape(node.id)}"
-    operations = [
-        _test(f"{path}/type", "Suspend"),
-        _test(f"{path}/phase", node.phase),
-        _add(f"{path}/phase", move.phase),
-        _add(f"{path}/finishedAt", move.finished_at),
-        _add(f"{path}/message", move.message),
-    ]
-    if outputs != node.raw.get("outputs"):
-        operations += [_test(f"{path}/outputs", node.raw.get("outputs")), _add(f"{path}/outputs", outputs)]
-    return operations
-
-
-def _move_compressed(workflow: Workflow, move: Move) -> list[Operation]:
-    outputs = _outputs(move)
-    node = {
-        **move.node.raw,
-        "phase": move.phase,
-        "finishedAt": move.finished_at,
-        "message": move.message,
-    }
-    if outputs is not None:
-        node["outputs"] = outputs
-    return [
-        _test("/status/compressedNodes", workflow.raw["status"]["compressedNodes"]),
-        _add("/status/compressedNodes", compress({**workflow.nodes, move.node.id: node})),
-    ]
+    if workflow.stored == "offloaded":
+        return []
+    node, old, outputs = move.node, move.node.raw.get("outputs"), _outputs(move)
+    changed = {"phase": move.phase, "finishedAt": move.finished_at, "message": move.message}
+    if workflow.stored == "compressed":
+        moved = {**node.raw, **changed, **({} if outputs is None else {"outputs": outputs})}
+        packed = compress({**workflow.nodes, node.id: moved})
+        operations = _replace("/status/compressedNodes", workflow.raw["status"]["compressedNodes"], packed)
+    else:
+        path = f"/status/nodes/{_escape(node.id)}"
+        operations = [_test(f"{path}/type", "Suspend"), _test(f"{path}/phase", node.phase)]
+        operations += [_add(f"{path}/{name}", value) for name, value in changed.items()]
+        operations += _replace(f"{path}/outputs", old, outputs) if outputs != old else []
+    return [*operations, *_publish(workflow, move)]
 
 
 def _outputs(move: Move) -> object:
@@ -179,11 +152,11 @@ def _outputs(move: Move) -> object:
         for output in move.node.supplied
         if move.phase == "Succeeded" or output.name in move.values
     }
-    if not taken or not isinstance(old, Mapping):
+    if not taken or not isinstance(old, dict):
         return old
     new = []
     for parameter in old["parameters"]:
-        name = parameter.get("name") if isinstance(parameter, Mapping) else None
+        name = parameter.get("name") if isinstance(parameter, dict) else None
         if not isinstance(name, str) or name not in taken:
             new.append(parameter)
             continue
@@ -212,5 +185,5 @@ def _publish(workflow: Workflow, move: Move) -> list[Operation]:
         for item in parameters(old)
     ]
     appended = [{"name": name, "value": value} for name, value in published.items()]
-    merged = {**(old if isinstance(old, Mapping) else {}), "parameters": [*replaced, *appended]}
-    return [_test("/status/outputs", old), _add("/status/outputs", merged)]
+    merged = {**(old if isinstance(old, dict) else {}), "parameters": [*replaced, *appended]}
+    return _replace("/status/outputs", old, merged)

@@ -1,255 +1,195 @@
 """The codes: why an event has its outcome, and the one place that makes a sentence of a code.
 
-Code compares codes, never sentences. To add one: a line in `CODES`, and `raise Rejection(code, ...)` or
+Code compares codes, never sentences. To add one: a line in `_SENTENCES`, and `raise Rejection(code, ...)` or
 `Verdict.of(code, ...)` where it is found; `python -m tests.docs.codes` writes docs/codes.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import NamedTuple
 
 from func.core.outcomes import EventRef, Outcome, WorkflowRef
-
-# The checks, in the order in which they are made; the first that does not pass answers.
-Check: TypeAlias = Literal[
-    "token",
-    "cloudevent",
-    "rule",
-    "task",
-    "repository",
-    "fork",
-    "state",
-    "person",
-    "fresh",
-    "workflow",
-    "age",
-    "duplicate",
-    "pull request",
-    "signal",
-    "gate",
-]
-CHECKS: tuple[Check, ...] = get_args(Check)
 
 
 class Reason(NamedTuple):
     """What a code means.
 
     Args:
-        check: the check that it belongs to.
         sentence: for a person; names in braces are filled in.
+        check: the check that it belongs to.
         http_status: where it differs from the outcome's.
     """
 
-    outcome: Outcome
-    check: Check
     sentence: str
+    outcome: Outcome
+    check: str
     http_status: int | None = None
 
 
-CODES: Mapping[str, Reason] = {
-    # token
-    "no-token": Reason("invalid", "token", "No token: send the header Authorization with Bearer and a token.", 401),
-    "unknown-token": Reason("invalid", "token", "The token is not one of those in the token file.", 401),
-    "invalid-token": Reason("invalid", "token", "The token is not valid for the audience {audience}.", 401),
-    "sender-not-allowed": Reason(
-        "invalid", "token", "The sender {sender} is not a service account of namespace {namespace}.", 401
-    ),
-    # cloudevent
-    "malformed": Reason("invalid", "cloudevent", "{detail}"),
-    "unsupported-media-type": Reason("invalid", "cloudevent", "{detail}", 415),
-    "body-too-large": Reason("invalid", "cloudevent", "{detail}", 413),
-    "json-too-large": Reason("invalid", "cloudevent", "The JSON needs more than {limit} MiB of memory to be read."),
-    "wrong-field": Reason("invalid", "cloudevent", "The event's {field} is {value}: {expected}."),
-    "missing-field": Reason("invalid", "cloudevent", "The event's {field} is missing: this is not an event of GitHub."),
-    "busy": Reason("unavailable", "cloudevent", "{detail}"),
-    "body-too-slow": Reason("unavailable", "cloudevent", "{detail}"),
-    "defect": Reason(
-        "error", "cloudevent", "Taskgate failed on this event; its log has the traceback. Send the event again."
-    ),
-    # rule
-    "no-rule": Reason("ignored", "rule", "No rule matches {event}{details}."),
-    "other-namespace": Reason(
-        "ignored", "rule", "Namespace {namespace} is not {expected}, where the rules look for Workflows."
-    ),
-    # task
-    "no-task": Reason("ignored", "task", "It names no task: {why}."),
-    "several-tasks": Reason(
-        "ambiguous", "task", "It names several tasks, {tasks}: leave one, then send the event again."
-    ),
-    "wrong-task": Reason(
-        "invalid", "task", "The event's {path} is {value}: expected the id of a task that a label can hold."
-    ),
-    "wrong-type": Reason("invalid", "task", "The event's {path} is {value}: expected a string or an integer."),
-    "wrong-repository": Reason("invalid", "task", "The event's {path} is {value}: expected owner/name."),
-    # repository
-    "repository-not-listed": Reason(
-        "ignored", "repository", "Repository {repository} is not one of the rules' `repositories`."
-    ),
-    # fork
-    "fork": Reason(
-        "refused",
-        "fork",
-        "The head of {pull_request} is in another repository, where anybody can choose the branch name; "
-        "the rule does not set `forks: true`.",
-    ),
-    "unknown-head": Reason(
-        "refused",
-        "fork",
-        "{event} does not say in which repository its branch is, so it may be a fork's; "
-        "the rule does not set `forks: true`.",
-    ),
-    # state
-    "pull-request-closed": Reason(
-        "refused", "state", "{pull_request} is closed, and events of a closed pull request open nothing."
-    ),
-    # person
-    "person-not-allowed": Reason("refused", "person", "{person} is not in {groups}."),
-    "no-person": Reason("refused", "person", "The event does not say who caused it, and the rule asks for {groups}."),
-    "author-not-allowed": Reason(
-        "refused", "person", "{person} is the author of {pull_request}, and the rule sets `not-author: true`."
-    ),
-    "no-author": Reason(
-        "refused", "person", "The event does not name the pull request's author, and the rule sets `not-author: true`."
-    ),
-    # fresh
-    "not-head": Reason(
-        "refused", "fresh", "The review is about commit {head}, which is no longer the head of {pull_request}."
-    ),
-    # workflow
-    "no-workflow": Reason("no-workflow", "workflow", "No Workflow has the labels of {task}."),
-    "wrong-labels": Reason("no-workflow", "workflow", "Workflow {workflow} is not the one of {task}: {why}."),
-    "impossible-label": Reason(
-        "no-workflow",
-        "workflow",
-        "No Workflow can have the labels of {task}: a label's value has at most 63 characters, alphanumeric at both "
-        "ends, and {value} is not one.",
-    ),
-    "workflow-finished": Reason("no-workflow", "workflow", "No Workflow of {task} is running."),
-    "nothing-to-revoke": Reason("ignored", "workflow", "No Workflow of {task} is running, so nothing can be revoked."),
-    "several-workflows": Reason(
-        "ambiguous", "workflow", "Several Workflows of {task} are running: {workflows}; stop all but one."
-    ),
-    "workflow-stopping": Reason(
-        "refused", "workflow", "Workflow {workflow} is being stopped ({shutdown}), so none of its gates is opened."
-    ),
-    "workflow-unreadable": Reason(
-        "refused", "workflow", "Workflow {workflow} cannot be read: {why}. Look at it with kubectl get workflow."
-    ),
-    "annotation-unreadable": Reason(
-        "refused",
-        "workflow",
-        "The annotation {annotation} of {workflow} cannot be read: {why}. Correct it, or open the gate manually. As a "
-        "last resort remove it with `{command}`; an old approval that is redelivered can open a gate then.",
-    ),
-    "workflow-gone": Reason("ignored", "workflow", "Workflow {workflow} no longer exists."),
-    "selector-mismatch": Reason(
-        "ignored",
-        "workflow",
-        "The labels of Workflow {workflow} do not match {selector} (`workflows.selector` in gates.yaml).",
-    ),
-    "offloaded": Reason(
-        "unavailable",
-        "workflow",
-        "The nodes of this Workflow are stored in a database: set ARGO_SERVER to the URL of Argo Server.",
-    ),
-    "lost-race": Reason("unavailable", "workflow", "The Workflow could not be written in {tries} tries: {why}"),
-    "api-unavailable": Reason("unavailable", "workflow", "{detail}"),
-    "api-unauthenticated": Reason("forbidden", "workflow", "{detail}"),
-    "api-missing-permission": Reason("forbidden", "workflow", "{detail}"),
-    "api-forbidden": Reason("forbidden", "workflow", "{detail}"),
-    # age
-    "too-old": Reason(
-        "refused",
-        "age",
-        "The event happened at {happened}, before Workflow {workflow} was created at {created}, so it is about an "
-        "earlier Workflow.",
-    ),
-    # duplicate
-    "duplicate": Reason("duplicate", "duplicate", "This event was already used: it {verb} {gate}."),
-    "used-up": Reason(
-        "duplicate", "duplicate", "This event no longer counts: {gate} was opened {how} while its signal waited."
-    ),
-    "used-on-original": Reason(
-        "duplicate",
-        "duplicate",
-        "This event was already used for {gate} on the Workflow that this one was resubmitted from.",
-    ),
-    # pull request
-    "other-pull-request": Reason(
-        "refused",
-        "pull request",
-        "Workflow {workflow} belongs to {bound}, not to {pull_request}. Close {bound}, or remove the task's label from "
-        "it. As a last resort make the Workflow forget everything with `{command}`; an old approval that is sent again "
-        "can open a gate then.",
-    ),
-    # signal
-    "revoked": Reason("refused", "signal", "It was revoked by {by}."),
-    "pull-request-gone": Reason("refused", "signal", "{pull_request} {how} at {at}, and this event is not newer."),
-    "overtaken": Reason("refused", "signal", "It was overtaken by {by}."),
-    "expired": Reason("refused", "signal", "It waited for more than {days} days."),
-    "forgotten": Reason(
-        "refused",
-        "signal",
-        "Too many events came for {workflow}, and those up to {until} were forgotten: this one may have been revoked. "
-        "Cause a new one, for example approve again.",
-    ),
-    "not-newer": Reason(
-        "refused",
-        "signal",
-        "It is not newer than the last event that moved {gate}, of {at}. Cause a new one, for example approve again.",
-    ),
-    "no-longer-allowed": Reason("ignored", "signal", "The rules of today do not accept event {event}: {why}"),
-    # withdrawals
-    "revoked-signals": Reason("withdrawn", "signal", "Revoked for {gates}: {signals}."),
-    "revokes-later": Reason(
-        "withdrawn", "signal", "Nothing to revoke yet: what it revokes for {gates} will be refused when it arrives."
-    ),
-    "left": Reason("withdrawn", "signal", "{pull_request} {how} task {task}: {what}."),
-    "revoked-nothing": Reason("refused", "signal", "It revokes nothing: what stands for {gates} is newer."),
-    "nothing-waits": Reason("already-open", "signal", "{gate} was opened before, so there is nothing to revoke."),
-    # gate
-    "opened": Reason("opened", "gate", "{gate} is open: {message}."),
-    "failed": Reason("failed", "gate", "{gate} has failed: {message}."),
-    "not-reached": Reason("parked", "gate", "Workflow {workflow} has not reached {gate} yet: the signal waits.{hint}"),
-    "workflow-failed": Reason(
-        "parked", "gate", "Workflow {workflow} has failed and may be retried: the signal waits for {gate}."
-    ),
-    "next-round": Reason("parked", "gate", "{gate} is open: the signal waits until the Workflow reaches it again."),
-    "quorum": Reason(
-        "parked", "signal", "{count} of {quorum} people have signalled {gate}: the signal waits for the others."
-    ),
-    "changes-requested": Reason(
-        "parked",
-        "signal",
-        "{people} requested changes: the approval waits until they approve, or their review is dismissed.",
-    ),
-    "older-first": Reason(
-        "parked", "signal", "An older signal of {pull_request} opens {gate} first: this one waits behind it."
-    ),
-    "early": Reason(
-        "refused", "gate", "Workflow {workflow} has not reached {gate}, and the rule sets `early: refuse`."
-    ),
-    "already-open": Reason("already-open", "gate", "{gate} was opened before, {how}."),
-    "claimed": Reason("already-open", "gate", "{gate} is about to be opened by event {event}."),
-    "claim-pending": Reason("unavailable", "gate", "The claimed node {node} is not there yet: send the event again."),
-    "gate-failed": Reason("refused", "gate", "{gate} ended as {phase} and no longer waits."),
-    "gate-skipped": Reason("refused", "gate", "{gate} was skipped ({phase}) and will not wait."),
-    "several-nodes": Reason(
-        "ambiguous",
-        "gate",
-        "Several nodes wait at {gate}: {nodes}. Tell them apart by `inputs` in the rules, or resume one with argo.",
-    ),
-    "missing-output": Reason(
-        "incomplete",
-        "gate",
-        "Nothing gives a value for output {output} and it has no default: add it to `outputs` in the rules.",
-    ),
-    "unsafe-output": Reason("incomplete", "gate", "The value for output {output} {why}."),
-    # releases
-    "nothing-to-release": Reason("ignored", "gate", "{detail}"),
+# What codes share, in the order in which the checks are made -> the codes with their sentences.
+_SENTENCES: Mapping[tuple[Outcome, str] | tuple[Outcome, str, int], Mapping[str, str]] = {
+    ("invalid", "token", 401): {
+        "no-token": "No token: send the header Authorization with Bearer and a token.",
+        "unknown-token": "The token is not one of those in the token file.",
+        "invalid-token": "The token is not valid for the audience {audience}.",
+        "sender-not-allowed": "The sender {sender} is not a service account of namespace {namespace}.",
+    },
+    ("invalid", "cloudevent"): {
+        "malformed": "{detail}",
+        "json-too-large": "The JSON needs more than {limit} MiB of memory: send a smaller event.",
+        "wrong-field": "The event's {field} is {value}: {expected}.",
+        "missing-field": "The event's {field} is missing: this is not an event of GitHub.",
+    },
+    ("invalid", "cloudevent", 415): {"unsupported-media-type": "{detail}"},
+    ("invalid", "cloudevent", 413): {"body-too-large": "{detail}"},
+    ("unavailable", "cloudevent"): {
+        "busy": "{detail}",
+        "body-too-slow": "{detail}",
+    },
+    ("error", "cloudevent"): {
+        "defect": "Taskgate failed on this event; its log has the traceback. Send the event again.",
+    },
+    ("ignored", "rule"): {
+        "no-rule": "No rule matches {event}{details}.",
+        "other-namespace": "Namespace {namespace} is not {expected}, where the rules look for Workflows.",
+    },
+    ("ignored", "task"): {"no-task": "It names no task: {why}."},
+    ("ambiguous", "task"): {
+        "several-tasks": "It names several tasks, {tasks}: leave one, then cause a new event.",
+    },
+    ("invalid", "task"): {
+        "wrong-task": "The event's {path} is {value}: expected the id of a task that a label can hold.",
+        "wrong-type": "The event's {path} is {value}: expected a string or an integer.",
+        "wrong-repository": "The event's {path} is {value}: expected owner/name.",
+    },
+    ("ignored", "repository"): {
+        "repository-not-listed": "Repository {repository} is not one of the rules' `repositories`.",
+    },
+    ("refused", "fork"): {
+        "fork": "The head of {pull_request} is in another repository, where anybody can choose the branch name; the "
+        "rule does not set `forks: true`.",
+        "unknown-head": "{event} does not say in which repository its branch is, so it may be a fork's; the rule does "
+        "not set `forks: true`.",
+    },
+    ("refused", "state"): {
+        "pull-request-closed": "{pull_request} is closed, and events of a closed pull request open nothing.",
+    },
+    ("refused", "person"): {
+        "person-not-allowed": "{person} is not in {groups}.",
+        "no-person": "The event does not say who caused it, and the rule asks for {groups}.",
+        "author-not-allowed": "{person} is the author of {pull_request}, and the rule sets `not-author: true`.",
+        "no-author": "The event does not name the pull request's author, and the rule sets `not-author: true`.",
+    },
+    ("refused", "fresh"): {
+        "not-head": "The review is about commit {head}, which is no longer the head of {pull_request}.",
+    },
+    ("no-workflow", "workflow"): {
+        "no-workflow": "No Workflow has the labels of {task}.",
+        "wrong-labels": "Workflow {workflow} is not the one of {task}: {why}.",
+        "impossible-label": "No Workflow can have the labels of {task}: a label's value has at most 63 characters, "
+        "alphanumeric at both ends, and {value} is not one.",
+        "workflow-finished": "No Workflow of {task} is running.",
+    },
+    ("ignored", "workflow"): {
+        "nothing-to-revoke": "No Workflow of {task} is running, so nothing can be revoked.",
+        "workflow-gone": "Workflow {workflow} no longer exists.",
+        "selector-mismatch": "The labels of Workflow {workflow} do not match {selector} (`workflows.selector` in "
+        "gates.yaml).",
+    },
+    ("ambiguous", "workflow"): {
+        "several-workflows": "Several Workflows of {task} are running: {workflows}; stop all but one.",
+    },
+    ("refused", "workflow"): {
+        "workflow-stopping": "Workflow {workflow} is being stopped ({shutdown}), so none of its gates is opened.",
+        "workflow-unreadable": "Workflow {workflow} cannot be read: {why}. Look at it with kubectl get workflow.",
+        "annotation-unreadable": "The annotation {annotation} of {workflow} cannot be read: {why}. Correct it, or open "
+        "the gate manually. As a last resort remove it with `{command}`; an old approval that is redelivered can open "
+        "a gate then.",
+    },
+    ("unavailable", "workflow"): {
+        "offloaded": "The nodes of this Workflow are stored in a database: set ARGO_SERVER to the URL of Argo Server.",
+        "lost-race": "The Workflow could not be written in {tries} tries: {why}",
+        "api-unavailable": "{detail}",
+    },
+    ("forbidden", "workflow"): {
+        "api-unauthenticated": "{detail}",
+        "api-missing-permission": "{detail}",
+        "api-forbidden": "{detail}",
+    },
+    ("refused", "age"): {
+        "too-old": "The event happened at {happened}, before Workflow {workflow} was created at {created}, so it is "
+        "about an earlier Workflow.",
+    },
+    ("duplicate", "duplicate"): {
+        "duplicate": "This event was already used: it {verb} {gate}.",
+        "used-up": "This event no longer counts: {gate} was opened {how} while its signal waited.",
+        "used-on-original": "This event was already used for {gate} on the Workflow that this one was resubmitted "
+        "from.",
+    },
+    ("refused", "pull request"): {
+        "other-pull-request": "Workflow {workflow} belongs to {bound}, not to {pull_request}. Close {bound}, or remove "
+        "the task's label from it. As a last resort make the Workflow forget everything with `{command}`; an old "
+        "approval that is sent again can open a gate then.",
+    },
+    ("refused", "signal"): {
+        "revoked": "It was revoked by {by}.",
+        "pull-request-gone": "{pull_request} {how} at {at}, and this event is not newer.",
+        "overtaken": "It was overtaken by {by}.",
+        "expired": "It waited for more than {days} days.",
+        "forgotten": "Too many events came for {workflow}, and those up to {until} were forgotten: this one may have "
+        "been revoked. Cause a new one, for example approve again.",
+        "not-newer": "It is not newer than the last event that moved {gate}, of {at}. Cause a new one, for example "
+        "approve again.",
+        "revoked-nothing": "It revokes nothing: what stands for {gates} is newer.",
+    },
+    ("ignored", "signal"): {"no-longer-allowed": "The rules of today do not accept event {event}: {why}"},
+    ("withdrawn", "signal"): {
+        "revoked-signals": "Revoked for {gates}: {signals}.",
+        "revokes-later": "Nothing to revoke yet: what it revokes for {gates} will be refused when it arrives.",
+        "left": "{pull_request} {how} task {task}: {what}.",
+    },
+    ("already-open", "signal"): {"nothing-waits": "{gate} was opened before, so there is nothing to revoke."},
+    ("parked", "signal"): {
+        "quorum": "{count} of {quorum} people have signalled {gate}: the signal waits for the others.",
+        "changes-requested": "{people} requested changes: the approval waits until they approve, or their review is "
+        "dismissed.",
+        "older-first": "An older signal of {pull_request} opens {gate} first: this one waits behind it.",
+    },
+    ("opened", "gate"): {"opened": "{gate} is open: {message}."},
+    ("failed", "gate"): {"failed": "{gate} has failed: {message}."},
+    ("parked", "gate"): {
+        "not-reached": "Workflow {workflow} has not reached {gate} yet: the signal waits.{hint}",
+        "workflow-failed": "Workflow {workflow} has failed and may be retried: the signal waits for {gate}.",
+        "next-round": "{gate} is open: the signal waits until the Workflow reaches it again.",
+    },
+    ("refused", "gate"): {
+        "early": "Workflow {workflow} has not reached {gate}, and the rule sets `early: refuse`.",
+        "gate-failed": "{gate} ended as {phase} and no longer waits.",
+        "gate-skipped": "{gate} was skipped ({phase}) and will not wait.",
+    },
+    ("already-open", "gate"): {
+        "already-open": "{gate} was opened before, {how}.",
+        "claimed": "{gate} is about to be opened by event {event}.",
+    },
+    ("unavailable", "gate"): {
+        "claim-pending": "The claimed node {node} is not there yet: send the event again.",
+    },
+    ("ambiguous", "gate"): {
+        "several-nodes": "Several nodes wait at {gate}: {nodes}. Tell them apart by `inputs` in the rules, or resume "
+        "one with argo.",
+    },
+    ("incomplete", "gate"): {
+        "missing-output": "Nothing gives a value for output {output} and it has no default: add it to `outputs` in the "
+        "rules.",
+        "unsafe-output": "The value for output {output} {why}.",
+    },
+    ("ignored", "gate"): {"nothing-to-release": "{detail}"},
 }
-
+CODES: Mapping[str, Reason] = {
+    code: Reason(sentence, *shared) for shared, given in _SENTENCES.items() for code, sentence in given.items()
+}
+CHECKS = tuple(dict.fromkeys(reason.check for reason in CODES.values()))  # the first that does not pass answers
 _MAX_REASON = 1000  # characters
 
 
@@ -272,11 +212,6 @@ class Verdict(NamedTuple):
     def outcome(self) -> Outcome:
         """The outcome that this code means."""
         return CODES[self.code].outcome
-
-    @property
-    def check(self) -> Check:
-        """The check that answers."""
-        return CODES[self.code].check
 
     @property
     def http_status(self) -> int | None:
@@ -332,11 +267,6 @@ class Rejection(Exception):
     def reason(self) -> str:
         """One sentence for a person."""
         return self.verdict.sentence
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome of the answer."""
-        return self.verdict.outcome
 
     def __str__(self) -> str:
         return self.verdict.sentence

@@ -19,10 +19,12 @@ from func.core.field_types import (
     LabelKey,
     Namespace,
     OneOrMore,
+    Optional,
     PatternText,
     Repository,
     SourcePaths,
     Template,
+    Text,
     slug,
 )
 from func.core.label_selectors import Selector, is_label_value
@@ -50,13 +52,13 @@ class EventFilter(_Part):
     """Which events match, and by whom."""
 
     event: Annotated[tuple[EventName, ...], OneOrMore] = Field(min_length=1)
-    label: StrictStr | None = None
-    review: Literal["approved", "changes_requested", "commented", "dismissed"] | None = None
-    merged: StrictBool | None = None
-    draft: StrictBool | None = None
-    base: StrictStr | None = None
+    label: Optional[Text] = None
+    review: Optional[Literal["approved", "changes_requested", "commented", "dismissed"]] = None
+    merged: Optional[StrictBool] = None
+    draft: Optional[StrictBool] = None
+    base: Optional[Text] = None
     when: Conditions = {}
-    by: Annotated[tuple[StrictStr, ...], OneOrMore] = (ANYONE,)
+    by: Annotated[tuple[StrictStr, ...], OneOrMore] = Field(default=(ANYONE,), min_length=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -96,7 +98,10 @@ def names_of(signal: Signal) -> set[str]:
 
 
 def _labels(signal: Signal) -> tuple[str, ...]:
-    return signal.labels if signal.label is None else (signal.label,)
+    if signal.label is not None:
+        return (signal.label,)
+    # An event about a label that does not say which one is about none of the others.
+    return () if signal.name.endswith((".labeled", ".unlabeled")) else signal.labels
 
 
 def _holds(wanted: Wanted, found: list[Any] | None, unknown: bool) -> bool:  # noqa: FBT001
@@ -128,9 +133,9 @@ class Rule(EventFilter):
     inputs: Mapping[StrictStr, StrictStr] = {}
     early: Literal["wait", "refuse"] = "wait"
     rounds: StrictBool = False
-    task: DataPath | None = None
-    repository: DataPath | None = None
-    person: DataPath | None = None
+    task: Optional[DataPath] = None
+    repository: Optional[DataPath] = None
+    person: Optional[DataPath] = None
     withdraw: Annotated[tuple[EventFilter, ...], OneOrMore] = ()
     outputs: Mapping[StrictStr, Template] = {}
 
@@ -145,7 +150,7 @@ class WorkflowLabels(_Part):
     """The names of the labels with task and repository of a Workflow."""
 
     task: LabelKey
-    repository: LabelKey | None = None
+    repository: Optional[LabelKey] = None
 
 
 class WorkflowRules(_Part):
@@ -153,14 +158,15 @@ class WorkflowRules(_Part):
 
     namespace: Namespace
     selector: StrictStr = Field(min_length=1)
-    name: StrictStr | None = None
+    name: Optional[StrictStr] = None
     labels: WorkflowLabels
     one_pull_request: StrictBool = Field(default=True, alias="one-pull-request")
 
     @model_validator(mode="after")
     def _check(self) -> WorkflowRules:
         try:
-            _ = self.parsed_selector
+            if not self.parsed_selector.requirements:
+                raise ValueError("expected a label selector like a=b, because a blank one selects every Workflow")
         except ValueError as error:
             raise CrossFieldError(f"workflows.selector is {self.selector!r}: {error}") from None
         if self.name is not None:
@@ -213,9 +219,9 @@ class WorkflowRules(_Part):
 class TaskRules(_Part):
     """Patterns for the places of a pull request that name its task; the one group is the id."""
 
-    label: PatternText | None = None
-    branch: PatternText | None = None
-    title: PatternText | None = None
+    label: Optional[PatternText] = None
+    branch: Optional[PatternText] = None
+    title: Optional[PatternText] = None
 
     @cached_property
     def patterns(self) -> dict[str, Pattern]:
@@ -232,7 +238,7 @@ class Rules(_Part):
     """All of gates.yaml."""
 
     workflows: WorkflowRules
-    repositories: tuple[Repository, ...] | None = None
+    repositories: Optional[tuple[Repository, ...]] = None
     task: TaskRules = TaskRules()
     people: Mapping[StrictStr, tuple[GroupMember, ...]] = {}
     sources: Mapping[StrictStr, SourcePaths] = {}
@@ -330,6 +336,11 @@ class Rules(_Part):
             word for each in types if each.partition(".")[0] not in ACTIONS for word in each.split(".")
         ) | {GITHUB}
 
+    def lists(self, repository: str | None) -> bool:
+        """Return whether events of a repository count."""
+        names = self.repositories
+        return names is None or (repository or "").casefold() in {each.casefold() for each in names}
+
     def allows(self, by: Iterable[str], signal: Signal) -> bool:
         """Return whether this person is in one of the groups."""
         return any(group == ANYONE or self._is_member(group, signal) for group in by)
@@ -351,8 +362,7 @@ class Rules(_Part):
 
     def refuses(self, signal: Signal, rule: Rule) -> Verdict | None:
         """Return why the rules do not accept a signal from this pull request and this person; None when they do."""
-        allowed = self.repositories
-        if allowed is not None and (signal.repository or "").casefold() not in {each.casefold() for each in allowed}:
+        if not self.lists(signal.repository):
             return Verdict.of("repository-not-listed", repository=signal.repository or "(none)")
         if signal.fork and not rule.forks:
             if signal.pull_request is None and "head-repository" not in self.facts_of(signal.name):
@@ -370,7 +380,8 @@ class Rules(_Part):
             if signal.author is None or signal.person is None:
                 return Verdict.of("no-author" if signal.person else "no-person", groups=" or ".join(rule.by))
             same_id = signal.author_id is not None and signal.author_id == signal.person_id
-            if same_id or _is_same_login(signal.author, signal.person):
+            # Any doubt makes them one person, other than in `people`.
+            if same_id or signal.author.casefold() == signal.person.casefold():
                 what = signal.pull_request or "what the event is about"
                 return Verdict.of("author-not-allowed", person=signal.person, pull_request=what)
         if rule.fresh and not signal.fresh:

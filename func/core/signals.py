@@ -6,20 +6,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from func.core.reasons import Rejection
 from func.core.values import format_time, parse_time, read_boolean, read_integer, read_string
 
 if TYPE_CHECKING:
     from func.core.outcomes import WorkflowRef
-    from func.core.workflows import Workflow
+    from func.core.workflows import Node, Workflow
 
 STATE_ANNOTATION = "taskgate.dev/state"
 EVERY = "*"  # the pull request of a bound that counts for all
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+EXPIRY_DAYS = 7
+OPINIONATED = ("approved", "changes_requested", "dismissed")  # verdicts of reviews; a comment is no opinion
 MOVED = {"open": "opened", "fail": "failed"}  # how a node is moved -> the word for it afterwards
 
 
@@ -102,6 +104,15 @@ class Signal(NamedTuple):
         """Its place in time; the numbers of reviews order those of one second."""
         return self.happened, self.review or 0, self.id, self.source or ""
 
+    @property
+    def expires(self) -> datetime | None:
+        """When it is no longer accepted, if it was remembered."""
+        return self.written + timedelta(days=EXPIRY_DAYS) if self.written else None
+
+    def without_gate(self) -> Signal:
+        """Return it as a signal that only revokes."""
+        return self._replace(gate=None, outputs={})
+
 
 class Use(NamedTuple):
     """The use of a signal: it moved a node, or was used up when the node was moved manually.
@@ -161,6 +172,16 @@ class State(NamedTuple):
         """Return how an event was used."""
         return next((use for use in self.used if use.identity == identity), None)
 
+    @property
+    def unused(self) -> list[Signal]:
+        """The signals for gates that have moved none."""
+        used = {use.identity for use in self.used}
+        return [signal for signal in self.signals if signal.gate and signal.identity not in used]
+
+    def mover_of(self, node: Node) -> Use | None:
+        """Return the last signal that moved a node since it started."""
+        return next((use for use in reversed(self.used) if (use.node, use.started) == (node.id, node.started)), None)
+
     def with_signal(self, signal: Signal) -> State:
         """Return a copy that remembers a signal; the same event for the same gate changes nothing."""
         old = self.find(signal.identity)
@@ -169,7 +190,7 @@ class State(NamedTuple):
         others = [each for each in self.signals if each is not old]
         return self._replace(signals=tuple(sorted([*others, signal], key=lambda each: each.order)))
 
-    def with_use(self, uses: Iterable[Use]) -> State:
+    def with_uses(self, uses: Iterable[Use]) -> State:
         """Return a copy in which signals have moved a node; their outputs are no longer needed."""
         new = {use.identity: use for use in uses}
         signals = tuple(each._replace(outputs={}) if each.identity in new else each for each in self.signals)
@@ -192,18 +213,11 @@ class State(NamedTuple):
         One that was closed, left the task or was merged after its signal frees the Workflow, also where this came with
         the annotation of the Workflow that this one was resubmitted from.
         """
-        gone: dict[str, datetime] = {}
-        for signal in self.signals:
-            if signal.gone and signal.pull_request:
-                key = pull_request_key(signal.pull_request)
-                gone[key] = max(signal.happened, gone.get(key, signal.happened))
         for use in self.used:
-            pull_request = use.pull_request
-            if pull_request is None or use.by_hand or use.node is None:
-                continue
-            until = gone.get(pull_request_key(pull_request))
-            if until is None or use.happened > until:
-                return pull_request
+            if use.pull_request and use.node and not use.by_hand:
+                gone = (each for each in self.signals if each.gone and each.is_of(use.pull_request))
+                if not any(use.happened <= each.happened for each in gone):
+                    return use.pull_request
         return None
 
     def text(self) -> str:
@@ -219,13 +233,16 @@ class State(NamedTuple):
         return json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
 
 
+_Record = TypeVar("_Record", Signal, Use)
+
+
 def _shown(record: Signal | Use) -> dict[str, object]:
     """Return the fields of a record that are not their defaults."""
     defaults = _DEFAULTS[type(record)]
     return {
         name: format_time(value) if isinstance(value, datetime) else value
         for name, value, default in zip(record._fields, record, defaults, strict=True)
-        if value is not None and value != default
+        if value != default
     }
 
 
@@ -242,21 +259,19 @@ def read_state(workflow: Workflow) -> State:
     Raises:
         Rejection: `annotation-unreadable`, when it is not what Taskgate writes.
     """
-    text = workflow.state
+    text = workflow.state_text
     if text is None:
         return State(workflow.ref)
     try:
         uid, state = _parse(text, workflow.ref)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        why = (
-            f"{error}" if isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError) else "not JSON"
-        )
+        is_ours = isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError)
         raise Rejection(
             "annotation-unreadable",
             about=workflow.ref,
             annotation=STATE_ANNOTATION,
             workflow=workflow.ref.name,
-            why=why,
+            why=str(error) if is_ours else "not JSON",
             command=forget_command(workflow.ref),
         ) from None
     return state if uid == workflow.ref.uid else _of_a_copy(state)
@@ -268,27 +283,21 @@ def forget_command(ref: WorkflowRef) -> str:
 
 
 def _of_a_copy(state: State) -> State:
-    signals = tuple(signal._replace(copied=True, gate=None, outputs={}) for signal in state.signals)
+    signals = tuple(signal.without_gate()._replace(copied=True) for signal in state.signals)
     used = tuple(use._replace(node=None, claimed=False) for use in state.used)
-    return State(state.ref, signals, used, state.forgotten)
+    return state._replace(signals=signals, used=used)
 
 
-def _strings(value: object) -> object:
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError("expected a list of strings")
-    return tuple(value)
+def _reader_of(holder: type, kind: type, expected: str) -> Callable[[object], object]:
+    """Return a reader of a list or an object whose items are all of one kind; a list becomes a tuple."""
 
+    def read(value: object) -> object:
+        items = value.values() if isinstance(value, dict) else value
+        if not isinstance(value, holder) or not all(isinstance(each, kind) for each in items):  # type: ignore[attr-defined]
+            raise ValueError(f"expected {expected}")
+        return tuple(value) if isinstance(value, list) else value
 
-def _string_map(value: object) -> object:
-    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
-        raise ValueError("expected an object of strings")
-    return value
-
-
-def _list_map(value: object) -> object:
-    if not isinstance(value, dict) or not all(isinstance(each, list) for each in value.values()):
-        raise ValueError("expected an object of lists")
-    return value
+    return read
 
 
 _READERS: Mapping[str, Callable[[object], object]] = {
@@ -297,9 +306,9 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     **dict.fromkeys(("happened", "submitted", "written", "at"), parse_time),
     **dict.fromkeys(("person_id", "author_id", "review"), read_integer),
     **dict.fromkeys(("merged", "draft", "fork", "fresh", "copied", "by_hand", "claimed"), read_boolean),
-    **dict.fromkeys(("labels", "named", "names"), _strings),
-    "outputs": _string_map,
-    "data": _list_map,
+    **dict.fromkeys(("labels", "named", "names"), _reader_of(list, str, "a list of strings")),
+    "outputs": _reader_of(dict, str, "an object of strings"),
+    "data": _reader_of(dict, list, "an object of lists"),
 }
 
 
@@ -314,33 +323,27 @@ def _parse(text: str, ref: WorkflowRef) -> tuple[str, State]:
         raise ValueError("forgotten is not an object")  # noqa: TRY004
     return given["uid"], State(
         ref,
-        tuple(Signal(**fields) for fields in _records(given, "signals", Signal._fields)),
-        tuple(Use(**fields) for fields in _records(given, "used", Use._fields)),
+        tuple(_records(Signal, given, "signals")),
+        tuple(_records(Use, given, "used")),
         {name: parse_time(time) for name, time in forgotten.items()},
     )
 
 
-def _records(given: Mapping[str, Any], name: str, known: tuple[str, ...]) -> Iterable[dict[str, Any]]:
+def _records(kind: type[_Record], given: Mapping[str, Any], name: str) -> Iterator[_Record]:
     records = given.get(name, [])
     if not isinstance(records, list):
         raise ValueError(f"{name} is not a list")  # noqa: TRY004
     for index, record in enumerate(records):
         if not isinstance(record, dict):
             raise ValueError(f"{name}.{index} is not an object")  # noqa: TRY004
-        fields = {}
+        fields: dict[str, Any] = {}
         for field, value in record.items():
-            if field not in known:
-                continue  # of a newer version
-            try:
-                fields[field] = _READERS[field](value)
-            except ValueError as error:
-                raise ValueError(f"{name}.{index}.{field}: {error}") from None
-        for field in ("id", "happened") + (("name",) if known is Signal._fields else ("gate",)):
+            if field in kind._fields:  # else a newer version wrote it
+                try:
+                    fields[field] = _READERS[field](value)
+                except ValueError as error:
+                    raise ValueError(f"{name}.{index}.{field}: {error}") from None
+        for field in kind._fields[: -len(kind._field_defaults)]:
             if field not in fields:
                 raise ValueError(f"{name}.{index}.{field} is missing")
-        yield fields
-
-
-def expired(now: datetime, written: datetime | None, days: int) -> bool:
-    """Return whether something that was written then has expired."""
-    return written is not None and (now - written).total_seconds() > days * 86400
+        yield kind(**fields)

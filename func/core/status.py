@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from func.core.fold import EXPIRY_DAYS, Identity, fold
-from func.core.gates import BY_HAND, view_gate, why_waiting
+from func.core.fold import Identity, fold
+from func.core.gates import SKIPPED, view_gate, why_used, why_waiting
 from func.core.outcomes import Task, WorkflowRef
 from func.core.reasons import Rejection, Verdict
 from func.core.releases import decide_release
 from func.core.rules import Rule, Rules
 from func.core.signals import MOVED, Signal, State, Use, read_state
-from func.core.values import format_time, parse_time
+from func.core.situation import Situation
+from func.core.values import format_time, time_or_none
 from func.core.workflows import PARKED_LABEL, Node, Workflow, read_workflow
 
 SignalState: TypeAlias = Literal["waits", "claimed", "used", "rejected"]
@@ -89,8 +90,7 @@ class SignalStatus(NamedTuple):
     @property
     def expires(self) -> datetime | None:
         """When it is no longer accepted, while it waits."""
-        written = self.signal.written if self.state == "waits" else None
-        return written + timedelta(days=EXPIRY_DAYS) if written else None
+        return self.signal.expires if self.state == "waits" else None
 
 
 class GateStatus(NamedTuple):
@@ -181,12 +181,12 @@ def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> Workflow
     try:
         return read_status(read_workflow(raw), rules, now)
     except Rejection as rejection:
+        ref = rejection.about
+        assert isinstance(ref, WorkflowRef)  # noqa: S101 - read_workflow names it
         metadata = raw.get("metadata")
-        metadata = metadata if isinstance(metadata, Mapping) else {}
-        given = metadata.get("labels")
+        given = metadata.get("labels") if isinstance(metadata, Mapping) else None
         items = given.items() if isinstance(given, Mapping) else ()
         labels = {name: each for name, each in items if isinstance(each, str)}
-        ref = WorkflowRef(*(str(metadata.get(name) or "") for name in ("namespace", "name", "uid")))
         problem = Problem("workflow-unreadable", rejection.verdict.data)
         return WorkflowStatus(ref, labels, *_task_and_repository(labels, rules), problems=(problem,))
 
@@ -205,15 +205,16 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
         state = None
         problems.append(Problem(rejection.verdict.code, rejection.verdict.data))
     known = state or State(workflow.ref)
+    situation = Situation(rules, workflow, known, now)
     task, repository = _task_and_repository(workflow.labels, rules)
     gates = tuple(_gates(workflow, rules))
-    signals = tuple(_signals(workflow, known, rules, now))
+    signals = tuple(_signals(situation))
     if not workflow.finished:
         problems += _label_problems(workflow, rules)
         problems += several_workflows(workflow.ref.name, task, twins, rules)
         problems += _run_problems(workflow)
         problems += _gate_problems(gates, workflow, rules)
-        problems += _signal_problems(signals, workflow, known, rules, now)
+        problems += _signal_problems(signals, situation)
     return WorkflowStatus(
         ref=workflow.ref,
         labels=workflow.labels,
@@ -224,7 +225,7 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
         finished=workflow.finished,
         gates=gates,
         signals=signals,
-        moved=tuple(_moved(workflow, known)),
+        moved=tuple(_moved(situation)),
         bound=known.bound if rules.workflows.one_pull_request else None,
         problems=tuple({(each.code, each.sentence): each for each in problems}.values()),
         state=state,
@@ -235,17 +236,15 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
 def mark_twins(statuses: Iterable[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
     """Return the same with the problem of each running Workflow whose task another one has too."""
     statuses = list(statuses)
-    names: dict[tuple[str, str], list[str]] = {}
+    names: dict[tuple[str, str] | None, list[str]] = {}
     for each in statuses:
-        if (key := _twin_key(each)) is not None:
-            names.setdefault(key, []).append(each.ref.name)
+        names.setdefault(_twin_key(each), []).append(each.ref.name)
     marked = []
     for each in statuses:
         key = _twin_key(each)
-        others = [name for name in names[key] if name != each.ref.name] if key else []
-        marked.append(
-            each._replace(problems=(*each.problems, *several_workflows(each.ref.name, each.task, others, rules)))
-        )
+        others = [name for name in names[key] if key and name != each.ref.name]
+        problems = (*each.problems, *several_workflows(each.ref.name, each.task, others, rules))
+        marked.append(each._replace(problems=problems))
     return marked
 
 
@@ -279,92 +278,74 @@ def _gates(workflow: Workflow, rules: Rules) -> Iterator[GateStatus]:
         nodes = workflow.gate_nodes(gate, given[0].inputs)
         seen |= {node.id for node in nodes}
         yield _gate(identifier, nodes, tuple(given))
-    for node_id, raw in workflow.nodes.items():
-        node = workflow.node(str(node_id))
-        if node and node.id not in seen and node.phase == "Running":
-            yield _gate(str(raw.get("displayName")), [node], ())
+    for node in workflow.suspend_nodes():
+        if node.id not in seen and node.phase == "Running":
+            yield _gate(str(node.raw.get("displayName")), [node], ())
 
 
 def _gate(name: str, nodes: list[Node], rules: tuple[Rule, ...]) -> GateStatus:
     running = [node for node in nodes if node.phase == "Running"]
-    since = min((time for node in running if (time := _time(node.started))), default=None)
+    since = min((time for node in running if (time := time_or_none(node.started))), default=None)
     phases = {node.phase for node in nodes}
     state: GateState = "not reached"
     if running:
         state = "waiting"
     elif nodes and all(node.is_finished for node in nodes):
-        state = "open" if "Succeeded" in phases else "skipped" if phases <= {"Skipped", "Omitted"} else "failed"
+        state = "open" if "Succeeded" in phases else "skipped" if phases <= SKIPPED else "failed"
     return GateStatus(name, state, tuple(node.id for node in running), since, rules)
 
 
-def _signals(workflow: Workflow, state: State, rules: Rules, now: datetime) -> Iterator[SignalStatus]:
-    verdicts, ready = _verdicts(workflow, state, rules, now)
-    for signal in state.signals:
-        use = state.use_of(signal.identity)
+def _signals(situation: Situation) -> Iterator[SignalStatus]:
+    found = _verdicts(situation)
+    for signal in situation.state.signals:
+        use = situation.state.use_of(signal.identity)
         gate = signal.gate or (use.gate if use else None)
         if gate is None:
             continue
         if use:
-            code, sentence = _of_use(use)
-            yield SignalStatus(signal, gate, "claimed" if use.claimed else "used", code, sentence, use)
+            yield SignalStatus(signal, gate, "claimed" if use.claimed else "used", *_of_use(use), use)
             continue
-        if signal.identity in ready:
-            yield SignalStatus(signal, gate, "waits", READY, f"It can move {gate} now.")
-            continue
-        verdict = verdicts.get(signal.identity)
+        unknown = Verdict.of("no-longer-allowed", event=signal.id, why=f"no rule moves {gate}.")
+        verdict = found.get(signal.identity, unknown)
         if verdict is None:
-            unknown = Verdict.of("no-longer-allowed", event=signal.id, why=f"no rule moves {gate}.")
-            yield SignalStatus(signal, gate, "rejected", unknown.code, unknown.sentence)
+            yield SignalStatus(signal, gate, "waits", READY, f"It can move {gate} now.")
         else:
             waits: SignalState = "waits" if verdict.outcome == "parked" else "rejected"
-            by = verdict.data.get("event")
+            by = verdict.data.get("event") if verdict is not unknown else None
             yield SignalStatus(signal, gate, waits, verdict.code, verdict.sentence, by=str(by) if by else None)
 
 
 def _of_use(use: Use) -> tuple[str, str]:
-    if use.claimed:
-        verdict = Verdict.of("claimed", gate=use.gate, event=use.id)
-    elif use.node is None:
-        verdict = Verdict.of("used-on-original", gate=use.gate)
-    elif use.by_hand:
-        verdict = Verdict.of("used-up", gate=use.gate, how=BY_HAND)
-    else:
-        verb = MOVED[use.how]
+    """Return the code and the sentence of a signal that was used."""
+    if use.node and not use.by_hand and not use.claimed:
         at = f" at {format_time(use.at)}" if use.at else ""
-        return verb, f"It {verb} {use.gate}{at}."
+        return MOVED[use.how], f"It {MOVED[use.how]} {use.gate}{at}."
+    verdict = Verdict.of("claimed", gate=use.gate, event=use.id) if use.claimed else why_used(use)
     return verdict.code, verdict.sentence
 
 
-def _verdicts(
-    workflow: Workflow, state: State, rules: Rules, now: datetime
-) -> tuple[dict[Identity, Verdict], set[Identity]]:
-    """Return why each signal that was not used does not move its gate today, and those that can."""
-    found: dict[Identity, Verdict] = {}
-    ready: set[Identity] = set()
-    for identifier, (gate, _) in rules.gate_ids.items():
-        folded = fold(state, rules, identifier, now)
+def _verdicts(situation: Situation) -> dict[Identity, Verdict | None]:
+    """Return why each signal that was not used does not move its gate today; None for those that can."""
+    found: dict[Identity, Verdict | None] = {}
+    for identifier, (gate, _) in situation.rules.gate_ids.items():
+        folded = fold(situation, identifier)
         found.update(folded.verdicts)
-        view = view_gate(workflow, state, identifier, rules)
+        view = view_gate(situation, identifier)
         for standing in folded.standings:
-            identities = {signal.identity for signal in standing.signals}
             why = why_waiting(gate, standing, folded, view)
-            if why:
-                found.update(dict.fromkeys(identities, why))
-            else:
-                ready |= identities
-    return found, ready
+            found.update((signal.identity, why) for signal in standing.signals)
+    return found
 
 
-def _moved(workflow: Workflow, state: State) -> Iterator[MovedNode]:
-    uses = {(use.node, use.started): use for use in state.used if use.node and not use.claimed and not use.by_hand}
-    for node_id, raw in workflow.nodes.items():
-        node = workflow.node(str(node_id))
-        at = _time(raw.get("finishedAt")) if node and node.is_finished else None
-        if node and at:
-            message = raw.get("message")
+def _moved(situation: Situation) -> Iterator[MovedNode]:
+    for node in situation.workflow.suspend_nodes():
+        at = time_or_none(node.raw.get("finishedAt")) if node.is_finished else None
+        if at:
+            name, message = str(node.raw.get("displayName")), node.raw.get("message")
+            use = situation.state.mover_of(node)
+            mover = use if use and not use.claimed and not use.by_hand else None
             text = message if isinstance(message, str) and message else None
-            use = uses.get((node.id, node.started))
-            yield MovedNode(str(raw.get("displayName")), node.id, at, node.phase, text, use)
+            yield MovedNode(name, node.id, at, node.phase, text, mover)
 
 
 def _busy(workflow: Workflow) -> Iterator[str]:
@@ -419,9 +400,8 @@ def _hint(workflow: Workflow, gate: GateStatus, rules: Rules) -> str:
     return f" The rules have {similar}: is that the same gate?" if similar else ""
 
 
-def _signal_problems(
-    signals: Sequence[SignalStatus], workflow: Workflow, state: State, rules: Rules, now: datetime
-) -> Iterator[Problem]:
+def _signal_problems(signals: Sequence[SignalStatus], situation: Situation) -> Iterator[Problem]:
+    rules, workflow, state, now = situation
     for use in state.claims:
         yield Problem("claimed", {"event": use.id, "gate": use.gate})
     waits = any(each.state in ("waits", "claimed") for each in signals)
@@ -436,10 +416,3 @@ def _signal_problems(
         yield Problem("release-missed", {"gate": decision.gate})
     elif decision.verdict.code in _FROM_RELEASE:
         yield Problem(decision.verdict.code, {**decision.verdict.data, "gate": decision.gate, "node": decision.node})
-
-
-def _time(value: object) -> datetime | None:
-    try:
-        return parse_time(value).astimezone(UTC)
-    except ValueError:
-        return None

@@ -27,19 +27,31 @@ def parse_json(text: bytes | bytearray) -> object:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: the end of a sentence, such as "is not JSON in UTF-8".
+        ValueError: the end of a sentence, such as "is not JSON in UTF-8: it begins with a byte order mark".
     """
     try:
         value = _DECODER.decode(text.decode("utf-8"))
     except RecursionError:
         raise ValueError("is nested too deeply to be read") from None
-    except _DuplicateKeyError as error:
+    except DuplicateKeyError as error:
         raise ValueError(f"has the key {error} twice in one object") from None
-    except ValueError:  # also a byte order mark, and a number of thousands of digits
-        raise ValueError("is not JSON in UTF-8") from None
+    except ValueError as error:
+        raise ValueError(f"is not JSON in UTF-8: {_why_not(text, error)}") from None
     if _may_have_surrogates(text) and not _fits_utf8(value):
         raise ValueError("has half of a surrogate pair, which no UTF-8 can hold")
     return value
+
+
+def _why_not(text: bytes | bytearray, error: ValueError) -> str:
+    """Return what is wrong with a text, and where."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"its byte {error.start + 1} is not text in UTF-8"
+    if text.startswith(b"\xef\xbb\xbf"):
+        return "it begins with a byte order mark"
+    if isinstance(error, json.JSONDecodeError):
+        problem = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
+        return f"{problem} at line {error.lineno}, column {error.colno}" if text else "it is empty"
+    return "a number is too large or not finite"
 
 
 def estimate_memory(text: bytes | bytearray) -> int:
@@ -85,15 +97,16 @@ def _fits_utf8(value: object) -> bool:
     return True
 
 
-class _DuplicateKeyError(ValueError):
+class DuplicateKeyError(ValueError):
     """An object has a key twice; the message is the key."""
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, or raise DuplicateKeyError."""
     found = dict(pairs)
     if len(found) < len(pairs):
         counted = Counter(key for key, _ in pairs)
-        raise _DuplicateKeyError(repr(counted.most_common(1)[0][0][:60]))
+        raise DuplicateKeyError(repr(counted.most_common(1)[0][0][:60]))
     return found
 
 
@@ -104,4 +117,4 @@ def _finite(text: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+_DECODER = json.JSONDecoder(object_pairs_hook=unique, parse_float=_finite, parse_constant=_finite)

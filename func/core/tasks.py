@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from func.core.conditions import value_at
@@ -12,6 +13,7 @@ from func.core.outcomes import Task
 from func.core.patterns import first_group
 from func.core.reasons import Rejection, Verdict
 from func.core.rules import Rule, Rules
+from func.core.sources import github
 from func.core.sources.facts import read_fact
 from func.core.values import is_repository
 
@@ -42,6 +44,8 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
         if rule and rule.task:
             task_id = _value(event, rule.task)
             if task_id is None and event.signal.name not in rule.names:
+                task_id = _value(event, _as_other_kind(rule.task))
+            if task_id is None and event.signal.name not in rule.names:
                 return tasks_for(event, rules)  # an event that the rule only names in `withdraw`
             if task_id is None:
                 return Named((), Verdict.of("no-task", why=f"its data has no {rule.task.path} that fits"))
@@ -61,6 +65,13 @@ def tasks_for(event: Event, rules: Rules, rule: Rule | None = None) -> Named:
     return Named(tasks)
 
 
+def _as_other_kind(where: PathPattern) -> PathPattern:
+    """Return the path of the same field in the other of `issue` and `pull_request`, which events of comments have."""
+    part, _, rest = where.path.partition(".")
+    other = {"issue": "pull_request", "pull_request": "issue"}.get(part, part)
+    return where._replace(path=f"{other}.{rest}")
+
+
 def naming(event: Event, rules: Rules) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the tasks that a pull request named before and after an event that changed them; else nothing."""
     if event.before is None:
@@ -77,13 +88,30 @@ def tasks_left(event: Event, rules: Rules) -> tuple[Task, ...]:
     """
     if event.before is None or event.is_closed or event.signal.pull_request is None:
         return ()
-    after, before = _named_in(event.places, rules), _named_in(event.before, rules)
+    own = (Task(task_id, event.signal.repository, "data") for task_id in _left_by_title(event, event.before, rules))
+    return (*_left_by_places(event, event.before, rules), *own)[:MAX_TASKS]
+
+
+def _left_by_title(event: Event, places: Places, rules: Rules) -> Iterator[str]:
+    """Return the tasks that rules with a `task` of their own found in the title before it changed."""
+    for _, rule in rules.each_rule():
+        if rule.task and rule.task.path in (github.PATHS["pull_request"]["title"], github.PATHS["issues"]["title"]):
+            pattern = rule.task.pattern
+            before, after = (
+                [(first_group(pattern, title) if pattern else title) or "" for title in titles]
+                for titles in (places["title"], event.places["title"])
+            )
+            yield from (task_id for task_id in before if task_id and task_id not in after and is_label_value(task_id))
+
+
+def _left_by_places(event: Event, places: Places, rules: Rules) -> tuple[Task, ...]:
+    after, before = _named_in(event.places, rules), _named_in(places, rules)
     if {task_id.casefold() for task_id in after} == {task_id.casefold() for task_id in before}:
         return ()
     left = (
         {**before, **after} if len(after) != 1 else {name: place for name, place in before.items() if name not in after}
     )
-    return tuple(Task(task_id, event.signal.repository, place) for task_id, place in left.items())[:MAX_TASKS]
+    return tuple(Task(task_id, event.signal.repository, place) for task_id, place in left.items())
 
 
 def _named_in(places: Places, rules: Rules) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
 MAX_NAME = 255  # characters of what is remembered on a Workflow
+_SHOWN = 60  # characters of a wrong value that a message repeats
 _REPOSITORY = re.compile(r"[A-Za-z0-9_-]{1,100}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
-_LEAP_SECOND = re.compile(r"(.*T\d\d:\d\d:)60(.*)", re.ASCII)
+# RFC 3339, which is stricter than ISO 8601: a time without an offset would be another one in each time zone.
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)((?:\.\d+)?(?:Z|[+-]\d\d:\d\d))", re.ASCII)
 
 
 def parse_time(value: object) -> datetime:
@@ -18,12 +21,13 @@ def parse_time(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
     text = value.upper() if isinstance(value, str) else ""  # `t` and `z` are allowed
-    leap = _LEAP_SECOND.fullmatch(text)
+    match = _TIME.fullmatch(text)
     try:
-        if "T" not in text:
+        if not match:
             raise ValueError
-        time = datetime.fromisoformat(f"{leap[1]}59{leap[2]}" if leap else text)
-        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+        leap = match[2] == "60"
+        time = datetime.fromisoformat(f"{match[1]}59{match[3]}" if leap else text)
+        time = time.astimezone(UTC).replace(microsecond=0)
         if leap and (time.hour, time.minute) != (23, 59):
             raise ValueError
         return time + timedelta(seconds=1) if leap else time
@@ -31,9 +35,26 @@ def parse_time(value: object) -> datetime:
         raise ValueError("expected a time like 2026-01-31T12:00:00Z") from None
 
 
+def time_or_none(value: object) -> datetime | None:
+    """Return a time of RFC 3339, or None where the value is none."""
+    try:
+        return parse_time(value)
+    except ValueError:
+        return None
+
+
+def spell(value: object) -> str:
+    """Return the beginning of a JSON value, for a message."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):
+        return "..."
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def format_time(time: datetime) -> str:
     """Return a UTC time as Kubernetes writes it, e.g. 2026-01-31T12:00:00Z."""
-    return f"{time.isoformat(timespec='seconds').removesuffix('+00:00')}Z"
+    return f"{time.isoformat()[:19]}Z"
 
 
 def read_string(value: object) -> str:

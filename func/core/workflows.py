@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from func.core.outcomes import WorkflowRef
 from func.core.reasons import Rejection
@@ -22,6 +22,7 @@ from func.core.signals import STATE_ANNOTATION
 from func.core.strict_json import estimate_memory
 from func.core.values import parse_time
 
+Stored: TypeAlias = Literal["plain", "compressed", "offloaded"]
 PARKED_LABEL = "taskgate.dev/parked"
 _COMPLETED_LABEL = "workflows.argoproj.io/completed"
 UNFINISHED = f"{_COMPLETED_LABEL}!=true"  # a label selector
@@ -85,7 +86,7 @@ class Node(NamedTuple):
         found = []
         for parameter in parameters(self.raw.get("outputs")):
             name, source, published_as = parameter.get("name"), parameter.get("valueFrom"), parameter.get("globalName")
-            if isinstance(name, str) and isinstance(source, Mapping) and source.get("supplied") is not None:
+            if isinstance(name, str) and isinstance(source, dict) and source.get("supplied") is not None:
                 found.append(Supplied(name, source.get("default"), _string(published_as) or None))
         return found
 
@@ -108,7 +109,7 @@ class Workflow(NamedTuple):
     created: datetime
     phase: str
     shutdown: str
-    stored: Literal["plain", "compressed", "offloaded"]
+    stored: Stored
     nodes: Mapping[str, Any]
     raw: Mapping[str, Any]
 
@@ -126,33 +127,43 @@ class Workflow(NamedTuple):
     def is_suspended(self) -> bool:
         """Whether a person paused all of it."""
         spec = self.raw.get("spec")
-        return isinstance(spec, Mapping) and spec.get("suspend") is True
+        return isinstance(spec, dict) and spec.get("suspend") is True
 
     @property
-    def state(self) -> str | None:
+    def state_text(self) -> str | None:
         """The text of our annotation."""
         return (self.annotations or {}).get(STATE_ANNOTATION)
 
     def node(self, node_id: str) -> Node | None:
         """Return the node of this id, if it is a suspend node."""
         raw = self.nodes.get(node_id)
-        if not isinstance(raw, Mapping) or raw.get("type") != "Suspend":
+        if not isinstance(raw, dict) or raw.get("type") != "Suspend":
             return None
         return Node(node_id, _string(raw.get("phase")) or "", raw)
 
-    def gate_nodes(self, gate: str, inputs: Mapping[str, str]) -> list[Node]:
+    def suspend_nodes(self) -> list[Node]:
+        """Return all suspend nodes."""
+        return [node for node_id in self.nodes if (node := self.node(str(node_id)))]
+
+    def gate_nodes(self, gate: str, inputs: Mapping[str, str], *, earlier: bool = False) -> list[Node]:
         """Return the suspend nodes of a gate, and those that were skipped in its place.
 
-        Of the attempts of a retried node only the newest counts.
+        Of the attempts of a retried node, and of a retried template around the gate, only the newest counts. One that
+        failed does not count while another one is still to come.
 
         Args:
             gate: their displayName, without what the controller adds to it.
             inputs: input parameters, by name, that they must have.
+            earlier: count the nodes of all attempts of a template around the gate.
         """
         newest: dict[str, Node] = {}
         found = []
+        retries = []
         for node_id, raw in self.nodes.items():
-            if not isinstance(raw, Mapping) or raw.get("type") not in ("Suspend", "Skipped"):
+            kind = raw.get("type") if isinstance(raw, dict) else None
+            if kind == "Retry":
+                retries.append(raw)
+            if kind not in ("Suspend", "Skipped"):
                 continue
             name = raw.get("displayName")
             added = _ADDED.fullmatch(name, len(gate)) if isinstance(name, str) and name.startswith(gate) else None
@@ -163,15 +174,31 @@ class Workflow(NamedTuple):
                 found.append(node)
             elif node.retried not in newest or newest[node.retried].attempt < node.attempt:
                 newest[node.retried] = node
-        return [*found, *newest.values()]
+        nodes = [*found, *newest.values()]
+        return nodes if earlier else [node for node in nodes if not any(self._repeats(each, node) for each in retries)]
+
+    def _repeats(self, retry: Mapping[str, Any], node: Node) -> bool:
+        """Return whether a retried node goes on without this one: in a later attempt, or in one that is to come."""
+        prefix = f"{_string(retry.get('name'))}("
+        own = _attempt(node.raw.get("name"), prefix)
+        if own < 0:
+            return False
+        children = retry.get("children")
+        phases = {
+            _attempt(raw.get("name"), prefix): raw.get("phase")
+            for child in (children if isinstance(children, list) else ())
+            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), Mapping)
+        }
+        newest = max(phases, default=own)
+        is_over = retry.get("phase") in _FINISHED
+        return own < newest or (phases.get(newest) in _MAY_BE_RETRIED and not is_over)
 
     def similar_gate(self, gate: str) -> str | None:
         """Return the displayName of a waiting node that nearly is a gate's, for a person."""
         running = {
-            name: raw
-            for raw in self.nodes.values()
-            if isinstance(raw, Mapping) and raw.get("type") == "Suspend" and raw.get("phase") == "Running"
-            if (name := _string(raw.get("displayName")))
+            name: node.raw
+            for node in self.suspend_nodes()
+            if node.phase == "Running" and (name := _string(node.raw.get("displayName")))
         }
         for name, raw in running.items():
             if name.casefold() == gate.casefold() or raw.get("templateName") == gate:
@@ -187,6 +214,13 @@ def _string(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _attempt(name: object, prefix: str) -> int:
+    """Return the number of the attempt that a node is, or is in, from its name after the prefix; -1 for none."""
+    text = _string(name) or ""
+    number = text.removeprefix(prefix).partition(")")[0] if text.startswith(prefix) else ""
+    return int(number) if number.isdecimal() else -1
+
+
 def _inputs(node: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for parameter in parameters(node.get("inputs")):
@@ -198,8 +232,8 @@ def _inputs(node: Mapping[str, Any]) -> dict[str, str]:
 
 def parameters(holder: object) -> list[Mapping[str, Any]]:
     """Return the parameters of `inputs` or `outputs`; none where there are none or they have another shape."""
-    given = holder.get("parameters") if isinstance(holder, Mapping) else None
-    return [item for item in given if isinstance(item, Mapping)] if isinstance(given, list) else []
+    given = holder.get("parameters") if isinstance(holder, dict) else None
+    return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
 
 
 def is_finished(labels: Mapping[str, str], phase: object = None) -> bool:
@@ -214,14 +248,14 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
         Rejection: `workflow-unreadable`, when the object is not of the shape that Argo writes.
     """
     metadata = raw.get("metadata")
-    metadata = metadata if isinstance(metadata, Mapping) else {}
+    metadata = metadata if isinstance(metadata, dict) else {}
     ref = WorkflowRef(
         namespace=str(metadata.get("namespace") or ""),
         name=str(metadata.get("name") or ""),
         uid=str(metadata.get("uid") or ""),
     )
     spec, status = raw.get("spec"), raw.get("status") or {}
-    if not isinstance(status, Mapping):
+    if not isinstance(status, dict):
         raise _unreadable(ref, "status is not an object")
     if not isinstance(status.get("phase") or "", str):
         raise _unreadable(ref, "status.phase is not a string")
@@ -230,15 +264,16 @@ def read_workflow(raw: Mapping[str, Any]) -> Workflow:
     except ValueError:
         raise _unreadable(ref, "metadata.creationTimestamp is not a time") from None
     labels = _texts(ref, "labels", metadata.get("labels")) or {}
+    stored, nodes = _read_nodes(ref, status)
     return Workflow(
         ref=ref,
         labels=labels,
         annotations=_texts(ref, "annotations", metadata.get("annotations")),
         created=created,
         phase=status.get("phase") or "",
-        shutdown=_string(spec.get("shutdown") if isinstance(spec, Mapping) else None) or "",
-        stored=_stored(ref, status),
-        nodes=_nodes(ref, status),
+        shutdown=_string(spec.get("shutdown") if isinstance(spec, dict) else None) or "",
+        stored=stored,
+        nodes=nodes,
         raw=raw,
     )
 
@@ -250,33 +285,26 @@ def _unreadable(ref: WorkflowRef, what: str) -> Rejection:
 def _texts(ref: WorkflowRef, name: str, value: object) -> Mapping[str, str] | None:
     if value is None:
         return None
-    if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise _unreadable(ref, f"metadata.{name} is not a map of strings")
     return value
 
 
-def _stored(ref: WorkflowRef, status: Mapping[str, Any]) -> Literal["plain", "compressed", "offloaded"]:
-    if status.get("compressedNodes"):
-        return "compressed"
-    version = status.get("offloadNodeStatusVersion")
-    if not version or status.get("nodes"):
-        return "plain"
-    if not isinstance(version, str):
+def _read_nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> tuple[Stored, Mapping[str, Any]]:
+    """Return where the nodes are, and those that the object has."""
+    packed, nodes = status.get("compressedNodes"), status.get("nodes")
+    version = None if nodes else status.get("offloadNodeStatusVersion")
+    if packed:
+        try:
+            nodes = decompress(packed)
+        except ValueError as error:
+            raise _unreadable(ref, f"status.compressedNodes {error}") from None
+    elif version and not isinstance(version, str):
         raise _unreadable(ref, "status.offloadNodeStatusVersion is not a string")
-    return "offloaded"
-
-
-def _nodes(ref: WorkflowRef, status: Mapping[str, Any]) -> Mapping[str, Any]:
-    compressed = status.get("compressedNodes")
-    try:
-        nodes = decompress(compressed) if compressed else status.get("nodes")
-    except ValueError as error:
-        raise _unreadable(ref, f"status.compressedNodes {error}") from None
-    if nodes is None:
-        return {}
-    if not isinstance(nodes, Mapping):
+    stored: Stored = "compressed" if packed else "offloaded" if version else "plain"
+    if nodes is not None and not isinstance(nodes, dict):
         raise _unreadable(ref, "status.nodes is not an object")
-    return nodes
+    return stored, nodes or {}
 
 
 def decompress(text: object) -> object:

@@ -14,6 +14,8 @@ class UniqueKeyLoader(yaml.SafeLoader):
         """Raises: ConstructorError, naming the key and its line."""
         seen: set[object] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue  # `<<`, whose keys the mapping's own may replace
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, list | dict):
                 continue  # refused by SafeLoader itself, in its own words

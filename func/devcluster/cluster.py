@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from pathlib import Path
 
 import click
 
 from func.cli.output import Problem
+from func.cli.signals import ended_in_order
 
 
 @click.command()
@@ -45,15 +45,14 @@ def cluster(port: int, loads: tuple[str, ...], kubeconfig: Path, no_controller: 
     """
     from func.devcluster import EmbeddedCluster, LoadError, load_objects
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
         objects = load_objects([*loads, *paths])
-        with EmbeddedCluster(port, controller=not no_controller, objects=objects) as running:
+        with ended_in_order(), EmbeddedCluster(port, controller=not no_controller, objects=objects) as running:
             running.write_kubeconfig(kubeconfig)
             click.echo(f"Kubernetes API ready at {running.url} with {len(objects)} objects; kubeconfig: {kubeconfig}")
-            stop.wait()
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return
     except LoadError as error:
         raise Problem(error) from None
     except OSError as error:

@@ -223,7 +223,7 @@ class Api:
         from func.kube.sockets import answered_by
 
         left = max(0.001, until - time.monotonic())
-        timeout = urllib3.Timeout(total=left, connect=min(left, _CONNECT_SECONDS))
+        timeout = urllib3.Timeout(connect=min(left, _CONNECT_SECONDS), read=left)
         with answered_by(until):
             response = self._open(request, headers, timeout)
         return response.status, response.data, response.headers

@@ -56,6 +56,22 @@ def prepare(manager: PoolManager) -> None:
 
 
 class _Connection(HTTPConnection):
+    _pieces: list[bytes] | None = None  # of a request, joined so that the server wakes up once
+
+    def request(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as urllib3 calls it
+        pieces = self._pieces = []
+        try:
+            super().request(*arguments, **named)
+        finally:
+            self._pieces = None
+        self.send(b"".join(pieces))
+
+    def send(self, data: Any) -> None:  # noqa: ANN401 - as http.client calls it
+        if self._pieces is None:
+            super().send(data)
+        else:
+            self._pieces.append(data)
+
     def _new_conn(self) -> socket.socket:
         """Connect to one of the host's addresses, all within the time of a connection."""
         name, timeout = self._dns_host, self.timeout

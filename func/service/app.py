@@ -79,6 +79,8 @@ class App:
         """Answer a CloudEvent, unless too many are in progress."""
         started = time.perf_counter()
         deadline = Deadline.after(EVENT_SECONDS)
+        # Not request.headers itself, which searches all headers for each name. The first of a name counts.
+        headers = dict(reversed(request.headers.items()))
         answer: Answer | None
         if self._events >= MAX_EVENTS:
             answer = answer_of(Rejection("busy", detail=f"{MAX_EVENTS} events are in progress; try again."))
@@ -86,7 +88,7 @@ class App:
             self._events += 1
             self._telemetry.begin()
             try:
-                answer = await self._answer(request, deadline)
+                answer = await self._answer(request, headers, deadline)
             except ClientDisconnect:
                 return Response(status_code=400)  # the sender has gone
             finally:
@@ -94,19 +96,17 @@ class App:
                 self._telemetry.end()
         if answer is None:
             return Response(status_code=204)
-        self._telemetry.answered(answer, started, deadline, request.headers.get("traceparent"))
+        self._telemetry.answered(answer, started, deadline, headers.get("traceparent"))
         return _reply(answer)
 
-    async def _answer(self, request: Request, deadline: Deadline) -> Answer | None:
+    async def _answer(self, request: Request, headers: Mapping[str, str], deadline: Deadline) -> Answer | None:
         """Return the answer to an event; None for one that gets no answer."""
         try:
-            inquiry = self._authenticator.admit(request.headers.get("authorization"))
+            inquiry = self._authenticator.admit(headers.get("authorization"))
             if inquiry:
                 await self._in_thread(lambda: inquiry(deadline))
-            body = await self._read_body(request, deadline)
+            body = await self._read_body(request, headers.get("content-length", ""), deadline)
             try:
-                # Not dict(request.headers), which searches all headers for each name. The first of a name counts.
-                headers = dict(reversed(request.headers.items()))
                 return await self._in_thread(lambda: self._handle(headers, body, deadline))
             finally:
                 self._bytes -= len(body)
@@ -119,13 +119,15 @@ class App:
             log_line("ERROR", "The function failed on an event.", {"exception.stacktrace": traceback.format_exc()})
             return answer_of(Rejection("defect"))
 
-    async def _read_body(self, request: Request, deadline: Deadline) -> bytearray:
+    async def _read_body(self, request: Request, declared: str, deadline: Deadline) -> bytearray:
         """Return the body. The deadline moves by the time that the sender takes.
+
+        Args:
+            declared: its length, as the request says.
 
         Raises:
             Rejection: as soon as the body is too large or too slow, or all bodies in progress are too large.
         """
-        declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > MAX_BODY:
             raise _too_large()
         body, started = bytearray(), time.monotonic()

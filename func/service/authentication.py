@@ -55,7 +55,7 @@ def bearer_token(authorization: str | None) -> str:
         Rejection: `no-token`.
     """
     scheme, _, token = (authorization or "").partition(" ")
-    token = token.strip()
+    token = token.strip(" \t")
     if scheme.lower() != "bearer" or not token:
         raise Rejection("no-token")
     return token
@@ -166,7 +166,7 @@ class SenderTokens:
 
     def admit(self, authorization: str | None) -> None:
         """Admit a sender that has one of the tokens."""
-        token = bearer_token(authorization).encode()
+        token = bearer_token(authorization).encode("latin-1")  # the bytes of the header, as those of the file
         # All lines are compared, each in constant time, so that the time reveals nothing.
         if not sum(hmac.compare_digest(token, known) for known in self._read()):
             raise Rejection("unknown-token")

@@ -104,6 +104,7 @@ class _Connection(h11.Connection):
     """h11's connection, with a limit of events for each turn; it closes where the end of a request is ambiguous."""
 
     left = EVENTS_PER_TURN
+    _head = b""  # of an answer; sent with its body, so that the sender wakes up once
 
     def next_event(self) -> Any:  # noqa: ANN401 - h11's own type
         """Return the next event, or NEED_DATA at the limit."""
@@ -125,10 +126,14 @@ class _Connection(h11.Connection):
 
     def send(self, event: Any) -> Any:  # noqa: ANN401 - h11's own types
         """Return the bytes of an event; an answer before the end of its request gets `Connection: close`."""
-        if isinstance(event, h11.Response) and self.their_state is h11.SEND_BODY and _CLOSE not in event.headers:
-            headers = [*event.headers.raw_items(), _CLOSE]
-            event = h11.Response(status_code=event.status_code, headers=headers, reason=event.reason)
-        return super().send(event)
+        if isinstance(event, h11.Response):
+            if self.their_state is h11.SEND_BODY and _CLOSE not in event.headers:
+                headers = [*event.headers.raw_items(), _CLOSE]
+                event = h11.Response(status_code=event.status_code, headers=headers, reason=event.reason)
+            self._head = super().send(event) or b""
+            return b""
+        head, self._head = self._head, b""
+        return head + (super().send(event) or b"")
 
 
 class _Flow(FlowControl):

@@ -13,6 +13,8 @@ from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
 from func.kube.workflows import Workflows
 
+_NO_REPOSITORY = "the empty one of an event without repository"
+
 
 class Found(NamedTuple):
     """The Workflow of a task.
@@ -20,7 +22,7 @@ class Found(NamedTuple):
     Args:
         workflow: the running one, else the newest that has ended.
         several: names of the running ones, when there is more than one.
-        verdict: why there is not exactly one.
+        verdict: why there is not exactly one; beside one that has ended, why the one of the task's name is not it.
     """
 
     workflow: Workflow | None = None
@@ -36,7 +38,7 @@ def find_workflow(task: Task, rules: WorkflowRules, workflows: Workflows, deadli
     """
     impossible = rules.impossible_label(task)
     if impossible is not None:
-        return Found(verdict=Verdict.of("impossible-label", task=task, value=impossible or "(empty)"))
+        return Found(verdict=Verdict.of("impossible-label", task=task, value=impossible or _NO_REPOSITORY))
     named, disagreement = _by_name(task, rules, workflows, deadline)
     if named and not named.finished and disagreement is None:
         return Found(named)  # whatever other Workflows call themselves
@@ -51,19 +53,17 @@ def find_workflow(task: Task, rules: WorkflowRules, workflows: Workflows, deadli
         return Found(several=tuple(running), verdict=verdict)
     newest = max(listed, key=lambda item: str(item.get("creationTimestamp")), default=None)
     name = running[0] if running else str(newest.get("name")) if newest else None
-    if name is None and named:
-        if disagreement:
-            wrong = Verdict.of("wrong-labels", workflow=named.ref.name, task=task, why=disagreement)
-            return Found(verdict=wrong)
+    wrong = None
+    if named and disagreement:
+        wrong = Verdict.of("wrong-labels", workflow=named.ref.name, task=task, why=disagreement)
+    elif named and name in (None, named.ref.name):
         return Found(named)
     if name is None:
-        return Found(verdict=Verdict.of("no-workflow", task=task))
-    if named and name == named.ref.name:
-        return Found(named)
+        return Found(verdict=wrong or Verdict.of("no-workflow", task=task))
     workflow = read_workflow(workflows.get(name, deadline))
     if rules.disagreement(workflow.labels, task):
-        return Found(verdict=Verdict.of("no-workflow", task=task))
-    return Found(workflow)
+        return Found(verdict=wrong or Verdict.of("no-workflow", task=task))
+    return Found(workflow, verdict=None if running else wrong)
 
 
 def _labels(metadata: Mapping[str, Any]) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ CloudEvent -> Event -> Plan -> Workflow -> Decision -> JSON Patch -> Answer
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
@@ -109,7 +109,11 @@ class Pipeline:
     def _carry_out(self, plan: Plan, known: Answer, deadline: Deadline) -> Answer:
         # Revocations on other Workflows come first, so that a redelivery after a failure ends the same.
         others = [self._intent(intent, known, deadline) for intent in plan.intents[1:]]
+        if failed := _failed(others):
+            return failed
         answer = self._intent(plan.intents[0], known, deadline)
+        if answer.status >= 500:
+            return answer
         if plan.intents[0].rule is None and plan.verdict and plan.verdict.outcome == "ambiguous":
             others, answer = [*others, answer], _with_verdict(known, plan.verdict)._replace(written=answer.written)
         told = [each.reason for each in others if each.written]
@@ -122,13 +126,18 @@ class Pipeline:
         def read(known: Answer) -> Workflow | Answer:
             found = find_workflow(intent.task, self.rules.workflows, self.workflows, deadline)
             if found.several and (intent.rule is None or intent.revokes or intent.signal.gone):
-                signal = intent.signal._replace(gate=None, outputs={})
-                return self._revoke_all(intent._replace(signal=signal, rule=None), found, known, deadline)
+                revoking = intent._replace(signal=intent.signal.without_gate(), rule=None)
+                return self._revoke_all(revoking, found, known, deadline)
             if found.workflow is None:
                 return _with_verdict(known, _without_workflow(intent, found))
+            if found.verdict and decide_on(found.workflow).verdict.code == "workflow-finished":
+                return _with_verdict(known, found.verdict)
             return found.workflow
 
-        return self._write(known, read, lambda workflow: decide(intent, self.rules, workflow, self.clock()), deadline)
+        def decide_on(workflow: Workflow) -> Decision:
+            return decide(intent, self.rules, workflow, self.clock())
+
+        return self._write(known, read, decide_on, deadline)
 
     def _revoke_all(self, intent: Intent, found: Found, known: Answer, deadline: Deadline) -> Answer:
         """Revoke on every Workflow of the task, since several are running."""
@@ -141,7 +150,9 @@ class Pipeline:
             )
             for name in found.several[:MAX_REVOKED]
         ]
-        verdict = found.verdict or Verdict.of("no-workflow", task=intent.task)
+        if failed := _failed(answers):
+            return failed
+        verdict = intent.refused or found.verdict or Verdict.of("no-workflow", task=intent.task)
         return _with_verdict(known, verdict)._replace(written=any(each.written for each in answers))
 
     def _release(self, incoming: Incoming, deadline: Deadline) -> Answer:
@@ -211,18 +222,19 @@ class Pipeline:
                 return workflow
             attempt.known = attempt.known._replace(workflow=workflow.ref)
             workflow = self._hydrated(workflow, deadline)
-            if attempt.unsure and attempt.unsure.is_done_on(workflow):
+            # A claim is not settled by what was decided then: what it claims may be revoked by now.
+            is_claim = workflow.stored == "offloaded" and attempt.unsure and attempt.unsure.move
+            if attempt.unsure and attempt.unsure.is_done_on(workflow) and not is_claim:
                 return self._settle(attempt.unsure, workflow, attempt.known, deadline)
             if decide is None:
                 return None
             decision = decide(workflow)
-            answer = _with_decision(attempt.known, decision)
             if not self.writes:
-                return answer.observed()
+                return _with_decision(attempt.known, decision).observed()
             attempt.unsure = decision
             patch = _patch(workflow, decision)
             if not patch and decision.move is None:
-                return answer
+                return _with_decision(attempt.known, decision)
             if patch:  # none when the claim was written before, and only the call to Argo Server is left
                 self.workflows.patch(workflow.ref.name, patch, deadline)
             return self._settle(decision, workflow, attempt.known, deadline)
@@ -270,10 +282,17 @@ def _defect(known: Answer) -> Answer:
 def _patch(workflow: Workflow, decision: Decision) -> list[Operation]:
     if decision.state is None:
         return []
-    return patch_for(workflow, decision.state, decision.move, parked=decision.parked)
+    return patch_for(workflow, decision.text, decision.move, parked=decision.parked)
+
+
+def _failed(answers: Iterable[Answer]) -> Answer | None:
+    """Return the first answer after which the sender tries again: a final one would lose what the event revokes."""
+    return next((each for each in answers if each.status >= 500), None)
 
 
 def _without_workflow(intent: Intent, found: Found) -> Verdict:
+    if intent.refused:
+        return intent.refused
     verdict = found.verdict or Verdict.of("no-workflow", task=intent.task)
     if intent.rule is None and verdict.outcome == "no-workflow":
         return Verdict.of("nothing-to-revoke", task=intent.task)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterable
 from pathlib import Path
 from traceback import format_exc
 from typing import TYPE_CHECKING, Protocol
@@ -70,11 +69,10 @@ class Telemetry:
         seconds = time.perf_counter() - started
         handled = HandledEvent(answer, deadline.log.calls, started, seconds, cold_start=self._is_cold, trace=trace)
         self._is_cold = False
-        with _contained():
-            self._add(list(measure(handled, self._gates)))
-        with _contained():
+        self._add(measure(handled, self._gates))
+        with _contained:
             trace = (self._observer and self._observer.trace(handled)) or trace
-        with _contained():
+        with _contained:
             log_event(handled, trace)
 
     def ready(self) -> None:
@@ -83,20 +81,28 @@ class Telemetry:
         if seconds is not None:
             self._add([Measurement(START, (), seconds)])
 
-    def _add(self, measurements: list[Measurement]) -> None:
-        with _contained():
-            PROCESS.add(measurements)
+    def _add(self, measurements: Iterable[Measurement]) -> None:
+        with _contained:
+            measured = list(measurements)
+            PROCESS.add(measured)
             if self._observer:
-                self._observer.add(measurements)
+                self._observer.add(measured)
 
 
-@contextmanager
-def _contained() -> Iterator[None]:
-    """Log an error of telemetry instead of raising it: no event depends on telemetry."""
-    try:
-        yield
-    except Exception:
+class _Contained:
+    """Logs an error of telemetry instead of raising it: no event depends on telemetry."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        if kind is None or not issubclass(kind, Exception):
+            return False
         log_line("WARN", "Telemetry failed; the event is not affected.", {"exception.stacktrace": format_exc()})
+        return True
+
+
+_contained = _Contained()
 
 
 def _process_age() -> float | None:

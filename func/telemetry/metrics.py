@@ -9,10 +9,10 @@ import threading
 from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from func.kube.call_log import ApiCall
     from func.telemetry.handled_event import HandledEvent
 
 Kind = Literal["counter", "updown", "gauge", "histogram"]
@@ -102,14 +102,15 @@ def measure(handled: HandledEvent, gates: Container[str]) -> Iterator[Measuremen
     if handled.released:
         yield Measurement(RELEASED, (gate,), 1)
     for call in handled.calls:
-        labels = (call.api, call.method, resource_of(call))
+        labels = (call.api, call.method, resource_of(call.route))
         yield Measurement(API_CALLS, (*labels, call.result), 1)
         yield Measurement(API_DURATION, labels, call.seconds)
 
 
-def resource_of(call: ApiCall) -> str:
+@cache  # of the few routes that there are
+def resource_of(route: str) -> str:
     """Return the resource of a call: `workflows` of `.../namespaces/{namespace}/workflows/{name}`."""
-    *_, last = (part for part in call.route.split("/") if not part.startswith("{"))
+    *_, last = (part for part in route.split("/") if not part.startswith("{"))
     return last
 
 

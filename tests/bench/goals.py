@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.bench import cold, cost, scale, size, warm
-from tests.bench.contenders import ASGI, ASGI_PACKAGES, BARE, GO, TASKGATE, WSGI, WSGI_PACKAGES
+from tests.bench.contenders import BARE, GO, TASKGATE, WSGI, WSGI_PACKAGES
 from tests.bench.figures import Figures
 
 Ratio = Callable[[Figures, str], float | None]
@@ -58,9 +58,7 @@ def _cold(case: str, held: str) -> list[Goal]:
     packages = "hello world with the same packages"
     return [
         Goal(f"cold start / {packages}, {held}", _of(case, "seconds", WSGI_PACKAGES), 1.25),
-        Goal("the same, ASGI", _of(case, "seconds", ASGI_PACKAGES), 1.25, judged=False),
         Goal(f"cold start / plain hello world, {held}", _of(case, "seconds", WSGI), 2.6, 1.9),
-        Goal("the same, ASGI", _of(case, "seconds", ASGI), 2.6, 1.9, judged=False),
     ]
 
 

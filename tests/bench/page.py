@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import cold, cost, goals, profile, scale, size, warm
-from tests.bench.contenders import BARE, BARE_APART, TASKGATE
+from tests.bench.contenders import BARE, TASKGATE
 from tests.bench.figures import Figures
 from tests.bench.plots import Bar, Group, bars
 from tests.bench.spread import Spread, digits
@@ -27,6 +27,7 @@ class Chart:
         cases: which of them; all where empty.
         ours: is it the function's own?
         shown: how many of each case at most, the largest first; None for all, as they were measured.
+        on_page: is it in the document? Charts for those who make it faster are tables in the terminal only.
     """
 
     file: str
@@ -39,6 +40,7 @@ class Chart:
     cases: Sequence[str] = ()
     ours: Callable[[str], bool] = TASKGATE.__eq__
     shown: int | None = None
+    on_page: bool = True
 
     def groups(self, figures: Figures) -> list[tuple[str, list[tuple[str, Spread]]]]:
         """Case, and the values of each who was measured in it."""
@@ -63,9 +65,9 @@ CHARTS = (
     Chart(
         "cold",
         "Cold start, all cores",
-        "From exec of the container's command until the first event has opened its gate; for a hello world until its "
-        "first\nanswer. `functions-framework` runs the hello worlds. Those with the same packages import "
-        "`kubernetes`, `pydantic`,\n`cloudevents` and `yaml`.",
+        "From exec of the container's command until the first event has opened its gate; for a hello world on "
+        "`functions-framework`,\nuntil its first answer. Those with the same packages import `kubernetes`, "
+        "`pydantic`, `cloudevents` and `yaml`.",
         cold.ALL_CORES,
         "ms",
         "milliseconds from exec to the open gate, or to the first answer",
@@ -74,7 +76,7 @@ CHARTS = (
     Chart(
         "cold-half-core",
         "Cold start, half a core",
-        "The same with a CPU limit of 500m.",
+        "The same with a CPU limit of 500m, enforced by a cgroup.",
         cold.HALF_CORE,
         "ms",
         "milliseconds from exec to the open gate, or to the first answer",
@@ -89,6 +91,7 @@ CHARTS = (
         "milliseconds",
         1000,
         ours=_any,
+        on_page=False,
     ),
     Chart(
         "cold-imports",
@@ -100,12 +103,13 @@ CHARTS = (
         1000,
         ours=cold.OURS.__eq__,
         shown=_LARGEST,
+        on_page=False,
     ),
     Chart(
         "warm",
         "Warm events",
-        "An event of 24 kB, each for another Workflow, on kept connections. The two bare API calls are the GET and the "
-        "JSON\nPatch that Taskgate sends, from a minimal client. They are what the API server itself takes.",
+        "An event of 24 kB, one at a time, each for another Workflow, on kept connections. The two bare API calls are "
+        "the GET\nand the JSON Patch that Taskgate sends, from a minimal client.",
         warm.WARM,
         "ms",
         "milliseconds for one event",
@@ -132,11 +136,12 @@ CHARTS = (
         "bytecode instructions",
         ours=profile.OURS.__eq__,
         shown=_LARGEST,
+        on_page=False,
     ),
     Chart(
         "large",
         "Large Workflows",
-        "One event at a time, for Workflows of 900 kB with 2,000 nodes.",
+        "For Workflows of 900 kB with 2,000 nodes.",
         warm.LARGE,
         "ms",
         "milliseconds for one event",
@@ -145,8 +150,7 @@ CHARTS = (
     Chart(
         "full-crd",
         "Argo's full CRD",
-        "One event at a time, on an API server with the CRD of official installations of Argo 4. It validates the "
-        "whole\nWorkflow at each write, so a large one takes long.",
+        "That of official installations of Argo 4 validates the whole Workflow at each write.",
         warm.FULL,
         "ms",
         "milliseconds for one event",
@@ -155,18 +159,16 @@ CHARTS = (
     Chart(
         "cpu",
         "CPU for each event",
-        "User and system time of the function, and of a process for each event. The script finds the Workflow by its "
-        "label\nand patches its node.",
+        "Of the function, and of a process for each event, which patches the node. The script also finds the Workflow.",
         cost.COST,
-        "s",
+        "s for 1,000 events",
         "CPU seconds for 1,000 events",
         cases=(cost.CPU,),
     ),
     Chart(
         "scale",
         "How many Workflows wait",
-        "One event while this many Workflows wait in the namespace. By label: the rules have no `name`, so a LIST "
-        "comes first.",
+        "One event while this many Workflows wait. By label: the rules have no `name`, so a LIST comes first.",
         scale.SCALE,
         "ms",
         "milliseconds for one event",
@@ -182,6 +184,7 @@ CHARTS = (
         "megabytes of the largest process",
     ),
 )
+ON_PAGE = tuple(chart for chart in CHARTS if chart.on_page)
 
 
 def write(figures: Figures, docs: Path) -> None:
@@ -191,7 +194,7 @@ def write(figures: Figures, docs: Path) -> None:
         docs: the folder of the documents.
     """
     (docs / "benchmarks").mkdir(parents=True, exist_ok=True)
-    for chart in CHARTS:
+    for chart in ON_PAGE:
         if drawn := picture(chart, figures):
             (docs / "benchmarks" / f"{chart.file}.svg").write_text(drawn, encoding="utf-8")
     (docs / "benchmarks.md").write_text(document(figures), encoding="utf-8")
@@ -219,22 +222,14 @@ def document(figures: Figures) -> str:
     parts = [
         "# Benchmarks",
         (
-            "`make bench` measures and writes this page. `python -m tests.bench --render` writes it again from\n"
-            "[the raw figures](benchmarks/figures.json). One machine ran the function, the API server and the client, "
-            "so compare the\nfigures with each other only. The function starts with the command, variables and files "
-            "of its pod.\nPictures show medians; the lines go from the minimum to the upper quartile."
+            "How fast the function is, beside a hello world, a function in Go, and a process for each event. One "
+            "machine ran them,\nthe API server and the client, so compare the figures with each other only. Bars are "
+            "medians, and lines go from the\nminimum to the upper quartile ([figures](benchmarks/figures.json))."
         ),
-        _table(
-            ["measured", "on"],
-            [
-                ["date, commit", f"{run['date']}, {run['commit']}"],
-                ["machine", f"{run['cores']} cores, {run['cpu']}, {run['memory']}, Linux {run['kernel']}"],
-                ["Python", run["python"]],
-                ["Kubernetes API", run["api"]],
-                ["half a core", run.get("half a core", "-")],
-                ["load at the start", f"{run['load']}{_busy(run)}"],
-                ["command, time taken", f"`{run['command']}`, {run['seconds'] / 60:.0f} min"],
-            ],
+        (
+            f"Measured on {run['date']}, commit {run['commit']}: `{run['command']}`, {run['seconds'] / 60:.0f} min, "
+            f"{run['cores']} cores, {run['cpu']}, {run['memory']},\nLinux {run['kernel']}, Python {run['python']}, "
+            f"{run['api']}.\nLoad at the start: {run['load']}{_busy(run)}."
         ),
         "## Goals",
         "Each figure is a ratio of two medians.",
@@ -243,10 +238,9 @@ def document(figures: Figures) -> str:
     ]
     if figures.notes:
         parts.append("\n".join(f"- {note}" for note in figures.notes))
-    for chart in CHARTS:
+    for chart in ON_PAGE:
         if chart.groups(figures):
             parts += [f"## {chart.title}", chart.text, f"![{in_words(chart, figures)}](benchmarks/{chart.file}.svg)"]
-    parts += ["## Size", *_size(figures)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -258,17 +252,13 @@ def goals_table(figures: Figures) -> str:
 def left(figures: Figures) -> str:
     """Where the time of a warm event goes; empty where that was not measured."""
     case = warm.at_once(1)
-    whole, bare, apart = (figures.median(warm.WARM, case, who) for who in (TASKGATE, BARE, BARE_APART))
+    whole, bare = (figures.median(warm.WARM, case, who) for who in (TASKGATE, BARE))
     processor = figures.median(cost.COST, cost.CPU, TASKGATE)
-    instructions = figures.of_case(profile.PROFILE, profile.WARM_EVENT)
-    if whole is None or bare is None or apart is None or processor is None or not instructions:
+    if whole is None or bare is None or processor is None:
         return ""
-    own = instructions.get(profile.OURS, 0) / sum(instructions.values())
     return (
-        f"A warm event takes {digits(1000 * whole)} ms. The API server takes {digits(1000 * bare)} ms of that, or "
-        f"{digits(1000 * apart)} ms if its client works for\n1 ms before each call. The function takes "
-        f"{digits(processor)} ms of CPU time. {own:.0%} of its Python instructions are\nTaskgate's own "
-        "([the rest](#what-a-warm-event-executes))."
+        f"A warm event takes {digits(1000 * whole)} ms. The API server takes {digits(1000 * bare)} ms of that, and the "
+        f"function {digits(processor)} ms of CPU time."
     )
 
 
@@ -279,7 +269,7 @@ def in_words(chart: Chart, figures: Figures) -> str:
     for case, values in groups:
         medians = "; ".join(f"{who} {digits(spread.median)}" for who, spread in values)
         cases.append(f"{case}: {medians}" if len(groups) > 1 else medians)
-    return f"{chart.title}, median, {chart.unit}: {'. '.join(cases)}"
+    return f"Medians, {chart.unit}: {'. '.join(cases)}"
 
 
 def tables(figures: Figures) -> str:

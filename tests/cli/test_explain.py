@@ -366,6 +366,8 @@ def test_a_payload_from_standard_input_is_guessed_with_a_note() -> None:
     assert result.exit_code == 3
     assert "Note: from its fields it is a pull_request_review (if not, name it with --github-event)" in result.output
     named = taskgate("explain", "-", "--github-event", "issues", "--output", "json", typed=json.dumps(payload))
+    wrong = taskgate("explain", "-", "--github-event", "pull_request.opened", typed=json.dumps(payload))
+    assert (wrong.exit_code, "did you mean pull_request?" in wrong.output) == (2, True)
     assert json.loads(named.stdout)["name"] == "issues.submitted"
 
 

@@ -168,6 +168,7 @@ def test_the_event_of_a_payload_can_be_named(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("{", "It is not JSON"),
+        ('{"specversion": "1.0", "id": "1", "id": "2"}', "It is not JSON (the key 'id' occurs twice in one object)"),
         ("[1]", "It is not a JSON object."),
         ("a: [", "It is neither JSON nor YAML"),
         ('{"apiVersion": "v1", "kind": "Secret"}', "It is a Secret: expected the ConfigMaps of dead letters."),

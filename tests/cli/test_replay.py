@@ -103,7 +103,7 @@ def test_nothing_is_sent_when_something_can_not_be_read(function: Function, tmp_
     file = tmp_path / "events.jsonl"
     for text, words in (
         (lines(EVENTS[:1]) + "{", f"nothing was sent, because of {file}, line 2: It is not JSON"),
-        (lines([*EVENTS[:1], EVENTS[1] | {"id": ""}]), "The attribute id is missing"),
+        (lines([*EVENTS[:1], EVENTS[1] | {"id": ""}]), 'The attribute id is "": expected a string'),
         (lines([payloads.approved()]), "only whole CloudEvents are sent again"),
         (lines([{}]) * 3, "(and 2 more like it)"),
     ):

@@ -207,7 +207,7 @@ def patch_of(document: Workflow, decision: Decision) -> list[Operation]:
     """What a decision about this Workflow writes."""
     if decision.state is None:
         return []
-    return patch_for(read_workflow(document), decision.state, decision.move, parked=decision.parked)
+    return patch_for(read_workflow(document), decision.text, decision.move, parked=decision.parked)
 
 
 def patched(document: Workflow, decision: Decision, *, now: Workflow | None = None) -> Workflow:

@@ -67,7 +67,7 @@ def test_a_field_of_a_newer_version_is_passed_over() -> None:
 
 def test_what_is_written_is_short_and_read_again_as_it_was() -> None:
     ref = read_workflow(waiting_workflow(3)).ref
-    state = State(ref, (Signal("é", "n", HAPPENED, labels=("a", "b")),), forgotten={"*": HAPPENED})
+    state = State(ref, (Signal("é", "n", HAPPENED, labels=("a", "b")),), (), {"*": HAPPENED})
     text = state.text()
     assert text == (
         f'{{"uid":"{ref.uid}","pull_request":null,'

@@ -9,13 +9,15 @@ import pytest
 from func.core import bounds
 from func.core.bounds import bounded
 from func.core.fold import fold
-from func.core.outcomes import WorkflowRef
 from func.core.rules import Rules
 from func.core.signals import LATEST, Signal, State, Use
+from func.core.situation import Situation
+from func.core.workflows import read_workflow
 from tests.core.bench import GATE, NOW, Bench, at, built_in, rules_with
 from tests.payloads import CLEO, TESS, approved
+from tests.recorded_workflows import waiting_workflow
 
-REF = WorkflowRef("agent-platform", "play-task-3-workflow", "u")
+WORKFLOW = read_workflow(waiting_workflow(3))
 QA = "wait-ready-for-qa"
 
 
@@ -53,13 +55,17 @@ def push(name: str, pull_request: str, second: int) -> Signal:
 
 
 def state_of(*signals: Signal, used: tuple[Use, ...] = ()) -> State:
-    return State(REF, tuple(sorted(signals, key=lambda each: each.order)), used)
+    return State(WORKFLOW.ref, tuple(sorted(signals, key=lambda each: each.order)), used)
+
+
+def situation(state: State, rules: Rules | None = None) -> Situation:
+    return Situation(rules or built_in(), WORKFLOW, state, NOW)
 
 
 def cut(state: State, count: int, monkeypatch: pytest.MonkeyPatch) -> State:
     """The state with so many signals at most."""
     monkeypatch.setattr(bounds, "MAX_SIGNALS", count)
-    return bounded(state, built_in(), NOW)
+    return bounded(situation(state))[0]
 
 
 def test_what_matters_least_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +105,7 @@ def test_a_revocation_that_was_forgotten_refuses_what_it_would_have_revoked(monk
     smaller = cut(state_of(push("push", "#1", 5), label("waits", "#2", 9)), 1, monkeypatch)
     assert [each.id for each in smaller.signals] == ["waits"]
     for second, pull_request, code in (5, "#1", "forgotten"), (6, "#1", None), (5, "#2", None):
-        found = fold(smaller.with_signal(review("late", pull_request, second)), built_in(), GATE, NOW)
+        found = fold(situation(smaller.with_signal(review("late", pull_request, second))), GATE)
         verdict = found.verdicts.get(("late", None))
         assert (verdict.code if verdict else None) == code
 
@@ -152,7 +158,7 @@ def test_pull_requests_of_strangers_make_the_bounds_one_for_all_only_where_their
     state = state_of(review("waits", "#1", 0))
     for number in range(200):
         pushed = push(f"p-{number}", f"#{number + 2}", number)._replace(fork=True)
-        state = bounded(state.with_signal(pushed), rules, NOW)
+        state, _ = bounded(situation(state.with_signal(pushed), rules))
     assert ("*" not in state.forgotten) == is_kept
     if is_kept:
         assert "waits" in {each.id for each in state.signals}
@@ -185,7 +191,7 @@ def test_a_signal_for_which_there_is_no_room_is_not_said_to_wait(monkeypatch: py
 
 def test_an_annotation_has_at_most_64_kibibytes() -> None:
     signals = [label(f"s-{number}", "#1", number)._replace(outputs={"text": "é" * 4000}) for number in range(20)]
-    smaller = bounded(state_of(*signals), built_in(), NOW)
+    smaller, _ = bounded(situation(state_of(*signals)))
     assert [each.id for each in smaller.signals] == [f"s-{number}" for number in range(13, 20)]
     assert len(smaller.text().encode()) <= 64 * 1024
     assert smaller.forgotten == {}

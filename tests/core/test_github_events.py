@@ -117,6 +117,7 @@ def test_each_fact_of_a_kind_stands_in_one_of_its_payloads(kind: str) -> None:
         ("check_suite", "check_suite.pull_requests", [], True),  # GitHub lists none for a fork's commit
         ("check_run", "check_run.pull_requests", [], True),
         ("workflow_run", "workflow_run.head_repository.full_name", "stranger/Hello-World", True),
+        ("deployment_review", "workflow_run.head_repository.full_name", "stranger/Hello-World", True),
         ("workflow_job", "workflow_job.head_branch", "task-7", True),
         ("deployment_status", "deployment.ref", "task-7", False),
         ("status", "sha", "0" * 40, False),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from func.core.rules import Rules
-from tests.core.bench import GATE, STATE, Bench, at, rules_with
+from tests.core.bench import GATE, STATE, Bench, at, named, plan_of, rules_with
 from tests.payloads import (
     CLEO,
     HEAD,
@@ -25,11 +25,12 @@ from tests.payloads import (
     dismissed,
     labeled,
     opened,
+    real,
     reopened,
     synchronize,
     unlabeled,
 )
-from tests.recorded_workflows import Workflow, gate_node, recorded, waiting_workflow
+from tests.recorded_workflows import Workflow, gate_node, recorded, stamp, waiting_workflow
 
 EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
 TWO_REVIEWERS = rules_with(
@@ -301,6 +302,35 @@ def test_a_gate_is_found_by_what_the_controller_makes_of_its_name(situation: str
     assert bench.deliver(approved(happened=bench.now)).outcome == "opened"
 
 
+@pytest.mark.parametrize(
+    ("situation", "state", "code"),
+    [
+        ("retried-gate-second-attempt", "failed", "not-reached"),  # the controller is about to start the next attempt
+        ("retried-parent", "advanced", "not-reached"),  # the second attempt waits at the gate before it
+        ("retried-parent", "failed", "gate-failed"),  # the template may go on without the gate
+        ("retried-gate-used-up", "advanced", "workflow-failed"),
+    ],
+)
+def test_a_gate_that_failed_is_still_to_come_while_it_is_retried(situation: str, state: str, code: str) -> None:
+    bench = Bench(of_task_three(recorded(situation, state)))
+    bench.now = at(0) + timedelta(days=5)
+    answer = bench.deliver(approved(happened=bench.now))
+    assert (answer.code, bench.is_parked) == (code, code != "gate-failed")
+
+
+def test_a_gate_of_an_earlier_attempt_that_was_opened_manually_uses_up_what_waited() -> None:
+    document = of_task_three(recorded("retried-parent", "advanced"))
+    (gate,) = (each for each in document["status"]["nodes"].values() if each["displayName"] == GATE)
+    del document["status"]["nodes"][gate["id"]]
+    bench = Bench(document)
+    bench.now = datetime.fromisoformat(gate["startedAt"]) - timedelta(minutes=1)
+    assert bench.deliver(named(approved(happened=bench.now), "d-1")).code == "not-reached"
+    bench.document["status"]["nodes"][gate["id"]] = gate | {"phase": "Succeeded"}
+    assert bench.release().outcome == "ignored"
+    assert bench.deliver(named(approved(happened=bench.now), "d-1")).code == "used-up"
+    assert not bench.is_parked
+
+
 def test_the_items_of_a_loop_are_told_apart_by_their_inputs() -> None:
     document = of_task_three(recorded("loop-on-gate"))
     text = "  wait-approval: {event: pull_request_review.submitted, by: anyone%s}"
@@ -386,7 +416,91 @@ def test_in_the_very_same_second_the_numbers_of_reviews_tell_the_order() -> None
     assert bench.release().outcome == "ignored"
 
 
+@pytest.mark.parametrize("facts", [{"head_repository": "evil/cto"}, {"by": "octocat"}], ids=str)
+def test_a_merge_that_its_rule_refuses_is_refused(facts: dict[str, Any]) -> None:
+    bench = Bench.at("wait-pr-merged", rules_with("  wait-pr-merged: {event: pull_request.closed, by: quality}"))
+    assert bench.deliver(closed(**{"by": CLEO, **facts})).outcome == "refused"
+    assert bench.deliver(closed(by=CLEO, happened=at(9))).outcome == "opened"
+
+
+OWN_TASK = rules_with(
+    "  wait-pr-approved:\n"
+    "    event: pull_request_review.submitted\n"
+    "    review: approved\n"
+    "    by: reviewers\n"
+    "    task: {path: pull_request.title, pattern: 'T-([0-9]+).*'}"
+)
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "another title"])
+def test_a_pull_request_that_is_gone_takes_the_signals_of_a_rule_with_its_own_task_along(*, is_closed: bool) -> None:
+    facts: dict[str, Any] = {"task": None, "labels": [], "branch": "work"}
+    bench = Bench.at(EARLY, OWN_TASK)
+    assert bench.deliver(approved(title="T-3: x", **facts)).outcome == "parked"
+    edited = opened(title="T-4: x", happened=at(9), **facts)
+    edited |= {"action": "edited", "changes": {"title": {"from": "T-3: x"}}}
+    gone = closed(merged=False, title="T-3: x", happened=at(9), **facts) if is_closed else edited
+    assert bench.deliver(gone).outcome == "withdrawn"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "pushed"])
+def test_an_event_of_a_pull_request_revokes_a_comment_whose_task_is_in_the_title(*, is_closed: bool) -> None:
+    rules = rules_with(
+        "  wait-pr-approved:\n"
+        "    event: issue_comment.created\n"
+        "    when: {comment.body: /ok}\n"
+        "    by: anyone\n"
+        "    task: {path: issue.title, pattern: 'T-([0-9]+).*'}\n"
+        "    withdraw: [{event: pull_request.synchronize}]"
+    )
+    comment = real("issue_comment.created.1")
+    comment["repository"]["full_name"] = "5dlabs/cto"
+    comment["issue"] |= {"number": 123, "title": "T-3: x", "state": "open", "labels": [], "pull_request": {"url": "x"}}
+    comment["comment"] |= {"body": "/ok", "updated_at": stamp(at(0))}
+    facts: dict[str, Any] = {"task": None, "title": "T-3: x", "labels": [], "branch": "work", "happened": at(9)}
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(cloudevent_structured(comment, "issue_comment")).outcome == "parked"
+    assert bench.deliver(closed(merged=False, **facts) if is_closed else synchronize(**facts)).outcome == "withdrawn"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
+def test_a_title_that_named_no_task_leaves_none() -> None:
+    edited = opened(title="T-4: x", task=None, labels=[], branch="work")
+    edited |= {"action": "edited", "changes": {"title": {"from": "WIP"}}}
+    assert not plan_of(edited, OWN_TASK).intents
+
+
+@pytest.mark.parametrize("numbers", [[123, 124], []], ids=["of two pull requests", "of a fork"])
+def test_a_push_revokes_a_check_that_names_no_single_pull_request(numbers: list[int]) -> None:
+    rules = rules_with(
+        "  wait-pr-approved: {event: check_suite.completed, by: anyone, forks: true,\n"
+        "    when: {check_suite.conclusion: success}, withdraw: [{event: pull_request.synchronize}]}"
+    )
+    check = real("check_suite.completed.1")
+    check["repository"]["full_name"] = "5dlabs/cto"
+    pull_requests = [{"number": number} for number in numbers]
+    check["check_suite"] |= {"head_branch": "task-3-x", "conclusion": "success", "pull_requests": pull_requests}
+    check["check_suite"]["updated_at"] = stamp(at(0))
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(cloudevent_structured(check, "check_suite")).outcome == "parked"
+    assert bench.deliver(synchronize(happened=at(9))).code == "revoked-signals"
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
 # ---- failing, quorum, not-author
+
+
+def test_a_closing_that_two_webhooks_deliver_fails_its_gate() -> None:
+    rules = rules_with("  wait-pr-approved: {event: pull_request.closed, merged: false, by: anyone, then: fail}")
+    bench = Bench.at(EARLY, rules)
+    assert bench.deliver(named(closed(merged=False), "hook-1")).outcome == "parked"
+    assert bench.deliver(named(closed(merged=False), "hook-2")).outcome == "parked"
+    bench.reach()
+    assert bench.release().outcome == "failed"
 
 
 FAILS = rules_with(

@@ -72,10 +72,19 @@ def test_an_event_for_a_gate_carries_its_task_its_rule_and_its_outputs() -> None
     assert (intent.revokes, intent.refused, signal.gone) == ((), None, None)
 
 
+def test_an_event_of_a_person_who_may_not_revoke_says_so() -> None:
+    verdict = plan_of(changes_requested(by="octocat"), built_in()).verdict
+    assert verdict
+    assert verdict.sentence == (
+        "No rule matches pull_request_review.submitted with review changes_requested, and octocat is not in reviewers, "
+        f"who can revoke {GATE} with it."
+    )
+
+
 @pytest.mark.parametrize(
     ("event", "name", "details"),
     [
-        (labeled("Odd"), "pull_request.labeled", " with label Odd, merged false"),
+        (labeled("Odd"), "pull_request.labeled", " with label Odd"),
         (closed(merged=False), "pull_request.closed", " with merged false"),
         (commented(), "pull_request_review.submitted", " with review commented"),
     ],
@@ -110,13 +119,19 @@ def test_a_person_of_a_path_has_not_the_account_of_the_sender() -> None:
     assert plan.verdict == says("person-not-allowed", person="ann", groups="reviewers")
 
 
+LONG = f'"{"x" * 59}...'
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        (["ann"], 'The event\'s pull_request.node_id is ["ann"]: expected a string of at most 255 characters.'),
+        (
+            ["ann"],
+            'The event\'s pull_request.node_id is ["ann"]: expected a string of at most 255 characters, or an integer.',
+        ),
         (
             "x" * 256,
-            f"The event's pull_request.node_id is \"{'x' * 59}...: expected a string of at most 255 characters.",
+            f"The event's pull_request.node_id is {LONG}: expected a string of at most 255 characters, or an integer.",
         ),
         ("", "The event does not say who caused it, and the rule asks for anyone."),
         ("ann", None),

@@ -33,11 +33,25 @@ def rule(event: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401  any YAML
         (rule("workflow_run"), {"when": {"workflow_run.conclusion": ["success"]}}, "verdict-not-checked"),
         (rule("deployment_status"), {"when": {"deployment_status.state": "success"}}, "verdict-not-checked"),
         (rule("status"), {"when": {"state": "success"}}, "verdict-not-checked"),
+        (rule("status", when={"state": "*"}), {"when": {"state": "success"}}, "verdict-not-checked"),
+        (rule("pull_request_review"), {"review": "approved"}, "verdict-not-checked"),
         (rule("issue_comment.created"), {"when": {"comment.body": "/lgtm"}}, "comment-not-checked"),
         (rule("pull_request.labeled", label="ok"), {"withdraw": {"event": "pull_request.unlabeled"}}, None),
         (rule("pull_request.opened", draft=False), {"withdraw": {"event": "pull_request.converted_to_draft"}}, None),
         (rule("pull_request.opened", base="main"), {"withdraw": {"event": "pull_request.edited"}}, None),
         (rule("pull_request.opened", when={"pull_request.base.ref": "main"}), {"early": "refuse"}, None),
+        (
+            rule("pull_request.opened", when={"pull_request.labels.*.name": {"not": "hold"}}),
+            {"withdraw": {"event": "pull_request.labeled", "label": "hold"}},
+            None,
+        ),
+        (rule("pull_request.unlabeled", label="hold"), {"withdraw": {"event": "pull_request.labeled"}}, None),
+        (
+            rule("pull_request_review.submitted", review="approved", fresh=True),
+            {"withdraw": {"event": "pull_request.synchronize"}},
+            None,
+        ),
+        (rule("status", when={"state": "!failure"}), {"when": {"state": {"not": "failure"}}}, "negation-as-text"),
     ],
     ids=str,
 )
@@ -46,6 +60,10 @@ def test_a_condition_that_is_missing_or_can_change(
 ) -> None:
     assert warned({"g": unsafe}) == [(code or "condition-can-change", "warning", "gates.g")]
     assert warned({"g": {**unsafe, **safe}}) == []
+
+
+def test_a_comment_can_be_a_command_with_an_exclamation_mark() -> None:
+    assert warned({"g": rule("issue_comment.created", when={"comment.body": "!approve"})}) == []
 
 
 def test_conditions_that_cannot_change() -> None:
@@ -66,6 +84,20 @@ def test_people_without_id_and_names_of_several_sources() -> None:
     assert ("names-of-several-sources", "warning", "people.team") in warned(both)
     prefixed = {"team": [{"login": "github:tess", "id": 7}, "slack:tess"]}
     assert ("names-of-several-sources", "warning", "people.team") not in warned(both, people=prefixed)
+
+
+def test_an_id_is_asked_for_where_github_gives_one() -> None:
+    pressed = {"event": "com.slack.pressed", "by": "team", "task": "t", "person": "p", "repository": "r"}
+    both = {"g": {"event": "pull_request.opened", "by": "team"}, "h": pressed}
+    assert warned(both, people={"team": [{"login": "github:tess", "id": 7}, "slack:U06"]}) == []
+
+
+def test_groups_that_have_too_few_people() -> None:
+    two = {"event": "pull_request.opened", "by": ["team", "more"], "quorum": 2}
+    tess, cleo = {"login": "tess", "id": 7}, {"login": "cleo", "id": 8}
+    assert warned({"g": two}, people={"team": [tess], "more": []}) == [("too-few-people", "warning", "gates.g")]
+    assert warned({"g": two}, people={"team": [tess], "more": [cleo]}) == []
+    assert warned({"g": {**two, "by": "anyone"}}) == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +140,7 @@ def test_names_of_other_sources_have_any_form() -> None:
         (rule("com.example.scanned", repository="repo"), "pull_request.synchronize", False),
         (rule("com.example.scanned", repository="repo"), "com.example.revoked", True),
         (rule("pull_request.labeled"), "pull_request_review.dismissed", False),
-        (rule("pull_request_review.submitted"), "pull_request_review.dismissed", True),
+        (rule("pull_request_review.submitted", review="approved"), "pull_request_review.dismissed", True),
         (rule("pull_request.labeled"), "issue_comment.created", True),
     ],
     ids=str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,18 @@ from func.core.reasons import Verdict
 from func.core.rules import Rules
 from func.core.workflows import read_workflow
 from tests.core.bench import GATE, NOW, STATE, Bench, at, named, plan_of, rules_with
-from tests.payloads import CLEO, TESS, approved, closed, cloudevent_structured, labeled
+from tests.payloads import (
+    CLEO,
+    TESS,
+    Payload,
+    approved,
+    changes_requested,
+    closed,
+    cloudevent_structured,
+    dismissed,
+    labeled,
+    synchronize,
+)
 from tests.recorded_workflows import Workflow, gate_node, waiting_workflow
 from tests.remembering import remembering, signal, use
 
@@ -298,3 +310,93 @@ def test_a_claim_is_not_copied_with_its_workflow() -> None:
     assert bench.release().outcome == "ignored"
     assert (bench.phase(), bench.is_parked) == ("Running", False)
     assert bench.deliver(named(approved(review_id=9), "d-7")).outcome == "opened"
+
+
+# ---- claims that nobody may finish any more
+
+
+def _stop(document: Workflow) -> None:
+    document["spec"]["shutdown"] = "Stop"
+
+
+def _fail(document: Workflow) -> None:
+    document["status"]["phase"] = "Failed"
+
+
+def _relabel(document: Workflow) -> None:
+    document["metadata"]["labels"]["task-id"] = "4"
+
+
+def _restart(document: Workflow) -> None:
+    gate_node(document, GATE)["startedAt"] = "2026-11-22T10:45:00Z"
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (changes_requested(review_id=8, happened=at(0)), "revoked"),
+        (dismissed(review_id=0, updated=at(0)), "revoked"),
+        (synchronize(happened=at(0)), "revoked"),
+        (closed(merged=False, happened=at(0)), "pull-request-gone"),
+    ],
+)
+def test_an_event_that_revokes_a_claimed_signal_gives_the_claim_up(payload: Payload, code: str) -> None:
+    bench = Bench(claimed("Running"))
+    assert bench.deliver(named(payload, "revoking")).outcome == "withdrawn"
+    assert (bench.writes, [each["id"] for each in bench.state["used"]]) == (1, ["d-0"])
+    assert bench.release().outcome == "ignored"
+    assert (bench.deliver(named(approved(), "d-1")).code, bench.phase()) == (code, "Running")
+
+
+def test_a_claim_of_several_is_given_up_when_one_of_them_is_revoked() -> None:
+    bench = Bench(claimed("Running", count=2), QUORUM)
+    withdrawing = "    quorum: 2\n    withdraw: [{event: pull_request_review.dismissed}]"
+    bench.rules = rules_with(f"  {GATE}:\n    event: pull_request_review.submitted\n    by: anyone\n{withdrawing}")
+    assert bench.deliver(named(dismissed(review_id=1, updated=at(0)), "revoking")).outcome == "withdrawn"
+    assert [each["id"] for each in bench.state["used"]] == ["d-0"]
+    assert bench.deliver(named(approved(), "d-1")).code == "quorum"
+
+
+def test_requested_changes_that_another_rule_fails_the_gate_for_end_a_claim() -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+        "  - {event: pull_request_review.submitted, review: changes_requested, by: anyone, then: fail}"
+    )
+    bench = Bench(claimed("Running"), rules)
+    assert bench.deliver(named(changes_requested(review_id=8, happened=at(0)), "newer")).outcome == "failed"
+    assert (bench.phase(), [each["id"] for each in bench.state["used"]]) == ("Failed", ["d-0", "newer"])
+
+
+def test_an_older_approval_of_somebody_else_ends_no_claim() -> None:
+    bench = Bench(claimed("Running"))
+    assert bench.deliver(named(approved(by=CLEO, review_id=9, happened=at(-3600)), "other")).outcome == "refused"
+    assert bench.deliver(named(approved(), "d-1")).outcome == "opened"
+
+
+@pytest.mark.parametrize(
+    ("change", "by_event", "by_release", "code"),
+    [
+        (_stop, "workflow-stopping", "nothing-to-release", "workflow-stopping"),
+        (_fail, "workflow-failed", "nothing-to-release", "workflow-failed"),
+        (_relabel, None, "nothing-to-release", None),
+        (_restart, "duplicate", "nothing-to-release", "duplicate"),
+    ],
+)
+def test_a_claim_moves_nothing_on_a_workflow_that_changed(
+    change: Callable[[Workflow], None], by_event: str | None, by_release: str, code: str | None
+) -> None:
+    document = claimed("Running")
+    change(document)
+    released = Bench(document)
+    assert (released.release().code, released.phase()) == (by_release, "Running")
+    for bench, expected in (Bench(document), by_event), (released, code):
+        if expected:
+            assert (bench.deliver(named(approved(), "d-1")).code, bench.phase()) == (expected, "Running")
+
+
+def test_a_claim_of_a_node_that_was_moved_is_kept_whatever_revokes_it_later() -> None:
+    bench = Bench(claimed("Succeeded", MESSAGE))
+    assert bench.deliver(named(synchronize(happened=at(0)), "later")).code == "nothing-waits"
+    assert bench.deliver(named(approved(), "d-1")).outcome == "opened"
+    assert [each["id"] for each in bench.state["used"]] == ["d-0", "d-1"]

@@ -6,14 +6,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 import yaml
 
 from func.core.events import read_event
 from func.core.gates_file import parse_rules
 from func.core.intents import plan_event
 from func.core.outcomes import EventRef
-from func.core.reasons import Rejection
 from func.core.releases import decide_release
 from func.core.rules import Rules
 from func.core.signals import STATE_ANNOTATION, read_state
@@ -21,8 +19,9 @@ from func.core.status import read_status
 from func.core.workflows import read_workflow
 from func.service.settings import read_rules
 from tests import payloads
+from tests.core.bench import Bench, named
 from tests.recorded_workflows import waiting_workflow
-from tests.remembering import APPROVED, PULL_REQUEST, remembering, signal, use
+from tests.remembering import APPROVED, PULL_REQUEST, merge, remembering, signal, use
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -101,8 +100,11 @@ def test_a_claim_can_be_finished_however_many_signals_came_after_it() -> None:
         workflow = workflow._replace(annotations={STATE_ANNOTATION: decision.state.text()})
 
 
-def test_a_claim_whose_node_is_not_there_yet() -> None:
-    raw = remembering(waiting_workflow(3), [signal()], [use("a-node-to-come", claimed=True)])
-    with pytest.raises(Rejection, match="The claimed node a-node-to-come is not there yet") as rejection:
-        decide_release(read_workflow(raw), read_rules(None), NOW)
-    assert rejection.value.verdict.code == "claim-pending"
+def test_a_claim_whose_node_is_not_there_yet_holds_up_no_other_gate() -> None:
+    claim = use("a-node-to-come", id="d-9", gate="wait-pr-merged", claimed=True)
+    raw = remembering(waiting_workflow(3), [signal(), merge(id="d-9")], [claim])
+    bench = Bench(raw)
+    unavailable = bench.deliver(named(payloads.closed(), "d-9"))
+    assert (unavailable.code, unavailable.node) == ("claim-pending", "a-node-to-come")
+    assert (bench.release().gate, bench.is_parked) == (APPROVED, True)
+    assert bench.release().code == "nothing-to-release"

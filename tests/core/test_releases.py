@@ -205,7 +205,18 @@ def test_a_release_for_a_workflow_whose_labels_changed_says_so() -> None:
     bench.document["metadata"]["labels"]["task-id"] = "4"
     why = bench.rules.workflows.disagreement(bench.document["metadata"]["labels"], TASK)
     assert why
-    assert told(bench.release()) == nothing(Verdict.of("wrong-labels", workflow=NAME, task=TASK, why=why).sentence)
+    sentence = Verdict.of("wrong-labels", workflow=NAME, task=TASK, why=why).sentence
+    assert told(bench.release()) == nothing(f"{GATE}: {sentence}")
+    assert bench.is_parked  # the label may be put right
+
+
+def test_what_waits_for_another_task_does_not_block_that_of_the_labels() -> None:
+    bench = Bench.at(EARLY)
+    bench.deliver(named(approved(number=1), "of task 3"))
+    bench.document["metadata"]["labels"]["task-id"] = "4"
+    bench.reach()
+    bench.document["metadata"]["labels"]["task-id"] = "4"
+    assert bench.deliver(named(approved(task=4, number=2, happened=at(5)), "of task 4")).outcome == "opened"
 
 
 def test_a_release_that_lacks_an_output_says_which() -> None:

@@ -143,8 +143,29 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
             ["workflows.one-pull-request", "'maybe'", "true or"],
         ),
         (instead("\ntask:", "\n  one_pull_request: false\ntask:"), ["workflows.one_pull_request is not known"]),
+        # An empty key would drop the condition.
+        (one_gate("{event: pull_request.labeled, by: anyone, label: }"), ["gates.g.label is null", "remove the key"]),
+        (one_gate("{event: pull_request.closed, by: anyone, merged: }"), ["gates.g.merged is null"]),
+        (one_gate("{event: pull_request_review, by: anyone, review: }"), ["gates.g.review is null"]),
+        (one_gate("{event: push, by: anyone, task: }"), ["gates.g.task is null"]),
+        (one_gate("{event: push, by: anyone, task: {path: a, pattern: }}"), ["gates.g.task", "expected a path"]),
+        (f"{BUILT_IN}\nrepositories:", ["repositories is null"]),
+        (instead("repository: repository", "repository: "), ["workflows.labels.repository is null"]),
+        (instead(LABEL, ""), ["task.label is null"]),
+        # So would these.
+        (instead("workflow-type=play-orchestration", "' '"), ["workflows.selector is ' '", "every Workflow"]),
+        (one_gate("{event: pull_request.labeled, by: anyone, label: ''}"), ["gates.g.label is ''", "not empty"]),
+        (one_gate("{event: push, by: anyone, withdraw: {event: push, by: []}}"), ["withdraw.by is []", "at least one"]),
+        (one_gate("{event: push, by: anyone, when: {a: {not: []}}}"), ["gates.g.when", "at least one value"]),
+        (one_gate("{event: push, by: anyone, when: {a: .nan}}"), ["gates.g.when", "expected a string, a number"]),
+        (f"{HEAD}\ngates: {{1: {{event: push, by: anyone}}}}", ["the key of gates is 1", "a string"]),
+        (one_gate("{event: opened, by: anyone}"), ["gates.g.event is 'opened'", "did you mean pull_request.opened?"]),
+        (
+            one_gate("{event: com.github.pull_request.opened, by: anyone}"),
+            ["gates.g.event", "without the prefix of its type: pull_request.opened"],
+        ),
     ],
-    ids=range(80),
+    ids=range(96),
 )
 def test_what_is_wrong_is_named_in_one_line(text: str, named: list[str]) -> None:
     with pytest.raises(SettingError) as wrong:
@@ -153,6 +174,17 @@ def test_what_is_wrong_is_named_in_one_line(text: str, named: list[str]) -> None
     assert message.startswith("my/gates.yaml: ")
     assert message.isprintable()
     assert [part for part in named if part not in message] == [], message
+
+
+def test_a_rule_can_be_merged_into_another_one() -> None:
+    rules = parse_rules(
+        f"{HEAD}\ngates:\n"
+        "  g: &common {event: pull_request.opened, by: anyone, forks: true}\n"
+        "  h: {<<: *common, event: pull_request.closed}\n",
+        "gates.yaml",
+    )
+    ((first,), (second,)) = rules.gates.values()
+    assert second == first.model_copy(update={"event": ("pull_request.closed",)})
 
 
 def refused(rules: Rules, event: Request | Payload) -> str | None:
@@ -176,6 +208,7 @@ def way(text: str) -> Rules:
         ("event: pull_request.labeled, label: READY-FOR-QA, by: anyone", labeled("ready-for-qa"), None),
         # The label that was put on counts, not one that was there already.
         ("event: pull_request.labeled, label: a, by: anyone", labeled("b", labels=["task-3", "a"]), "ignored"),
+        ("event: pull_request.labeled, label: a, by: anyone", labeled("a") | {"label": None}, "ignored"),
         # An event without a label of its own looks at those of the pull request.
         ("event: pull_request.opened, label: a, by: anyone", opened(labels=["task-3", "a"]), None),
         ("event: pull_request.opened, label: a, by: anyone", opened(labels=["task-3"]), "ignored"),
@@ -209,7 +242,7 @@ def way(text: str) -> Rules:
         ("event: pull_request.opened, by: anyone, forks: true", opened(head_repository="evil/cto"), None),
         ("event: pull_request.opened, by: anyone, forks: true", opened(head_repository=None), None),
     ],
-    ids=range(37),
+    ids=range(38),
 )
 def test_an_event_is_matched_and_checked_by_its_way(text: str, event: Payload, outcome: str | None) -> None:
     assert refused(way(text), event) == outcome

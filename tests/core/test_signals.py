@@ -549,3 +549,11 @@ def test_two_ways_of_one_event_are_the_same_event() -> None:
     assert bench.release().outcome == "opened"
     assert bench.deliver(first).outcome == "duplicate"
     assert bench.deliver(cloudevent_structured(approved(), delivery="two")).outcome == "already-open"
+
+
+def test_a_pull_request_that_closes_in_the_second_of_its_signal_frees_the_workflow() -> None:
+    bench = Bench.at()
+    assert bench.deliver(approved(number=123, happened=at(5))).outcome == "opened"
+    assert bench.state["pull_request"] == "5dlabs/cto#123"
+    bench.deliver(closed(number=123, merged=False, happened=at(5)))
+    assert bench.state["pull_request"] is None

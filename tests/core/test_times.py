@@ -31,7 +31,18 @@ def test_a_leap_second_is_the_first_of_the_next_day(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1990-12-31T23:58:60Z", "1990-12-31T23:59:60-08:00", "1990-12-31T23:59:61Z", "9999-12-31T23:59:60Z", "T", "t"],
+    [
+        *(
+            "1990-12-31T23:58:60Z",
+            "1990-12-31T23:59:60-08:00",
+            "1990-12-31T23:59:61Z",
+            "9999-12-31T23:59:60Z",
+            "T",
+            "t",
+        ),
+        # ISO 8601, but not RFC 3339. Without an offset it would be another time in each time zone.
+        *("2026-11-25T16:20:00", "20261125T162000Z", "2026-W48-3T16:20:00Z", "2026-11-25T16:20Z"),
+    ],
 )
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(ValueError, match="expected a time like"):

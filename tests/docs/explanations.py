@@ -45,7 +45,7 @@ payloads and an embedded cluster.
 _TAKES = """
 ## What each rejection takes
 
-By [code](codes.md), the text with which the command ends. Its exit code is 3.
+By [code](codes.md), what the command prints last.
 
 """
 
@@ -121,7 +121,6 @@ def _explanations() -> list[Case]:
         Case("two labels name two tasks", approved(labels=["task-3", "task-4"]), waits),
         Case("the branch is in a fork", approved(head_repository="octocat/cto"), waits),
         Case("the pull request is closed", _of_closed(approved()), waits),
-        Case("a person who is in no group of the rule", approved(by="octocat"), waits),
         Case("the review is of an old commit", approved(reviewed=payloads.PUSHED), waits),
         Case("a label of the Workflow is wrong", approved(), [waiting_workflow(3, repository="5dlabs-cta")]),
         Case("two Workflows of one task run", approved(), [waiting_workflow(3, name=f"play-{n}") for n in "ab"]),
@@ -178,13 +177,14 @@ def _whole(case: Case, folder: Path) -> str:
     return f"\n## {case.title}\n\n```text\n{printed}```\n"
 
 
-def _item(case: Case, folder: Path) -> str:
+def _remedy(case: Case, folder: Path) -> tuple[str, str]:
+    """Return the code, and what it takes."""
     _, result = _run(case, folder)
     found = json.loads(result.output)
     assert result.exit_code == REJECTED, found
     (rejection,) = found["problems"] if isinstance(case.explained, str) else [found]
     command = f" `{rejection['run']}`" if rejection["run"] else ""
-    return item(f"`{rejection['code']}`: {rejection['remedy']}{command}") + "\n"
+    return f"`{rejection['code']}`", f"{rejection['remedy']}{command}"
 
 
 def _event(case: Case, folder: Path) -> Path:
@@ -200,7 +200,10 @@ def text() -> str:
     case = _explanations()
     with tempfile.TemporaryDirectory() as folder:
         whole = [_whole(each, Path(folder)) for each in case if each.whole]
-        rows = [_item(each, Path(folder)) for each in case if not each.whole]
+        codes: dict[str, list[str]] = {}
+        for code, remedy in (_remedy(each, Path(folder)) for each in case if not each.whole):
+            codes.setdefault(remedy, []).append(code)
+    rows = [item(f"{', '.join(same)}: {remedy}") + "\n" for remedy, same in codes.items()]
     return "".join([_HEAD, *whole, _TAKES, *rows])
 
 

@@ -43,13 +43,16 @@ _FORMS: dict[str, JsonSchemaValue] = {
 
 
 class _OneOrMany(GenerateJsonSchema):
-    """Allow a single value wherever the rules accept a list, because the types do not say it."""
+    """Add what the types do not say: a single value may stand for a list, and no key is empty."""
 
     def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
         return _FORMS[getattr(schema["function"]["function"], "__name__", "")]
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
         made = super().function_before_schema(schema)
+        if schema["function"]["function"] is field_types._not_null:
+            given = [each for each in made["anyOf"] if each != {"type": "null"}]
+            return {"anyOf": given} if len(given) > 1 else given[0]
         if schema["function"]["function"] is field_types._as_list and "items" in made:
             return {"anyOf": [made["items"], made]}
         return made
@@ -66,14 +69,14 @@ def schema() -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Remove pydantic's titles, and all but the first paragraph of descriptions."""
+    """Remove pydantic's titles, defaults of null, and all but the first paragraph of descriptions."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if not isinstance(value, dict):
         return value
     made: dict[str, Any] = {}
     for key, each in value.items():
-        if key == "title" and isinstance(each, str):
+        if (key == "title" and isinstance(each, str)) or (key == "default" and each is None):
             continue
         if key == "description" and isinstance(each, str):
             made[key] = each.split("\n\n")[0]

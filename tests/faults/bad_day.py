@@ -366,13 +366,12 @@ def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call
 
 _HEAD = """# When the API has a bad day
 
-After the sender's retries, each fault ends with the gate opened exactly once, and no other gate. A withdrawal, and a
-release that gets 404, open none. A call takes 2 s at most, an event 5 s.
+What a sender is told when a call to the Kubernetes API fails. After its retries, each fault ends with the gate opened
+exactly once, and no other gate. A withdrawal, and a release that gets 404, open none. An answer takes 5 s at most.
 
-A cell is the first answer to the sender. After a slash: the answer if the fault also hits all later calls of that kind.
+A cell is the first answer. After a slash: the answer if the fault also hits all later calls of that kind.
 
-- `done`: the outcome without the fault. An event and a release are `opened`, an early event is `parked`, a withdrawal
-  `withdrawn`.
+- `done`: the outcome without the fault, such as `opened`, `parked` or `withdrawn`.
 - `unavailable` (503, with `Retry-After`) and `forbidden` (500, with the API's own words): the sender retries.
 - All other answers are final.
 
@@ -382,12 +381,13 @@ A cell is the first answer to the sender. After a slash: the answer if the fault
 
 
 def document() -> str:
-    """Return the table of faults, in Markdown: what is expected, which each case proves."""
-    lines = ["| fault | GET | LIST | PATCH |", "| --- | --- | --- | --- |"]
+    """Return the table of faults, in Markdown: what is expected, which each case proves. Equal rows are one."""
+    rows: dict[str, list[str]] = {}
     for trouble in TROUBLES:
         cells = " | ".join(_cell(trouble, kind) for kind in ("GET", "LIST", "PATCH"))
-        lines.append(f"| {trouble.name} | {cells} |")
-    return _HEAD + "\n".join(lines) + "\n"
+        rows.setdefault(cells, []).append(trouble.name)
+    lines = [f"| {'; '.join(names)} | {cells} |" for cells, names in rows.items()]
+    return "\n".join([f"{_HEAD}| fault | GET | LIST | PATCH |", "| --- | --- | --- | --- |", *lines]) + "\n"
 
 
 def _cell(trouble: Trouble, kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,18 @@ from func.devcluster import WORKFLOWS, ApiError, EmbeddedCluster
 from tests.faults import proxy
 from tests.faults.argo_server import ArgoServer
 from tests.faults.proxy import Fault, Proxy
-from tests.payloads import approved, cloudevent_structured, labeled, release_argo
+from tests.payloads import (
+    HAPPENED,
+    Payload,
+    approved,
+    changes_requested,
+    closed,
+    cloudevent_structured,
+    labeled,
+    release_argo,
+    synchronize,
+    unlabeled,
+)
 from tests.recorded_workflows import NAMESPACE, Workflow, recorded, waiting_workflow
 from tests.service.site import Site, make_function, with_gates
 
@@ -267,6 +279,99 @@ def test_a_claimed_gate_that_failed_is_refused(offloaded: Offloaded) -> None:
     assert "Failed" in offloaded.reply.reason
     assert not offloaded.is_claimed
     assert not offloaded.is_parked
+
+
+def claim_without_answer(offloaded: Offloaded) -> None:
+    """Claim the gate for the approval; Argo Server is away."""
+    offloaded.strike(proxy.cut_before)
+    assert offloaded.send() == "unavailable"
+    offloaded.heal()
+    assert offloaded.is_claimed
+
+
+_LATER = HAPPENED + timedelta(minutes=1)
+_REVOKED: dict[str, tuple[Payload, str]] = {
+    "push": (synchronize(task=TASK, happened=_LATER), "revoked"),
+    "changes requested": (changes_requested(task=TASK, review_id=99, happened=_LATER), "revoked"),
+    "closed": (closed(task=TASK, merged=False, happened=_LATER), "pull-request-gone"),
+    "label taken off": (unlabeled("task-3", labels=["task-3"], branch="x", happened=_LATER), "pull-request-gone"),
+}
+
+
+@pytest.mark.parametrize("what", _REVOKED)
+def test_a_claimed_approval_that_is_revoked_opens_nothing(offloaded: Offloaded, what: str) -> None:
+    payload, code = _REVOKED[what]
+    claim_without_answer(offloaded)
+    revoking = offloaded.site.send(cloudevent_structured(payload, delivery="revoking"))
+    assert revoking.outcome == "withdrawn"
+    assert "event approval-1" in revoking.reason
+    assert not offloaded.is_parked
+    assert offloaded.release() == "ignored"
+    assert offloaded.send() == "refused"
+    assert offloaded.reply.data["code"] == code
+    assert offloaded.argo.opened == {}
+    assert offloaded.send("approval-2", review_id=100, happened=_LATER + timedelta(minutes=1)) == "opened"
+
+
+def test_a_person_who_approves_again_does_not_revoke_a_claim(offloaded: Offloaded) -> None:
+    claim_without_answer(offloaded)
+    assert offloaded.send("approval-2", review_id=99, happened=_LATER) == "already-open"
+    assert offloaded.release() == "opened"
+    offloaded.check_opened_once()
+
+
+def test_a_revocation_that_comes_while_argo_server_opens_the_gate_is_too_late(offloaded: Offloaded) -> None:
+    replies = []
+
+    def revoke() -> None:
+        replies.append(offloaded.site.send(cloudevent_structured(_REVOKED["push"][0], delivery="revoking")).outcome)
+
+    offloaded.argo.before_set = revoke
+    assert offloaded.send() == "opened"
+    assert replies == ["withdrawn"]
+    assert offloaded.send() == "duplicate"
+    offloaded.check_opened_once()
+
+
+@pytest.mark.parametrize("finish", [Offloaded.send, Offloaded.release])
+def test_a_claim_moves_no_node_that_was_started_again_after_it(
+    offloaded: Offloaded, finish: Callable[[Offloaded], str]
+) -> None:
+    offloaded.strike(proxy.cut_after)
+    assert offloaded.send() == "unavailable"  # the gate is open all the same
+    offloaded.heal()
+    offloaded.node.update(phase="Running", startedAt="2026-11-22T11:30:00Z")  # argo retry --restart-successful
+    assert finish(offloaded) in ("duplicate", "ignored")
+    assert offloaded.node["phase"] == "Running"
+    assert not offloaded.is_parked
+    assert offloaded.send() == "duplicate"
+    assert sum(offloaded.argo.opened.values()) == 1
+
+
+@pytest.mark.parametrize("finish", [Offloaded.send, Offloaded.release])
+def test_a_claim_opens_nothing_on_a_workflow_that_is_being_stopped(
+    offloaded: Offloaded, finish: Callable[[Offloaded], str]
+) -> None:
+    claim_without_answer(offloaded)
+    workflow = offloaded.workflow
+    workflow["spec"]["shutdown"] = "Stop"
+    offloaded.site.load(workflow)
+    assert finish(offloaded) in ("refused", "ignored")
+    assert offloaded.argo.opened == {}
+
+
+def test_a_claim_waits_on_a_workflow_that_has_failed(offloaded: Offloaded) -> None:
+    claim_without_answer(offloaded)
+    workflow = offloaded.workflow
+    workflow["status"]["phase"] = "Failed"
+    offloaded.site.load(workflow)
+    assert offloaded.send() == "parked"
+    assert offloaded.argo.opened == {}
+    workflow = offloaded.workflow
+    workflow["status"]["phase"] = "Running"  # argo retry
+    offloaded.site.load(workflow)
+    assert offloaded.release() == "opened"
+    offloaded.check_opened_once()
 
 
 def test_a_claim_on_nodes_that_are_back_in_the_workflow_opens_them_there(offloaded: Offloaded) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 BUILD = Path(__file__).with_name("build")
+SOME_USER = "1000770000:0"  # OpenShift gives each namespace a range of user ids; the group is root's
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "taskgate/image"
 # A mount namespace: crun refuses a machine that has cgroups of both versions, so the second version is unmounted there.
 # A process namespace: the kernel kills everything in it when the test run ends, however that ends. The shell is its
@@ -82,9 +83,14 @@ class Podman:
         assert done.returncode == 0, f"podman {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
-    def python(self, script: str) -> Any:  # noqa: ANN401 - whatever the script prints
-        """What a Python script prints as JSON, run in a container of the image instead of the function."""
-        return json.loads(self.run("run", "--rm", "--network=none", "--entrypoint=python", self.image, "-c", script))
+    def python(self, script: str, *options: str) -> Any:  # noqa: ANN401 - whatever the script prints
+        """What a Python script prints as JSON, run in a container of the image instead of the function.
+
+        Args:
+            options: further options of `podman run`.
+        """
+        run = ["run", "--rm", "--network=none", "--entrypoint=python", *options, self.image]
+        return json.loads(self.run(*run, "-c", script))
 
     def added(self, container: str) -> list[str]:
         """The files that a container, which ended, has added to the image or changed."""

@@ -12,7 +12,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.image.podman import Podman
+from tests.image.podman import SOME_USER, Podman
 from tests.manifests.building import ROOT
 
 # The path of each file of ours but the bytecode.
@@ -39,6 +39,14 @@ for module in pkgutil.walk_packages(func.__path__, "func."):
     except ImportError as error:
         failed[module.name] = error.name
 print(json.dumps(failed))
+"""
+
+# The files and folders, of ours and of the packages, that this process cannot read, and those that it can change.
+_ACCESS = """
+import json, os
+paths = [os.path.join(folder, name) for folder, *names in os.walk("/opt/taskgate") for name in sum(names, [])]
+unreadable = [path for path in paths if not os.access(path, os.R_OK | os.X_OK if os.path.isdir(path) else os.R_OK)]
+print(json.dumps({"unreadable": unreadable, "writable": [path for path in paths if os.access(path, os.W_OK)]}))
 """
 
 
@@ -130,6 +138,12 @@ def test_its_user_is_a_number_and_not_root(podman: Podman) -> None:
     user = podman.run("image", "inspect", "--format={{.Config.User}}", podman.image).strip()
     assert problem_of_user(user) is None
     assert [problem_of_user(wrong) is None for wrong in ("", "0", "0:65532", "root", "nobody")] == [False] * 5
+
+
+@pytest.mark.parametrize("options", [(), (f"--user={SOME_USER}",)], ids=["the image's user", "some user"])
+def test_its_user_can_read_all_of_it_and_change_none_of_it(podman: Podman, options: tuple[str, ...]) -> None:
+    """Also what no event needs, and where the file system is not read-only."""
+    assert podman.python(_ACCESS, *options) == {"unreadable": [], "writable": []}
 
 
 def test_it_knows_its_version_and_its_commands(podman: Podman) -> None:

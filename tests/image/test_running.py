@@ -17,13 +17,13 @@ from tests.cluster.installation import OURS, TOKEN
 from tests.cluster.processes import wait_for
 from tests.image.container import PORT, Container
 from tests.image.network import PodNetwork
+from tests.image.podman import SOME_USER
 from tests.manifests import building
 from tests.payloads import Request
 from tests.recorded_workflows import gate_node
 
 Start = Callable[..., Container]
 GATE = "wait-pr-approved"
-SOME_USER = "1000770000"  # OpenShift gives each namespace a range of user ids; the group is root's
 
 
 def approval() -> Request:
@@ -39,12 +39,16 @@ def phase(cluster: RealApiServer) -> str:
     return str(gate_node(cluster.admin.must("GET", f"{OURS}/{name_of(3)}"), GATE)["phase"])
 
 
-@pytest.mark.parametrize(("options", "user"), [((), "65532"), ((f"--user={SOME_USER}:0",), SOME_USER)])
+@pytest.mark.parametrize(
+    ("options", "user"),
+    [((), "65532:65532"), ((f"--user={SOME_USER}",), SOME_USER)],
+    ids=["the image's user", "some user"],
+)
 def test_an_event_opens_its_gate(
     start_container: Start, cluster: RealApiServer, options: tuple[str, ...], user: str
 ) -> None:
     container = start_container(*options)
-    assert container.status("Uid") == [user] * 4
+    assert [f"{uid}:{gid}" for uid, gid in zip(*map(container.status, ("Uid", "Gid")), strict=True)] == [user] * 4
     assert container.status("NSpid")[-1] == "1"  # the first process of its container: signals reach it directly
     assert {*container.status("CapEff"), *container.status("CapBnd")} == {"0" * 16}
     assert container.status("NoNewPrivs") == ["1"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,50 +16,10 @@ from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import ApiError
 from func.kube.workflows import Workflows
+from tests.kube.conftest import Recorder
 
+_CERTIFICATE = Path(__file__).parents[1] / "data" / "loopback.pem"
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows"
-
-
-class Recorder(ThreadingHTTPServer):
-    """Answers everything with one answer, and keeps what was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[str] = []
-        self.headers: list[dict[str, str]] = []
-        self.status, self.location = 200, ""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def _answer(self) -> None:
-        assert isinstance(self.server, Recorder)
-        self.server.asked.append(f"{self.command} {self.path}")
-        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
-        self.send_response(self.server.status)
-        if self.server.location:
-            self.send_header("Location", self.server.location)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    do_GET = do_CONNECT = _answer  # noqa: N815 - as the base class wants it
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    with Recorder() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def workflows(folder: Path, **cluster: str) -> Workflows:
@@ -130,3 +89,26 @@ def test_a_server_that_is_silent(tmp_path: Path) -> None:
         cluster = workflows(tmp_path, server=f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(ApiError, match=r"not answer: it takes too long \(http://127\.0\.0\.1:\d+, context it\)\.$"):
             cluster.get("a", Deadline.after(0.3))
+
+
+def test_a_patch_is_sent_in_one_tls_record(tmp_path: Path) -> None:
+    records: list[bytes] = []
+
+    def serve() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(_CERTIFICATE)
+        connection, _ = listener.accept()
+        with context.wrap_socket(connection, server_side=True) as wrapped:
+            for _ in range(2):  # on a new connection and on a kept one
+                records.append(wrapped.recv(1 << 16))  # one record at most
+                wrapped.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        cluster = workflows(tmp_path, **{"server": url, "certificate-authority": str(_CERTIFICATE)})
+        for _ in range(2):
+            cluster.patch("a", [{"op": "remove", "path": "/a"}], Deadline.after(5))
+        server.join()
+    assert [record.partition(b"\r\n\r\n")[2] for record in records] == [b'[{"op":"remove","path":"/a"}]'] * 2

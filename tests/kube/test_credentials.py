@@ -6,9 +6,8 @@ import asyncio
 import json
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from func.kube.deadline import Deadline
 from func.kube.errors import Forbidden, MissingPermission, Unauthenticated, Unavailable
 from func.kube.workflows import Workflows
 from tests.faults.test_slow_api import no_more_threads
-from tests.kube.test_connection import Recorder
+from tests.kube.conftest import Recorder
 from tests.payloads import REX, Request, approved, cloudevent_structured
 from tests.recorded_workflows import NAMESPACE, waiting_workflow
 from tests.service.site import Site, make_function
@@ -83,7 +82,7 @@ class TestTokenFile:
             file.write_text(text, encoding="utf-8")
             with pytest.raises(Unauthenticated, match=words) as wrong:
                 workflows.get(NAME, Deadline.after(5))
-            assert wrong.value.outcome == "forbidden"
+            assert wrong.value.verdict.outcome == "forbidden"
         file.unlink()
         with pytest.raises(Unauthenticated, match="cannot be read: No such file or directory"):
             workflows.get(NAME, Deadline.after(5))
@@ -296,16 +295,6 @@ class TestPlugin:
             plugin.workflows(command="./hangs")
         child = Path("/proc") / (plugin.folder / "child").read_text().strip() / "cmdline"
         until(lambda: not child.exists() or not child.read_bytes())
-
-
-@pytest.fixture
-def recorder() -> Iterator[Recorder]:
-    with Recorder() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 class TestProxy:

@@ -90,6 +90,7 @@ class Node:
                 self._tools / "kube-controller-manager",
                 kubeconfig,
                 "--leader-elect=false",
+                "--horizontal-pod-autoscaler-sync-period=1s",
                 f"--root-ca-file={self._api.ca_file}",
                 f"--service-account-private-key-file={key}",
             ],

@@ -1,4 +1,4 @@
-"""overlays/deployment as it stands, on a real node: applied, rolled, drained and uninstalled."""
+"""overlays/deployment as it stands, on a real node: applied, rolled, drained, scaled and uninstalled."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tests.cluster.processes import Processes, wait_for
 from tests.image.network import PodNetwork
 from tests.image.podman import find_image
 from tests.manifests.building import build, function
+from tests.node.metrics import serving
 from tests.node.node import NAME, Node, find_node_tools
 from tests.recorded_workflows import NAMESPACE, gate_node, waiting_workflow
 
@@ -168,6 +169,31 @@ def test_a_drain_takes_one_pod_and_leaves_the_other(cluster: Cluster) -> None:
     assert cluster.approve(1003) == "opened"
     cluster.kubectl("uncordon", NAME)
     cluster.wait_until_ready()
+
+
+def test_the_autoscaler_adds_a_pod_for_more_cpu(cluster: Cluster) -> None:
+    """The controller and its rules are real; a stand-in of the metrics server tells it what each pod uses."""
+    with serving(cluster.pods) as metrics:
+        cluster.kubectl("apply", "--filename=-", objects=metrics.objects())
+        try:
+            metrics.cpu = "250m"  # two pods are enough up to 300 % of the request, 100m
+            wait_for("the autoscaler to know the CPU", lambda: cpu_seen(cluster) == 250 or None, timeout=60)
+            assert len(cluster.pods()) == 2
+            metrics.cpu = "400m"
+            cluster.wait_until_ready(3)
+        finally:
+            # A namespace cannot be deleted while a part of the API does not answer.
+            cluster.kubectl("delete", "--filename=-", objects=metrics.objects())
+    cluster.create(1007)
+    assert cluster.approve(1007) == "opened"
+
+
+def cpu_seen(cluster: Cluster) -> int | None:
+    """The CPU that the autoscaler knows, in percent of the request."""
+    scaler = cluster.api.admin.must("GET", "/apis/autoscaling/v2/namespaces/taskgate/horizontalpodautoscalers/taskgate")
+    metrics = scaler["status"].get("currentMetrics") or []
+    found = [each["resource"]["current"].get("averageUtilization") for each in metrics if "resource" in each]
+    return found[0] if found else None
 
 
 def test_an_uninstall_leaves_nothing(cluster: Cluster) -> None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cloudevents.http import from_http
 from starlette.requests import Request as HttpRequest
 
 from func.core.outcomes import OUTCOMES
@@ -82,13 +83,16 @@ class Reply:
         assert ("retry-after" in self.headers) == (self.status == 503)
         if self.status < 300:
             # A Knative Broker takes nothing else.
-            assert self.headers["ce-specversion"] == "1.0"
-            assert self.headers["ce-type"] == f"dev.taskgate.{data['outcome']}"
-            assert self.headers["ce-source"] == "/taskgate"
-            assert self.headers["ce-id"]
+            event = from_http(self.headers, self.body)
+            assert event.get_attributes()["specversion"] == "1.0"
+            assert event["type"] == f"dev.taskgate.{data['outcome']}"
+            assert event["source"] == "/taskgate"
+            assert event["id"]
+            assert datetime.fromisoformat(event["time"]) <= datetime.now(UTC)
             workflow = data["workflow"]
             subject = f"{workflow['namespace']}/{workflow['name']}" if workflow else None
-            assert self.headers.get("ce-subject") == subject
+            assert event.get("subject") == subject
+            assert event.data == data
         assert self.headers["content-type"] == "application/json"
 
 

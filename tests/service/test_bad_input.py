@@ -26,7 +26,7 @@ from tests.payloads import (
     release_argo,
 )
 from tests.recorded_workflows import Workflow, gate_node, waiting_workflow
-from tests.service.site import Reply, Site
+from tests.service.site import Reply, Site, with_gates
 
 JSON, STRUCTURED = {"content-type": "application/json"}, {"content-type": "application/cloudevents+json"}
 ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/here", "type": "com.github.push"}
@@ -90,6 +90,7 @@ def changed(path: str, value: object, payload: Payload | None = None) -> Request
         (structured(data=[1]), 400, "data"),
         (({"content-type": "application/cloudevents-batch+json"}, b"[]"), 415, "batch"),
         (({"content-type": "text/plain"} | BINARY | {"content-type": "text/plain"}, b"{}"), 415, "text/plain"),
+        ((BINARY | {"content-encoding": "gzip"}, b"\x1f\x8b"), 415, "encoding 'gzip'"),
         ((BINARY | {"content-type": "application/xml"}, b"<x/>"), 415, "xml"),
         ((BINARY | {"content-type": "application/cloudevents+avro"}, b"x"), 415, "avro"),
         ((BINARY | {"content-type": ""}, b"{}"), 415, "content type"),
@@ -119,7 +120,7 @@ def changed(path: str, value: object, payload: Payload | None = None) -> Request
         (structured(data=None, data_base64="W10="), 400, "object"),
         (structured(data_base64="e30="), 400, "both data and data_base64"),
     ],
-    ids=range(64),
+    ids=range(65),
 )
 def test_what_is_no_cloudevent_is_invalid_and_what_is_wrong_is_named(
     site: Site, request_: Request, status: int, named: str
@@ -128,6 +129,46 @@ def test_what_is_no_cloudevent_is_invalid_and_what_is_wrong_is_named(
     assert (reply.outcome, reply.status) == ("invalid", status)
     assert any(word in reply.reason for word in named.split("|")), reply.reason
     assert site.calls() == {}
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (structured(id=None), "The attribute id is missing: expected a string of 1 to 255 characters"),
+        (structured(id="a\nb"), 'The attribute id is "a\\nb": expected a string of 1 to 255 characters'),
+        ((STRUCTURED, b'{"specversion": "1.0", "id": %b}' % (b"[" * 900 + b"]" * 900)), "The attribute id is "),
+        (structured(specversion="1.1"), 'The attribute specversion is "1.1": expected 1.0.'),
+        (structured(time="2026-11-22T11:00:00"), 'The attribute time is "2026-11-22T11:00:00": expected a time like '),
+        ((BINARY, b'{"ref": }'), "The body is not JSON in UTF-8: expecting value at line 1, column 9."),
+        ((BINARY, b'{"ref": "\xff"}'), "The body is not JSON in UTF-8: its byte 10 is not text in UTF-8."),
+        ((BINARY, b"\xef\xbb\xbf{}"), "The body is not JSON in UTF-8: it begins with a byte order mark."),
+        ((BINARY, b"[1e999]"), "The body is not JSON in UTF-8: a number is too large or not finite."),
+        ((JSON, structured()[1]), "or all of it as application/cloudevents+json."),
+        # Replaced characters would make one id of two.
+        ((BINARY | {"ce-id": "%ff"}, b"{}"), 'The header ce-id is "%ff": expected UTF-8 in its percent-encoding.'),
+    ],
+    ids=range(11),
+)
+def test_the_sentence_names_the_value_and_what_was_expected(site: Site, request_: Request, sentence: str) -> None:
+    assert sentence in site.send(request_).reason
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [("caf%C3%A9%20%25", "café %"), ('"a \\"b\\" %25"', 'a "b" %'), ('"', '"'), ("%zz", "%zz")]
+)
+def test_values_of_headers_are_decoded(site: Site, value: str, read: str) -> None:
+    headers, body = cloudevent_binary(approved())
+    assert site.send((headers | {"ce-id": value}, body)).data["event"]["id"] == read
+
+
+def test_a_type_with_an_action_is_no_kind_of_github(make_site: Callable[..., Site]) -> None:
+    # It would be matched as the event pull_request, without the facts that tell a fork.
+    site = make_site(with_gates("  wait-pr-approved: {event: pull_request, by: anyone, task: pull_request.title}"))
+    site.load(waiting_workflow(3))
+    payload = opened(title="3", head_repository="evil/cto")
+    assert site.send(structured(type="com.github.pull_request", data=payload)).outcome == "refused"
+    reply = site.send(structured(type="com.github.pull_request.opened", data=payload))
+    assert reply.reason == "No rule matches com.github.pull_request.opened."
 
 
 def test_data_in_base64_is_read(site: Site) -> None:

@@ -106,6 +106,17 @@ def test_a_workflow_of_a_generated_name_is_found_by_its_labels(site: Site) -> No
     assert site.phase("wait-pr-approved", "play-workflow-x7b2k") == "Running"
 
 
+def test_a_workflow_that_lacks_its_label_is_named_also_where_an_earlier_one_has_ended(site: Site) -> None:
+    unlabelled = waiting_workflow(3)
+    del unlabelled["metadata"]["labels"]["task-id"]
+    site.load(unlabelled, waiting_workflow(3, None, gates=["wait-pr-created"], name="play-earlier"))
+    reply = site.send(cloudevent_structured(approved()))
+    assert (reply.data["code"], reply.data["workflow"]) == ("wrong-labels", None)
+    assert "play-task-3-workflow" in reply.reason
+    assert "has no label task-id" in reply.reason
+    assert site.send(cloudevent_structured(opened())).outcome == "already-open"  # a late redelivery
+
+
 def test_two_workflows_under_way_are_ambiguous_and_both_are_named(site: Site) -> None:
     site.load(waiting_workflow(3, name="play-a"), waiting_workflow(3, name="play-b"))
     with site.unchanged():

@@ -7,9 +7,25 @@ from collections import Counter
 
 import pytest
 
-from tests.payloads import Request, approved, closed, cloudevent_structured, labeled, release_apiserver, release_argo
+from func.core.patches import Operation
+from func.core.reasons import Rejection
+from func.kube.deadline import Deadline
+from func.kube.workflows import Workflows
+from tests.payloads import (
+    Request,
+    approved,
+    closed,
+    cloudevent_structured,
+    labeled,
+    release_apiserver,
+    release_argo,
+    synchronize,
+    unlabeled,
+)
 from tests.recorded_workflows import fleet, waiting_workflow
 from tests.service.site import Site
+
+NAME = "play-task-3-workflow"
 
 
 def test_the_same_event_twenty_times_at_once_opens_once(site: Site) -> None:
@@ -83,3 +99,37 @@ def test_whoever_tells_that_a_gate_is_reached_its_waiting_key_opens_it(site: Sit
     reply = site.send(release)
     assert (reply.outcome, reply.task, reply.data["gate"]) == ("opened", "3", "wait-pr-approved")
     assert site.calls() == {"GET": 1, "PATCH": 1}
+
+
+@pytest.mark.parametrize(
+    ("request_", "names", "outcome"),
+    [
+        (cloudevent_structured(unlabeled("task-3", labels=["task-3"], branch="task-4-x")), [NAME], "opened"),
+        (cloudevent_structured(labeled("task-4", labels=["task-3"], branch="x")), [NAME], "ambiguous"),
+        (cloudevent_structured(synchronize()), ["twin-1", "twin-2"], "ambiguous"),
+    ],
+    ids=["moves another gate", "names two tasks", "has two Workflows"],
+)
+def test_an_event_is_tried_again_until_it_has_revoked_all_that_it_revokes(
+    site: Site, monkeypatch: pytest.MonkeyPatch, request_: Request, names: list[str], outcome: str
+) -> None:
+    site.load(waiting_workflow(4, "wait-pr-created"), *(waiting_workflow(3, name=name) for name in names))
+    patch = Workflows.patch
+
+    def fail(self: Workflows, name: str, operations: list[Operation], deadline: Deadline) -> None:
+        if name == names[0]:
+            raise Rejection("api-unavailable", detail="The Kubernetes API does not answer.")
+        patch(self, name, operations, deadline)
+
+    with monkeypatch.context() as outage:
+        outage.setattr(Workflows, "patch", fail)
+        assert site.send(request_).outcome == "unavailable"
+    assert site.send(request_).outcome == outcome
+    assert "taskgate.dev/state" in site.workflow(names[0])["metadata"]["annotations"]
+
+
+def test_a_refused_event_that_could_revoke_is_refused_without_a_workflow(site: Site) -> None:
+    merged = cloudevent_structured(closed(head_repository="evil/cto"))
+    assert site.send(merged).data["code"] == "fork"
+    site.load(waiting_workflow(3, name="twin-1"), waiting_workflow(3, name="twin-2"))
+    assert site.send(merged).data["code"] == "fork"

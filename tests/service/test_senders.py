@@ -33,7 +33,7 @@ EVENT = cloudevent_structured(approved())
 @pytest.fixture
 def tokens(tmp_path: Path) -> Path:
     file = tmp_path / "tokens"
-    file.write_text("  first-token \n\n\tsecond-token\r\n", encoding="utf-8")
+    file.write_text("  first-token \n\n\tsecond-token\r\nthird-à\n", encoding="utf-8")
     return file
 
 
@@ -43,7 +43,9 @@ def guarded(make_site: Callable[..., Site], tokens: Path) -> Site:
     return make_site(TASKGATE_TOKEN_FILE=str(tokens))
 
 
-@pytest.mark.parametrize("header", ["Bearer first-token", "bearer first-token", "Bearer  second-token "])
+@pytest.mark.parametrize(
+    "header", ["Bearer first-token", "bearer first-token", "Bearer  second-token ", "Bearer third-\xc3\xa0"]
+)
 def test_each_line_of_the_token_file_is_a_token(guarded: Site, header: str) -> None:
     guarded.load(waiting_workflow(3))
     assert guarded.send(EVENT, authorization=header).outcome == "opened"
@@ -141,7 +143,7 @@ def test_a_body_that_does_not_arrive(site: Site, monkeypatch: pytest.MonkeyPatch
 
     request = HttpRequest({"type": "http", "headers": []}, receive)
     with pytest.raises(Rejection, match="did not arrive within") as rejection:
-        asyncio.run(site.function._read_body(request, Deadline.after(5)))
+        asyncio.run(site.function._read_body(request, "", Deadline.after(5)))
     assert rejection.value.verdict.code == "body-too-slow"
 
 

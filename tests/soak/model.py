@@ -13,11 +13,9 @@ def prove(runs: int = RUNS) -> list[Row]:
     machine.SEEN.clear()
     for seed in range(runs):
         machine.History.of(seed, STEPS).check()
-    outcomes = ", ".join(f"{outcome} {count:,}" for outcome, count in machine.SEEN.most_common())
     return [
-        (f"runs of {STEPS} steps", f"{runs:,}"),
-        ("answers, all as in the model", f"{machine.SEEN.total():,}"),
-        ("outcomes", outcomes),
-        ("gates whose state differs from the model", "0"),
-        ("signals, uses, bindings and revocations that differ", "0"),
+        (
+            f"answers in {runs:,} runs of {STEPS} steps, with gates and annotations as in the model",
+            f"{machine.SEEN.total():,}",
+        ),
     ]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
 from func.core.reasons import Rejection
-from func.core.values import parse_time, read_boolean, read_integer, read_name, read_repository, read_string
+from func.core.values import parse_time, read_boolean, read_integer, read_name, read_repository, read_string, spell
 
 Paths: TypeAlias = Mapping[str, str]  # fact -> path in the data
 _MAX_ELEMENTS = 1000
-_SHOWN = 60  # characters of a wrong value that a message repeats
 
 
 def _list(value: object) -> object:
@@ -27,7 +25,12 @@ def _anything(value: object) -> object:
 
 def _name_or_number(value: object) -> object:
     """Return the name of a person, or of a task; some sources number them."""
-    return str(value) if type(value) is int else read_name(value)
+    if type(value) is int:
+        return str(value)
+    try:
+        return read_name(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or an integer") from None
 
 
 _KINDS: Mapping[str, Callable[[object], object]] = {
@@ -71,14 +74,15 @@ def read_fact(data: Mapping[str, Any], fact: str, path: str) -> Any:  # noqa: AN
         Rejection: `wrong-field`, naming the path, when what stands there is of the wrong kind.
     """
     value: Any = data
-    for part in _parts(path):
-        if type(value) is not dict:  # a list, or something of the wrong kind
-            found = read_facts(data, fact, path)
-            return found[0] if found else None
-        value = value.get(part)
-        if value is None:
-            return None
-    return _checked(fact, path, value)
+    try:
+        for part in _parts(path):
+            value = value[part]
+    except KeyError:
+        return None
+    except TypeError:  # null, a list, or something of the wrong kind
+        found = read_facts(data, fact, path)
+        return found[0] if found else None
+    return None if value is None else _checked(fact, path, value)
 
 
 def read_facts(data: Mapping[str, Any], fact: str, path: str) -> list[Any]:
@@ -113,7 +117,7 @@ def _steps(where: str, value: object, part: str) -> list[tuple[str, object]]:
         if part == "*":
             return [(f"{prefix}{index}", each) for index, each in enumerate(value[:_MAX_ELEMENTS]) if each is not None]
         return [(f"{prefix}{part}", each) for each in value[int(part[:9]) : int(part[:9]) + 1] if each is not None]
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise wrong_field(where, value, "expected an object")
     each = value.get(part)
     return [] if each is None else [(f"{prefix}{part}", each)]
@@ -121,10 +125,4 @@ def _steps(where: str, value: object, part: str) -> list[tuple[str, object]]:
 
 def wrong_field(where: str, value: object, expected: str) -> Rejection:
     """Return the rejection of an event whose field is of the wrong kind."""
-    try:
-        shown = json.dumps(value, ensure_ascii=False)
-    except (ValueError, TypeError, RecursionError):
-        shown = "..."
-    if len(shown) > _SHOWN:
-        shown = f"{shown[:_SHOWN]}..."
-    return Rejection("wrong-field", field=where or "data", value=shown, expected=expected)
+    return Rejection("wrong-field", field=where or "data", value=spell(value), expected=expected)

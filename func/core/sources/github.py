@@ -52,6 +52,11 @@ def _run(place: str, suite: str, happened: str) -> Paths:
     }
 
 
+_WORKFLOW_RUN: Paths = {
+    **_run("workflow_run", "workflow_run", "updated_at"),
+    "head-repository": "workflow_run.head_repository.full_name",
+}
+
 # kind -> where its facts are; a kind that is not here has only those of _SENDER.
 PATHS: Mapping[str, Paths] = {
     "pull_request": {
@@ -83,10 +88,7 @@ PATHS: Mapping[str, Paths] = {
     },
     "check_run": _run("check_run", "check_run.check_suite", "completed_at"),
     "check_suite": _run("check_suite", "check_suite", "updated_at"),
-    "workflow_run": {
-        **_run("workflow_run", "workflow_run", "updated_at"),
-        "head-repository": "workflow_run.head_repository.full_name",
-    },
+    "workflow_run": _WORKFLOW_RUN,
     "workflow_job": {
         **_SENDER,
         "branch": "workflow_job.head_branch",
@@ -99,6 +101,8 @@ PATHS: Mapping[str, Paths] = {
         "head": "deployment.sha",
         "happened": "deployment.updated_at",
     },
+    # The workflow's run was updated before the review: the CloudEvent's time is nearer.
+    "deployment_review": {fact: path for fact, path in _WORKFLOW_RUN.items() if fact != "happened"},
     "deployment_status": {
         **_SENDER,
         "branch": "deployment.ref",
@@ -113,6 +117,7 @@ PATHS: Mapping[str, Paths] = {
         "base": "merge_group.base_ref",
     },
     "push": {**_BRANCH, "head": "after"},
+    "code_scanning_alert": {**_BRANCH, "head": "commit_oid", "happened": "alert.updated_at"},
     "create": _BRANCH,
     "delete": _BRANCH,
     "workflow_dispatch": _BRANCH,
@@ -149,7 +154,9 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "push": ("branch", "repository"),
 }
 # Their branch can be a whole ref, refs/heads/<branch>. Elsewhere a branch of that very name would be meant.
-WHOLE_REFS = frozenset({"push", "merge_group", "workflow_dispatch", "deployment", "deployment_status"})
+WHOLE_REFS = frozenset(
+    {"push", "merge_group", "workflow_dispatch", "deployment", "deployment_status", "code_scanning_alert"}
+)
 # A fork runs these under its own branch name, and the payload does not name the repository of the branch.
 UNKNOWN_HEAD = frozenset({"workflow_job"})
 
