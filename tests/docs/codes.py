@@ -17,7 +17,7 @@ in. [`taskgate explain`](explanations.md) says what to do. `python -m tests.docs
 # Codes whose sentence is made where they are found.
 _ABOUT = {
     "malformed": "Not a CloudEvent, not JSON in UTF-8, or not HTTP/1.1; the sentence says what is wrong.",
-    "unsupported-media-type": "Another content type than JSON in UTF-8, or a batch.",
+    "unsupported-media-type": "Another content type than JSON in UTF-8, a batch, or a compressed body.",
     "body-too-large": "The body has more than 25 MiB: send a smaller event.",
     "busy": "Too many events, bodies or tokens are in progress.",
     "body-too-slow": "The body did not arrive in time.",
