@@ -11,6 +11,7 @@ import urllib3
 
 from tests.cluster.api_client import JSON_PATCH, WORKFLOWS, ApiClient
 from tests.cluster.api_server import RealApiServer
+from tests.cluster.processes import wait_for
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "argo-recordings"
 STATE = "/metadata/annotations/taskgate.dev~1state"
@@ -119,6 +120,8 @@ def test_a_service_account_may_do_what_its_role_says_and_nothing_else(
         "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": namespace}],
     }
     admin.must("POST", f"{rbac}/rolebindings", binding)
+    # The API server learns of rights by a watch, a moment later.
+    wait_for("the right to be there", lambda: account.request("GET", path_of(workflow)).status == 200 or None)
     assert account.must("GET", path_of(workflow)) == workflow
     assert account.request("DELETE", path_of(workflow)).status == 403
     account.close()

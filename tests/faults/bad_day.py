@@ -367,7 +367,7 @@ def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call
 _HEAD = """# When the API has a bad day
 
 What a sender is told when a call to the Kubernetes API fails. After the sender's retries, each fault ends with the gate
-opened exactly once, and no other gate. A withdrawal, and a release that gets 404, open none. An answer takes 5 s at most.
+opened exactly once, and no other gate. A withdrawal, and a release that gets 404, open none. Answers take 5 s at most.
 
 A cell is the first answer. After a slash: the answer if the fault also hits all later calls of that kind.
 

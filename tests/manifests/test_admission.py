@@ -491,11 +491,13 @@ def test_the_policy_holds_in_every_namespace_and_for_no_other_account(
     }
     cluster.admin.must("POST", there, body)
     change = [{"op": "add", "path": "/spec/suspend", "value": True}]
+    controller = cluster.admin.as_token(cluster.token_for("argo", "elsewhere"))
+    clients = (function, controller)  # the API server learns of their rights by a watch, a moment later
+    wait_for("the rights", lambda: all(by.request("GET", f"{there}/a").status == 200 for by in clients) or None)
 
     ours = function.request("PATCH", f"{there}/a", change, content_type=JSON_PATCH)
     assert refused_by_policy(ours), ours
     replaced = function.request("PUT", f"{there}/a", {**function.must("GET", f"{there}/a"), "spec": {}})
     assert refused_by_policy(replaced), replaced
 
-    controller = cluster.admin.as_token(cluster.token_for("argo", "elsewhere"))
     assert controller.request("PATCH", f"{there}/a", change, content_type=JSON_PATCH).status == 200
