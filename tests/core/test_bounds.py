@@ -13,9 +13,9 @@ from func.core.rules import Rules
 from func.core.signals import LATEST, Signal, State, Use
 from func.core.situation import Situation
 from func.core.workflows import read_workflow
-from tests.core.bench import GATE, NOW, Bench, at, built_in, rules_with
+from tests.core.bench import GATE, NOW, Bench, at, built_in, rules_with, says
 from tests.payloads import CLEO, TESS, approved
-from tests.recorded_workflows import waiting_workflow
+from tests.recorded_workflows import stamp, waiting_workflow
 
 WORKFLOW = read_workflow(waiting_workflow(3))
 QA = "wait-ready-for-qa"
@@ -185,7 +185,8 @@ def test_a_signal_for_which_there_is_no_room_is_not_said_to_wait(monkeypatch: py
     for number in (2, 3):
         assert bench.deliver(approved(number=number, review_id=number, happened=at(number))).outcome == "parked"
     answer = bench.deliver(approved(number=1, review_id=1, happened=at(1)))
-    assert (answer.outcome, answer.code) == ("refused", "forgotten")
+    assert answer.outcome == "refused"
+    assert (answer.code, answer.reason) == says("forgotten", workflow="play-task-3-workflow", until=stamp(at(1)))
     assert [each["pull_request"] for each in bench.state["signals"]] == ["5dlabs/cto#2", "5dlabs/cto#3"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.payloads import (
     REX,
     TESS,
     Payload,
+    Request,
     approved,
     changes_requested,
     closed,
@@ -473,22 +475,54 @@ def test_a_title_that_named_no_task_leaves_none() -> None:
     assert not plan_of(edited, OWN_TASK).intents
 
 
-@pytest.mark.parametrize("numbers", [[123, 124], []], ids=["of two pull requests", "of a fork"])
-def test_a_push_revokes_a_check_that_names_no_single_pull_request(numbers: list[int]) -> None:
-    rules = rules_with(
-        "  wait-pr-approved: {event: check_suite.completed, by: anyone, forks: true,\n"
-        "    when: {check_suite.conclusion: success}, withdraw: [{event: pull_request.synchronize}]}"
-    )
+CHECKED = rules_with(
+    "  wait-pr-approved: {event: check_suite.completed, by: anyone, forks: true,\n"
+    "    when: {check_suite.conclusion: success}, withdraw: [{event: pull_request.synchronize}]}\n"
+    "  wait-voted: {event: com.example.vote, task: task, repository: repo, by: anyone,\n"
+    "    withdraw: [{event: pull_request.synchronize}]}"
+)
+
+
+def checked(numbers: list[int]) -> Request:
+    """A check suite of task 3 that succeeded, of the pull requests with these numbers."""
     check = real("check_suite.completed.1")
     check["repository"]["full_name"] = "5dlabs/cto"
     pull_requests = [{"number": number} for number in numbers]
     check["check_suite"] |= {"head_branch": "task-3-x", "conclusion": "success", "pull_requests": pull_requests}
     check["check_suite"]["updated_at"] = stamp(at(0))
-    bench = Bench.at(EARLY, rules)
-    assert bench.deliver(cloudevent_structured(check, "check_suite")).outcome == "parked"
-    assert bench.deliver(synchronize(happened=at(9))).code == "revoked-signals"
+    return cloudevent_structured(check, "check_suite")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [([123, 124], "revoked-signals"), ([], "revoked-signals"), ([123], "revoked-signals"), ([124], "revokes-later")],
+    ids=["of two pull requests", "of a fork", "of this one", "of another one"],
+)
+def test_a_push_revokes_a_check_that_may_be_of_its_pull_request(numbers: list[int], code: str) -> None:
+    bench = Bench.at(EARLY, CHECKED)
+    assert bench.deliver(checked(numbers)).outcome == "parked"
+    assert bench.deliver(synchronize(happened=at(9))).code == code
     bench.reach()
-    assert bench.release().outcome == "ignored"
+    assert bench.release().outcome == ("ignored" if code == "revoked-signals" else "opened")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [([123, 124], "forgotten"), ([], "forgotten"), ([123], "forgotten"), ([124], "not-reached")],
+    ids=["of two pull requests", "of a fork", "of this one", "of another one"],
+)
+def test_a_check_that_may_be_of_a_pull_request_of_which_events_were_forgotten(numbers: list[int], code: str) -> None:
+    bench = Bench.at(EARLY, CHECKED)
+    forgotten = {"uid": bench.document["metadata"]["uid"], "forgotten": {"5dlabs/cto#123": stamp(at(0))}}
+    bench.document["metadata"]["annotations"][STATE] = json.dumps(forgotten)
+    assert bench.deliver(checked(numbers)).code == code
+
+
+def test_a_push_revokes_no_event_of_another_source_that_names_no_pull_request() -> None:
+    bench = Bench.at(EARLY, CHECKED)
+    data = {"task": 3, "repo": "5dlabs/cto"}
+    assert bench.deliver(cloudevent_structured(data, "vote", prefix="com.example.", source="/v")).outcome == "parked"
+    assert bench.deliver(synchronize(happened=at(9))).code == "revokes-later"
 
 
 # ---- failing, quorum, not-author
