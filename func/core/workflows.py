@@ -29,7 +29,8 @@ UNFINISHED = f"{_COMPLETED_LABEL}!=true"  # a label selector
 _FINISHED = frozenset({"Succeeded", "Failed", "Error"})
 _MAY_BE_RETRIED = frozenset({"Failed", "Error"})
 # What the controller adds to a gate's name: `(1:item)` in a loop, `(0)` for the attempts of a retried node.
-_ADDED = re.compile(r"(?P<item>\(\d+:.*?\))?(?:\((?P<attempt>\d+)\))?", re.DOTALL)
+_ADDED = re.compile(r"(?P<item>\(\d+:.*?\))?(?:\((?P<attempt>\d{1,9})\))?", re.DOTALL)
+_ATTEMPT = re.compile(r"\((\d{1,9})\)")  # in the names of a retried node's attempts and of what is in them
 # An object has 1.5 MiB at most, so 1.1 MiB before base64, and JSON of nodes packs 16:1 to 20:1. The largest real ones
 # need 220 MiB of memory by the estimate, which is rather too high.
 _MAX_NODES_BYTES = 32 * 1024 * 1024
@@ -158,11 +159,11 @@ class Workflow(NamedTuple):
         """
         newest: dict[str, Node] = {}
         found = []
-        retries = []
+        retries: dict[str, Mapping[str, Any]] = {}  # by name
         for node_id, raw in self.nodes.items():
             kind = raw.get("type") if isinstance(raw, dict) else None
             if kind == "Retry":
-                retries.append(raw)
+                retries[_string(raw.get("name")) or ""] = raw
             if kind not in ("Suspend", "Skipped"):
                 continue
             name = raw.get("displayName")
@@ -175,23 +176,30 @@ class Workflow(NamedTuple):
             elif node.retried not in newest or newest[node.retried].attempt < node.attempt:
                 newest[node.retried] = node
         nodes = [*found, *newest.values()]
-        return nodes if earlier else [node for node in nodes if not any(self._repeats(each, node) for each in retries)]
+        return nodes if earlier else [node for node in nodes if not self._is_repeated(node, retries)]
 
-    def _repeats(self, retry: Mapping[str, Any], node: Node) -> bool:
+    def _is_repeated(self, node: Node, retries: Mapping[str, Mapping[str, Any]]) -> bool:
         """Return whether a retried node goes on without this one: in a later attempt, or in one that is to come."""
-        prefix = f"{_string(retry.get('name'))}("
-        own = _attempt(node.raw.get("name"), prefix)
-        if own < 0:
-            return False
+        name = _string(node.raw.get("name")) or ""
+        return any(
+            self._goes_on(retry, attempt)
+            for attempt in _ATTEMPT.finditer(name)
+            if (retry := retries.get(name[: attempt.start()]))
+        )
+
+    def _goes_on(self, retry: Mapping[str, Any], attempt: re.Match[str]) -> bool:
+        """Return whether a retried node has another attempt after this one, or is about to start one."""
         children = retry.get("children")
-        phases = {
-            _attempt(raw.get("name"), prefix): raw.get("phase")
-            for child in (children if isinstance(children, list) else ())
-            if isinstance(child, str) and isinstance(raw := self.nodes.get(child), Mapping)
-        }
-        newest = max(phases, default=own)
+        phases: dict[int, object] = {}
+        for child in children if isinstance(children, list) else ():
+            raw = self.nodes.get(child) if isinstance(child, str) else None
+            found = _ATTEMPT.match(_string(raw.get("name")) or "", attempt.start()) if isinstance(raw, dict) else None
+            if raw and found:
+                phases[int(found[1])] = raw.get("phase")
+        after = int(attempt[1])
+        newest = max(phases, default=after)
         is_over = retry.get("phase") in _FINISHED
-        return own < newest or (phases.get(newest) in _MAY_BE_RETRIED and not is_over)
+        return after < newest or (phases.get(newest) in _MAY_BE_RETRIED and not is_over)
 
     def similar_gate(self, gate: str) -> str | None:
         """Return the displayName of a waiting node that nearly is a gate's, for a person."""
@@ -212,13 +220,6 @@ class Workflow(NamedTuple):
 
 def _string(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _attempt(name: object, prefix: str) -> int:
-    """Return the number of the attempt that a node is, or is in, from its name after the prefix; -1 for none."""
-    text = _string(name) or ""
-    number = text.removeprefix(prefix).partition(")")[0] if text.startswith(prefix) else ""
-    return int(number) if number.isdecimal() else -1
 
 
 def _inputs(node: Mapping[str, Any]) -> dict[str, str]:

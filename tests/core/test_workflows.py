@@ -11,7 +11,7 @@ import pytest
 from func.core.outcomes import WorkflowRef
 from func.core.reasons import Rejection
 from func.core.workflows import compress, decompress, read_workflow
-from tests.recorded_workflows import nodes_of, recorded, waiting_workflow
+from tests.recorded_workflows import gate_node, nodes_of, recorded, waiting_workflow
 
 CREATED, AT = "metadata.creationTimestamp is not a time", "2026-11-22T10:00:00Z"
 
@@ -212,3 +212,11 @@ def test_a_gate_in_an_earlier_attempt_of_its_template_does_not_count(newest: int
     nodes = {"w": RETRY | {"name": "w", "children": list(attempts)}, **attempts, "gate": gate}
     workflow = read_workflow(waiting_workflow(3) | {"status": {"nodes": nodes}})
     assert bool(workflow.gate_nodes("gate", {})) is counts
+
+
+def test_an_attempt_with_too_long_a_number_is_no_attempt() -> None:
+    document = waiting_workflow(3, "wait-pr-approved")
+    node = gate_node(document, "wait-pr-approved")
+    node["name"] = f"play({'9' * 5000})"
+    document["status"]["nodes"]["retry"] = {"id": "retry", "name": "play", "type": "Retry", "children": [node["id"]]}
+    assert [each.id for each in read_workflow(document).gate_nodes("wait-pr-approved", {})] == [node["id"]]
