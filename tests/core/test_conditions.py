@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from func.core.reasons import Rejection
 from tests.core.bench import Bench, plan_of, rules_with
 from tests.payloads import cloudevent_structured
 
@@ -85,6 +86,22 @@ def test_a_condition_is_met_by_the_data_that_it_names(when: str, is_met: bool) -
     data = DATA | {"task": 3, "repo": "5dlabs/cto"}
     event = cloudevent_structured(data, "done", delivery="d", prefix="com.example.", source="/s")
     assert bool(plan_of(event, rules).intents) == is_met
+
+
+@pytest.mark.parametrize("is_one_too_many", [False, True])
+def test_an_event_with_more_values_than_can_be_compared_is_refused(is_one_too_many: bool) -> None:  # noqa: FBT001
+    rules = rules_with(
+        "  gate: {event: com.example.done, task: task, repository: repo, by: anyone, when: {many.*: '*'}}"
+    )
+    data = {"task": 3, "repo": "5dlabs/cto", "many": list(range(10_000 + is_one_too_many))}
+    event = cloudevent_structured(data, "done", delivery="d", prefix="com.example.", source="/s")
+    if not is_one_too_many:
+        assert plan_of(event, rules).intents
+        return
+    with pytest.raises(Rejection) as caught:
+        plan_of(event, rules)
+    sentence = "The event's many.* is a list of too many values: expected at most 10000."
+    assert caught.value.verdict.sentence == sentence
 
 
 def test_a_signal_that_waits_carries_no_objects_and_no_long_texts_of_the_event() -> None:

@@ -81,14 +81,30 @@ def test_an_event_of_a_person_who_may_not_revoke_says_so() -> None:
     )
 
 
+def test_an_event_that_nobody_caused_says_which_groups_may_revoke() -> None:
+    rules = rules_with(
+        f"  {GATE}: {{event: pull_request_review.submitted, by: anyone,\n"
+        "    withdraw: [{event: pull_request.synchronize, by: [quality, reviewers]}]}"
+    )
+    event = synchronize()
+    del event["sender"]
+    verdict = plan_of(event, rules).verdict
+    assert verdict
+    assert verdict.sentence == (
+        "No rule matches pull_request.synchronize, and nobody is not in quality or reviewers, "
+        f"who can revoke {GATE} with it."
+    )
+
+
 @pytest.mark.parametrize(
     ("event", "name", "details"),
     [
         (labeled("Odd"), "pull_request.labeled", " with label Odd"),
         (closed(merged=False), "pull_request.closed", " with merged false"),
+        (closed(merged=False) | {"label": {"name": "Odd"}}, "pull_request.closed", " with label Odd, merged false"),
         (commented(), "pull_request_review.submitted", " with review commented"),
     ],
-    ids=["label", "closed", "comment"],
+    ids=["label", "closed", "both", "comment"],
 )
 def test_an_event_that_no_rule_is_for_says_what_it_looked_at(event: Payload, name: str, details: str) -> None:
     plan = plan_of(event, NO_WITHDRAW)

@@ -277,6 +277,9 @@ def test_a_claim_whose_signal_is_lost_is_given_up(by: str) -> None:
     bench = Bench(document)
     answer = finish(bench, by)
     assert (answer.outcome, answer.code, answer.gate) == ("refused", "forgotten", GATE)
+    assert answer.node == gate_node(document, GATE)["id"]
+    lost = Verdict.of("forgotten", workflow="play-task-3-workflow", until="2026-11-22T12:00:00Z")
+    assert answer.reason == lost.sentence
     assert (bench.phase(), [each["id"] for each in bench.state["used"]]) == ("Running", ["d-0"])
     assert bench.deliver(named(approved(review_id=9, happened=at(0)), "d-7")).outcome == "opened"
 
@@ -372,6 +375,30 @@ def test_an_older_approval_of_somebody_else_ends_no_claim() -> None:
     bench = Bench(claimed("Running"))
     assert bench.deliver(named(approved(by=CLEO, review_id=9, happened=at(-3600)), "other")).outcome == "refused"
     assert bench.deliver(named(approved(), "d-1")).outcome == "opened"
+
+
+def test_a_push_that_another_push_revokes_ends_its_claim_though_both_open_the_gate() -> None:
+    rules = rules_with(
+        f"  {GATE}:\n    event: pull_request.synchronize\n    by: anyone\n"
+        "    withdraw: [{event: pull_request.synchronize}]"
+    )
+    document = waiting_workflow(3)
+    node = gate_node(document, GATE)
+    first = signal("pull_request.synchronize", id="d-1", head="c" * 40)
+    claim = use(node["id"], id="d-1", started=node["startedAt"], claimed=True)
+    bench = Bench(remembering(document, [first], [claim]), rules)
+    bench.deliver(named(synchronize(happened=at(0)), "newer"))
+    assert [each["id"] for each in bench.state["used"]] == ["newer"]
+
+
+def test_a_claim_is_not_settled_on_a_workflow_of_the_same_name_that_took_its_place() -> None:
+    document = waiting_workflow(3, outputs={"pr-number": None})
+    (intent,) = plan_of(named(approved(), "d-1"), QUORUM_OF_ONE).intents
+    decision = decide(intent, QUORUM_OF_ONE, read_workflow(document)._replace(stored="offloaded"), NOW)
+    assert decision.state
+    document["metadata"]["uid"] = "00000000-0000-4000-8000-000000000000"
+    settled = settle(read_workflow(document), decision, QUORUM_OF_ONE, NOW)
+    assert (settled.state, settled.move) == (None, None)
 
 
 @pytest.mark.parametrize(

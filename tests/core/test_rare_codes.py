@@ -19,7 +19,7 @@ from func.core.status import read_status
 from func.core.workflows import read_workflow
 from func.service.settings import read_rules
 from tests import payloads
-from tests.core.bench import Bench, named
+from tests.core.bench import Bench, at, named
 from tests.recorded_workflows import waiting_workflow
 from tests.remembering import APPROVED, PULL_REQUEST, merge, remembering, signal, use
 
@@ -108,3 +108,13 @@ def test_a_claim_whose_node_is_not_there_yet_holds_up_no_other_gate() -> None:
     assert (unavailable.code, unavailable.node) == ("claim-pending", "a-node-to-come")
     assert (bench.release().gate, bench.is_parked) == (APPROVED, True)
     assert bench.release().code == "nothing-to-release"
+
+
+def test_a_claim_whose_node_is_not_there_yet_holds_up_no_other_claim() -> None:
+    raw = waiting_workflow(3)
+    (node,) = (each for each in raw["status"]["nodes"].values() if each["displayName"] == APPROVED)
+    to_come = use("a-node-to-come", id="d-9", gate="wait-pr-merged", claimed=True)
+    claim = use(node["id"], started=node["startedAt"], claimed=True)
+    bench = Bench(remembering(raw, [signal(), merge(id="d-9")], [to_come, claim]))
+    assert bench.deliver(named(payloads.synchronize(happened=at(0)), "push")).outcome == "withdrawn"
+    assert [each["id"] for each in bench.state["used"]] == ["d-9"]
