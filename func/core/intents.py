@@ -59,7 +59,8 @@ def plan_event(event: Event, rules: Rules) -> Plan:
     An event that is refused for its gate can still revoke signals, so the two are checked separately.
     """
     before, after = naming(event, rules)
-    event = event._replace(signal=event.signal._replace(named=before, names=after))
+    if before or after:
+        event = event._replace(signal=event.signal._replace(named=before, names=after))
     signal = event.signal
     matched = rules.match(signal)
     named = tasks_for(event, rules, matched[1]) if matched else tasks_for(event, rules)

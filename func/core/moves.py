@@ -79,7 +79,7 @@ def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situa
         raise
     message = move_message(movers[0], how, len(movers) - 1)
     move = Move(node, PHASES[how], format_time(now), message, values)
-    uses = [_use_of(signal, node, now)._replace(how=how) for signal in movers]
+    uses = [_use_of(signal, node, now, how) for signal in movers]
     if situation.workflow.stored == "offloaded":
         # A claim, until Argo Server has moved the node. The outputs are kept for an event that finishes the claim.
         state = state._replace(used=(*state.used, *(use._replace(claimed=True) for use in uses)))
@@ -88,7 +88,7 @@ def use_signals(movers: Sequence[Signal], how: str, gate: str, node: Node, situa
     return Decision(Verdict.of(MOVED[how], gate=gate, message=message), state, move=move, gate=gate, node=node.id)
 
 
-def _use_of(signal: Signal, node: Node, now: datetime) -> Use:
+def _use_of(signal: Signal, node: Node, now: datetime, how: str = "open") -> Use:
     return Use(
         id=signal.id,
         source=signal.source,
@@ -98,6 +98,7 @@ def _use_of(signal: Signal, node: Node, now: datetime) -> Use:
         node=node.id,
         started=node.started,
         at=now.replace(microsecond=0),
+        how=how,
     )
 
 

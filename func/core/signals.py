@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import compress
+from operator import ne
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from func.core.reasons import Rejection
@@ -195,7 +197,7 @@ class State(NamedTuple):
         new = {use.identity: use for use in uses}
         signals = tuple(each._replace(outputs={}) if each.identity in new else each for each in self.signals)
         kept = [use for use in self.used if use.identity not in new]
-        return self._replace(signals=signals, used=(*kept, *new.values()))
+        return State(self.ref, signals, (*kept, *new.values()), self.forgotten)
 
     def last_move(self, gate: str) -> datetime | None:
         """Return when the newest signal that moved a gate happened; only newer ones move it again."""
@@ -238,12 +240,8 @@ _Record = TypeVar("_Record", Signal, Use)
 
 def _shown(record: Signal | Use) -> dict[str, object]:
     """Return the fields of a record that are not their defaults."""
-    defaults = _DEFAULTS[type(record)]
-    return {
-        name: format_time(value) if isinstance(value, datetime) else value
-        for name, value, default in zip(record._fields, record, defaults, strict=True)
-        if value != default
-    }
+    given = compress(zip(record._fields, record, strict=True), map(ne, record, _DEFAULTS[type(record)]))
+    return {name: format_time(value) if isinstance(value, datetime) else value for name, value in given}
 
 
 _DEFAULTS: Mapping[type[Signal | Use], tuple[object, ...]] = {

@@ -30,4 +30,4 @@ class Situation(NamedTuple):
 
     def with_state(self, state: State) -> Situation:
         """Return the situation in which a Workflow has another state."""
-        return self._replace(state=state)
+        return Situation(self.rules, self.workflow, state, self.now)
