@@ -102,7 +102,8 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
         return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
     kept = state.with_signal(signal)
     mine = kept.find(signal.identity) or signal
-    folded = fold(situation.with_state(kept), identifier)
+    remembering = situation.with_state(kept)
+    folded = fold(remembering, identifier)
     against = folded.verdicts.get(mine.identity)
     is_early = rule.early == "refuse" and view.verdict is not None and view.verdict.outcome == "parked"
     if against and not (is_early and against.outcome == "parked"):
@@ -113,7 +114,7 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
         return Decision(view.verdict, node=view.node)
     if is_early:
         return Decision(Verdict.of("early", workflow=workflow.ref.name, gate=gate))
-    return _move(mine, gate, view, folded, situation.with_state(kept))
+    return _move(mine, gate, view, folded, remembering)
 
 
 def _move(mine: Signal, gate: str, view: GateView, folded: Folded, situation: Situation) -> Decision:

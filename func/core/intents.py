@@ -68,11 +68,14 @@ def plan_event(event: Event, rules: Rules) -> Plan:
     found = {_key(mover.task): mover} if mover else {}
     refused = verdict if verdict and verdict.outcome == "refused" else None
     for task, gate, gone in _revocations(event, rules, named, is_accepted=mover is not None):
-        revoking = Intent(task, signal._replace(task=task.id, repository=task.repository), refused=refused)
-        intent = found.get(_key(task), revoking)
-        revokes = tuple(dict.fromkeys((*intent.revokes, gate))) if gate else intent.revokes
-        lasting = intent.signal._replace(gone=gone or intent.signal.gone)
-        found[_key(task)] = intent._replace(signal=lasting, revokes=revokes)
+        intent = found.get(_key(task))
+        if intent is None:
+            intent = Intent(task, signal._replace(task=task.id, repository=task.repository), refused=refused)
+        if gate and gate not in intent.revokes:
+            intent = intent._replace(revokes=(*intent.revokes, gate))
+        if gone:
+            intent = intent._replace(signal=intent.signal._replace(gone=gone))
+        found[_key(task)] = intent
     intents = tuple(found.values())
     if matched is None and intents and len(named.tasks) > 1:
         verdict = named.verdict

@@ -307,12 +307,10 @@ class Rules(_Part):
                 found.setdefault(path, []).append(wanted)
         return found
 
-    def labels_for(self, signal: Signal) -> tuple[str, ...]:
+    def labels_for(self, signal: Signal, labels: Iterable[str]) -> tuple[str, ...]:
         """Return those labels of the pull request that a rule for this event asks for."""
         globs = {each.label for each in self._filters_of(signal) if each.label is not None}
-        return tuple(
-            sorted(each for each in signal.labels if any(fits_glob(glob, each, ignore_case=True) for glob in globs))
-        )
+        return tuple(sorted(each for each in labels if any(fits_glob(glob, each, ignore_case=True) for glob in globs)))
 
     def _filters_of(self, signal: Signal) -> Iterator[EventFilter]:
         for name in names_of(signal):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from typing import Any, TypeAlias
 
 from func.core.reasons import Rejection
@@ -73,10 +74,8 @@ def read_fact(data: Mapping[str, Any], fact: str, path: str) -> Any:  # noqa: AN
     Raises:
         Rejection: `wrong-field`, naming the path, when what stands there is of the wrong kind.
     """
-    value: Any = data
     try:
-        for part in _parts(path):
-            value = value[part]
+        value: Any = reduce(getitem, _parts(path), data)
     except KeyError:
         return None
     except TypeError:  # null, a list, or something of the wrong kind
