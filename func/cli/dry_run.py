@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from func.cli.recorded import Recorded
 from func.core.cloud_event import OWN_TYPES, RELEASE_TYPES
@@ -23,19 +23,19 @@ _SECONDS = 20.0  # for one event; a person waits longer than a Sensor
 _IDENTIFYING = ("name", "happened", "pull_request", "person", "head", "review", "label", "verdict")
 
 
-class NoCluster(Workflows):
+class _NoCluster(Workflows):
     """Stands for the Workflows where no cluster is given: every read fails."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace  # and no API
 
-    def get(self, name: str, deadline: Deadline) -> NoReturn:  # noqa: ARG002 - as the real one
-        """Raise Unavailable."""
+    def get(self, *_: object, **__: object) -> NoReturn:
         raise Unavailable("no cluster to read: set KUBECONFIG")
 
-    def list_metadata(self, selector: str, deadline: Deadline) -> NoReturn:
-        """Raise Unavailable."""
-        self.get(selector, deadline)
+    list_metadata = get
+
+
+Mark: TypeAlias = Literal["yes", "NO", "?"]
 
 
 class CheckResult(NamedTuple):
@@ -45,7 +45,7 @@ class CheckResult(NamedTuple):
         mark: `yes`, `NO`, or `?` where it needs a cluster.
     """
 
-    mark: Literal["yes", "NO", "?"]
+    mark: Mark
     check: str
     found: str
 
@@ -73,11 +73,15 @@ class DryRun(NamedTuple):
         """Whether the event would change its Workflow."""
         return OUTCOMES[self.answer.outcome].writes
 
+    @property
+    def check(self) -> str:
+        """The check that the answer is of."""
+        return CODES[self.answer.code].check
+
     def data(self, rules: Rules) -> dict[str, Any]:
         """Return it for scripts."""
         results = check_results(self, rules)
         unknown = dict.fromkeys(("outcome", "code", "reason") if self.needs_cluster else ())
-        answering = CODES[self.answer.code].check
         return {
             "where": self.recorded.where,
             "name": self.name,
@@ -85,21 +89,17 @@ class DryRun(NamedTuple):
             **unknown,
             "event": {name: self.recorded.event.get(name) for name in ("id", "type", "source")},
             "stopped_at": next((result.check for result in results if result.mark == "NO"), None),
-            "passed": [{"check": each.check, "found": each.found} for each in results if each.check != answering],
+            "passed": [{"check": each.check, "found": each.found} for each in results if each.check != self.check],
         }
 
 
 def offline_pipeline(rules: Rules) -> Pipeline:
     """Return a pipeline that decides as far as that is possible without any Workflow."""
-    return Pipeline(rules, NoCluster(rules.workflows.namespace), writes=False)
+    return Pipeline(rules, _NoCluster(rules.workflows.namespace), writes=False)
 
 
 def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
-    """Return what would become of an event.
-
-    Args:
-        pipeline: one that writes nothing.
-    """
+    """Return what would become of an event, by a pipeline that writes nothing."""
     name = str(recorded.event.get("type") or "")
     event: Event | None = None
     plan: Plan | None = None
@@ -121,7 +121,7 @@ def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
         known = _remembered(event.signal, pipeline.workflows, answer.workflow.name)
         if known:
             return dry_run(recorded.known_as(known.id, f"Workflow {answer.workflow.name}"), pipeline)
-    needs_cluster = isinstance(pipeline.workflows, NoCluster) and answer.code == Unavailable.code
+    needs_cluster = isinstance(pipeline.workflows, _NoCluster) and answer.code == Unavailable.code
     return DryRun(recorded, name, answer, needs_cluster, event, plan)
 
 
@@ -137,49 +137,31 @@ def _remembered(signal: Signal, workflows: Workflows, workflow: str) -> Signal |
 
 def check_results(run: DryRun, rules: Rules) -> list[CheckResult]:
     """Return the checks that were made, in their order, with what each found."""
-    found, answering = _found(run, rules), CHECKS.index(CODES[run.answer.code].check)
-    results = []
-    for number, check in enumerate(CHECKS):
-        if number == answering:
-            mark: Literal["yes", "NO", "?"] = "yes" if run.is_accepted else "?" if run.needs_cluster else "NO"
-            results.append(CheckResult(mark, check, run.answer.reason))
-        elif check in found and (number < answering or run.is_accepted):
-            results.append(CheckResult("yes", check, found[check]))
-    return results
+    found = {**_found(run, rules), run.check: run.answer.reason}
+    made = CHECKS if run.is_accepted else CHECKS[: CHECKS.index(run.check) + 1]
+    mark: Mark = "yes" if run.is_accepted else "?" if run.needs_cluster else "NO"
+    return [CheckResult(mark if each == run.check else "yes", each, found[each]) for each in made if each in found]
 
 
 def _found(run: DryRun, rules: Rules) -> dict[str, str]:
-    """Return what the checks find in an event that passes them."""
-    found: dict[str, str] = {
-        "token": "not checked: a file has none",
-        "cloudevent": run.name,
-        "rule": "a Workflow on which signals wait has changed",
-        "workflow": run.answer.subject or "",
-    }
-    if run.event is None or run.plan is None:
-        return found
-    plan, matched = run.plan, rules.match(run.event.signal)
-    found |= {
-        "rule": " and ".join(_effects(plan, matched)) or "nothing",
-        "age": "it did not happen before the Workflow was created",
-        "duplicate": f"event {run.event.signal.id} was not used on this Workflow",
-        "pull request": "the Workflow belongs to no other pull request",
-        "signal": "nothing that is remembered revokes or overtakes it",
-    }
-    if plan.task:
-        found["task"] = f"{plan.task}, by its {plan.task.found_by}"
-    if matched and (not plan.intents or plan.intents[0].rule):  # else it revokes, whatever these checks would say
-        signal, rule = plan.intents[0].signal if plan.intents else run.event.signal, matched[1]
-        anyone = ANYONE in rule.by
-        found |= {
-            "repository": str(signal.repository) if rules.repositories else "the rules set no `repositories`",
-            "fork": "the rule sets `forks: true`" if signal.fork else "not from a fork",
-            "state": "closed by this event" if run.event.is_closed else "not closed",
-            "person": "anyone may trigger it" if anyone else f"{signal.person} is in {' or '.join(rule.by)}",
-            "fresh": f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`",
-            "gate": "it waits",
-        }
-    return found
+    """Return what the checks find in an event that passes them; empty where that it passes is all."""
+    found = {"token": "not checked: a file has none", "cloudevent": run.name, "workflow": run.answer.subject or ""}
+    event, plan = run.event, run.plan
+    if event is None or plan is None:
+        return {**found, "rule": "a Workflow on which signals wait has changed"}
+    matched = rules.match(event.signal)
+    found["rule"] = " and ".join(_effects(plan, matched)) or "nothing"
+    found["task"] = f"{plan.task}, by its {plan.task.found_by}" if plan.task else ""
+    if matched and (not plan.intents or plan.intents[0].rule):
+        signal, rule = plan.intents[0].signal if plan.intents else event.signal, matched[1]
+        found["person"] = (
+            "anyone may trigger it" if ANYONE in rule.by else f"{signal.person} is in {' or '.join(rule.by)}"
+        )
+        found["fork"] = "from a fork, and the rule sets `forks: true`" if signal.fork else "not from a fork"
+        found["fresh"] = f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`"
+        return {**dict.fromkeys(CHECKS, ""), **found}
+    # It only revokes, whatever the other checks would say.
+    return {**dict.fromkeys(("age", "duplicate", "pull request", "signal"), ""), **found}
 
 
 def _effects(plan: Plan, matched: tuple[str, Rule] | None) -> Iterator[str]:
@@ -189,9 +171,6 @@ def _effects(plan: Plan, matched: tuple[str, Rule] | None) -> Iterator[str]:
         refused = plan.verdict if plan.intents else None
         yield f"does not {rule.then} {gate} ({refused.code})" if refused else f"{rule.then}s {gate}"
     for intent in plan.intents:
-        task = f" of task {intent.task.id}" if len(plan.intents) > 1 else ""
-        if intent.revokes:
-            yield f"revokes signals for {' and '.join(intent.revokes)}{task}"
-        if intent.signal.gone:
-            how = "leaves" if intent.signal.gone == "left" else f"is {intent.signal.gone} for"
-            yield f"{intent.signal.pull_request} {how} task {intent.task.id}"
+        if intent.revokes or intent.signal.gone:
+            gates = f" for {' and '.join(intent.revokes)}" if intent.revokes else ""
+            yield f"revokes signals{gates} of task {intent.task.id}"

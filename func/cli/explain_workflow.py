@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -14,29 +15,24 @@ from func.cli import access
 from func.cli.advice import advice_for_problem
 from func.cli.output import Problem as CommandProblem
 from func.cli.output import Row, clean, print_advice, print_json, print_table, wrap
-from func.cli.wording import age, patterns_in_words, people_in_words, rule_in_words
+from func.cli.wording import age, people_in_words, rule_in_words
 from func.core.fold import describe
 from func.core.outcomes import Task
 from func.core.reasons import Rejection
 from func.core.rules import Rules
 from func.core.status import GateStatus, SignalStatus, WorkflowStatus, read_status
 from func.core.values import format_time
-from func.core.workflows import UNFINISHED, read_workflow
+from func.core.workflows import read_workflow
 from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
-from func.kube.workflows import Workflows
 from func.service.lookup import find_workflow
 from func.service.pipeline import Pipeline
 
 _UNKNOWN, _BLOCKED = 1, 3  # exit codes
-_COMPLETION_SECONDS = 2.0
 _SECONDS = 30.0  # for all calls; a person waits longer than a Sensor
 _HINT = "run taskgate waiting to list those that run"
 _LOG = "kubectl -n taskgate logs -l app.kubernetes.io/component=function -c taskgate --tail=-1"
-# Fields of the log's lines, as jq names them.
-_TASK, _EVENT, _OUTCOME = (
-    f'.attributes."{name}"' for name in ("taskgate.task.id", "cloudevents.event_id", "taskgate.outcome")
-)
+_STYLES: Mapping[str, Mapping[str, Any]] = {"waiting": {"fg": "yellow", "bold": True}, "not reached": {"dim": True}}
 
 
 def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
@@ -54,20 +50,15 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
     Raises:
         CommandProblem: when the Workflow does not exist or cannot be read, or the name is wrong.
     """
-    rules = pipeline.rules
-    namespace, _, short = name.rpartition("/")
-    if not short:  # a shell variable was not set; the API would return the list of all Workflows
-        raise CommandProblem(f"--workflow is empty: expected the name of a Workflow; {_HINT}")
-    if namespace not in ("", rules.workflows.namespace):
-        raise CommandProblem(
-            f"--workflow names namespace {namespace}: expected {rules.workflows.namespace}, the namespace in gates.yaml"
-        )
-    now = access.now()
+    rules, now = pipeline.rules, access.now()
+    namespace = rules.workflows.namespace
+    short = name.removeprefix(f"{namespace}/")
+    if not short or "/" in short:  # for an empty name the API would return the list of all Workflows
+        raise CommandProblem(f"--workflow is {name!r}: expected the name of a Workflow in {namespace}; {_HINT}")
     try:
         status = _read(short, pipeline, now)
     except NotFound:
-        namespace = rules.workflows.namespace
-        raise CommandProblem(f"there is no Workflow {short} in namespace {namespace}; {_HINT}") from None
+        raise CommandProblem(f"there is no Workflow {short} in {namespace}; {_HINT}") from None
     except Rejection as rejection:  # it cannot be read, or the cluster refuses
         raise CommandProblem(rejection) from None
     data = _data(status, rules, now)
@@ -75,22 +66,7 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
         print_json(data)
     else:
         _print(data, is_blocked=status.is_blocked)
-    if any(problem.code == "offloaded" for problem in status.problems):
-        return _UNKNOWN
-    return _BLOCKED if status.is_blocked else 0
-
-
-def complete_workflow(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return names for the shell: running Workflows, where a cluster answers soon."""
-    try:
-        settings = access.settings_for_people(ctx.params.get("config"))
-        rules = settings.rules.workflows
-        workflows = Workflows(access.connect_for_people(settings), rules.namespace)
-        found = workflows.list_metadata(f"{rules.selector},{UNFINISHED}", Deadline.after(_COMPLETION_SECONDS))
-    except (CommandProblem, Rejection):
-        return []
-    names = (str((item.get("metadata") or {}).get("name")) for item in found)
-    return sorted(name for name in names if name.startswith(incomplete))
+    return _UNKNOWN if _is_offloaded(status) else _BLOCKED if status.is_blocked else 0
 
 
 def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
@@ -113,24 +89,25 @@ def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
     return read_status(workflow, pipeline.rules, now, sorted(twins))
 
 
+def _is_offloaded(status: WorkflowStatus) -> bool:
+    return any(problem.code == "offloaded" for problem in status.problems)
+
+
 def _summary(status: WorkflowStatus, now: datetime) -> str:
     if status.finished:
         return f"It is finished ({status.phase or 'completed'}): no event opens a gate on it any more."
-    if any(problem.code == "offloaded" for problem in status.problems):
+    if _is_offloaded(status):
         return "Its nodes are stored in a database, so it is unknown where it waits."
-    if status.waiting:
-        return " ".join(_waits(gate, status, now) for gate in status.waiting)
-    if status.busy:
-        return f"It waits at no gate, and runs {', '.join(status.busy)}."
-    return "It waits at no gate."
+    if not status.waiting:
+        return f"It waits at no gate{', and runs ' if status.busy else ''}{', '.join(status.busy)}."
+    return " ".join(_waits(gate, status, now) for gate in status.waiting)
 
 
 def _waits(gate: GateStatus, status: WorkflowStatus, now: datetime) -> str:
     since = f" since {format_time(gate.since)} ({age(now - gate.since)})" if gate.since else ""
-    signals = [each for each in status.signals_for(gate.name) if each.state != "used"]
-    if not signals:
-        return f"It waits at {gate.name}{since}. No signal has come for it."
-    return f"It waits at {gate.name}{since}. The last signal for it: {signals[-1].code}."
+    codes = [each.code for each in status.signals_for(gate.name) if each.state != "used"]
+    last = f"The last signal for it: {codes[-1]}" if codes else "No signal has come for it"
+    return f"It waits at {gate.name}{since}. {last}."
 
 
 def _facts(status: WorkflowStatus) -> Iterator[str]:
@@ -148,70 +125,58 @@ def _facts(status: WorkflowStatus) -> Iterator[str]:
             yield f"{signal.pull_request} has ended, or left the task: {describe(signal)}."
 
 
-def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
-    """Return what an event must be like to move a gate now."""
-    for rule in gate.rules:
-        yield f"{rule_in_words(rule)}, by {people_in_words(rules, rule.by)}"
-    if gate.rules and not all(rule.task for rule in gate.rules) and status.task:
-        yield f"It names task {status.task} by {patterns_in_words(rules)}."
-    if gate.rules and status.bound:
-        yield f"It is of pull request {status.bound}."
-    rejected = [each for each in status.signals_for(gate.name) if each.state == "rejected"]
-    if rejected and status.state:
-        times = {signal.id: signal.happened for signal in status.state.signals}
-        last = max(times.get(each.by or "", each.signal.happened) for each in rejected)
-        yield f"It happened after {format_time(last)}: earlier signals were rejected."
-
-
-def _next_steps(status: WorkflowStatus, rules: Rules) -> Iterator[tuple[str, str]]:
+def _next_steps(status: WorkflowStatus) -> Iterator[tuple[str, str]]:
     """Return what to run next: why, and a command."""
-    workflow = ["-n", status.ref.namespace, status.ref.name]
-    if status.finished or not status.waiting or not rules.workflows.parsed_selector.matches(status.labels):
-        yield "What Argo says of it", shlex.join(["argo", "get", *workflow])
-        return
-    gate = status.waiting[0]
     if status.task:
-        query = f'select({_TASK} == "{status.task}") | [{_EVENT}, {_OUTCOME}, .body]'
-        yield "Which events came for its task", f"{_LOG} | grep '^{{' | jq -c {shlex.quote(query)}"
-    kinds = [event.partition(".")[0] for rule in gate.rules for event in rule.event]
-    yield (
-        "Why an event did not open it (save its payload from the webhook settings of GitHub, Recent Deliveries)",
-        f"taskgate explain payload.json --github-event {kinds[0] if kinds else 'pull_request'}",
-    )
-    if len(gate.nodes) == 1:
-        selected = ["--node-field-selector", f"id={gate.nodes[0]}"]
+        field = f'"taskgate.task.id": {json.dumps(status.task)}'
+        yield "Which events came for its task", f"{_LOG} | grep -F {shlex.quote(field)}"
+    waiting = status.waiting[0].nodes if status.waiting else ()
+    if len(waiting) == 1:
+        workflow = ["-n", status.ref.namespace, status.ref.name]
+        selected = ["--node-field-selector", f"id={waiting[0]}"]
         yield "Open it manually", shlex.join(["argo", "resume", *workflow, *selected])
 
 
 def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]:
     """Return all that is shown."""
     return {
+        **status_data(status, status.gates, status.signals),
+        "created": format_time(status.created) if status.created else None,
+        "summary": _summary(status, now),
+        "facts": list(_facts(status)),
+        "opens": {
+            gate.name: [f"{rule_in_words(rule)}, by {people_in_words(rules, rule.by)}" for rule in gate.rules]
+            for gate in status.waiting
+        },
+        "problems": [
+            {"code": each.code, "what": each.sentence, **advice_for_problem(each, status, rules)._asdict()}
+            for each in status.problems
+        ],
+        "next": [{"why": why, "run": command} for why, command in _next_steps(status)],
+    }
+
+
+def status_data(status: WorkflowStatus, gates: Iterable[GateStatus], signals: Iterable[SignalStatus]) -> dict[str, Any]:
+    """Return a Workflow for scripts, with some of its gates and signals."""
+    return {
         "workflow": status.ref.name,
         "namespace": status.ref.namespace,
         "task": status.task,
         "repository": status.repository,
-        "created": format_time(status.created) if status.created else None,
-        "summary": _summary(status, now),
-        "gates": list(map(gate_data, status.gates)),
-        "signals": list(map(signal_data, status.signals)),
         "pull_request": status.bound,
-        "facts": list(_facts(status)),
-        "opens": {gate.name: list(_accepted_events(gate, status, rules)) for gate in status.waiting},
-        "problems": [
-            {"code": each.code, "what": each.sentence, **advice_for_problem(each, status, rules).data()}
-            for each in status.problems
-        ],
-        "next": [{"why": why, "run": command} for why, command in _next_steps(status, rules)],
+        "gates": list(map(_gate_data, gates)),
+        "signals": list(map(_signal_data, signals)),
+        "problems": [{"code": each.code, "what": each.sentence} for each in status.problems],
     }
 
 
-def gate_data(gate: GateStatus) -> dict[str, Any]:
+def _gate_data(gate: GateStatus) -> dict[str, Any]:
     """Return a gate for scripts."""
     since = format_time(gate.since) if gate.since else None
     return {"gate": gate.name, "state": gate.state, "nodes": list(gate.nodes), "since": since}
 
 
-def signal_data(each: SignalStatus) -> dict[str, Any]:
+def _signal_data(each: SignalStatus) -> dict[str, Any]:
     """Return a signal for scripts."""
     signal = each.signal
     return {
@@ -253,8 +218,7 @@ def _print(data: Mapping[str, Any], *, is_blocked: bool) -> None:
 
 
 def _row(gate: Mapping[str, Any], signals: Iterable[Mapping[str, Any]]) -> Row:
-    styles: dict[str, dict[str, Any]] = {"waiting": {"fg": "yellow", "bold": True}, "not reached": {"dim": True}}
     own = [each for each in signals if each["gate"] == gate["gate"]]
-    codes = [each["state"] if each["state"] in ("used", "claimed") else each["code"] for each in own]
+    codes = ", ".join(each["state"] if each["state"] in ("used", "claimed") else each["code"] for each in own)
     notes = [f"{each['what']}: {each['reason']}" for each in own]
-    return Row((gate["gate"], gate["state"], ", ".join(codes)), styles.get(gate["state"], {}), notes)
+    return Row((gate["gate"], gate["state"], codes), _STYLES.get(gate["state"], {}), notes)

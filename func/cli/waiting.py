@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
-from func.cli.explain_workflow import gate_data, signal_data
+from func.cli.explain_workflow import status_data
 from func.cli.output import Problem, Row, output_option, print_json, print_table
 from func.cli.wording import age
 from func.core.reasons import Rejection
@@ -22,7 +22,6 @@ from func.kube.errors import NotFound
 from func.kube.workflows import Workflows
 
 _TITLES = ("GATE", "TASK", "SINCE", "WORKFLOW", "REPOSITORY")
-_NO_GATE = "(at no gate)"
 
 
 @click.command()
@@ -62,13 +61,13 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
         raise Problem(error) from None
     shown = _sorted([each for each in found if _is_asked_for(each, gate, task)], rules)
     if output == "json":
-        print_json([_data(each) for each in shown])
+        print_json([status_data(each, each.waiting, _unused(each)) for each in shown])
     elif not shown:
         asked = "".join(f" {words}" for words in (gate and f"at {gate}", task and f"of task {task}") if words)
         where = f"in {rules.workflows.namespace}"
         click.echo(f"No Workflow with {rules.workflows.selector} is running {where}{asked}.")
     else:
-        print_table(_TITLES, [_row(each, place, now) for each in shown for place in _gates(each, gate)], movable=2)
+        print_table(_TITLES, [row for each in shown for row in _rows(each, gate, now)], movable=2)
 
 
 def _is_asked_for(status: WorkflowStatus, gate: str | None, task: str | None) -> bool:
@@ -80,44 +79,32 @@ def _is_named(gate: GateStatus, name: str) -> bool:
     return name in (gate.name, gate.name.partition("(")[0])
 
 
-def _data(status: WorkflowStatus) -> dict[str, Any]:
-    """Return it for scripts."""
-    return {
-        "workflow": status.ref.name,
-        "namespace": status.ref.namespace,
-        "task": status.task,
-        "repository": status.repository,
-        "pull_request": status.bound,
-        "gates": list(map(gate_data, status.waiting)),
-        "signals": [signal_data(each) for each in status.signals if each.state != "used"],
-        "problems": [{"code": problem.code, "what": problem.sentence} for problem in status.problems],
-    }
-
-
 def _sorted(statuses: list[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
-    """Return them in the order of the gates, and who has waited longest first."""
-    gates = list(rules.gate_ids)
-    newest = datetime.max.replace(tzinfo=UTC)
+    """Return them in the order of the gates, and who has waited longest first; last those at no gate."""
+    order, newest = [*rules.gate_ids], datetime.max.replace(tzinfo=UTC)
 
-    def order(status: WorkflowStatus) -> tuple[int, datetime, str]:
-        if not status.waiting:
-            return len(gates) + 1, newest, status.ref.name
-        first = status.waiting[0]
-        return gates.index(first.name) if first.name in gates else len(gates), first.since or newest, status.ref.name
+    def place(status: WorkflowStatus) -> tuple[int, datetime, str]:
+        first = next(iter(status.waiting), None)
+        if first is None:
+            return len(order) + 1, newest, status.ref.name
+        return order.index(first.name) if first.name in order else len(order), first.since or newest, status.ref.name
 
-    return sorted(statuses, key=order)
-
-
-def _gates(status: WorkflowStatus, gate: str | None) -> list[GateStatus | None]:
-    return [each for each in status.waiting if gate is None or _is_named(each, gate)] or [None]
+    return sorted(statuses, key=place)
 
 
-def _row(status: WorkflowStatus, gate: GateStatus | None, now: datetime) -> Row:
-    since = age(now - gate.since) if gate and gate.since else ""
-    cells = (gate.name if gate else _NO_GATE, status.task or "", since, status.ref.name, status.repository or "")
-    notes = [_signal_in_words(each) for each in status.signals if each.state != "used"]
-    notes += [problem.sentence for problem in status.problems]
-    return Row(cells, {"fg": "red"} if status.problems else {}, notes)
+def _unused(status: WorkflowStatus) -> list[SignalStatus]:
+    return [each for each in status.signals if each.state != "used"]
+
+
+def _rows(status: WorkflowStatus, asked: str | None, now: datetime) -> Iterator[Row]:
+    """Return a row for each gate at which a Workflow waits."""
+    notes = [*map(_signal_in_words, _unused(status)), *(problem.sentence for problem in status.problems)]
+    about = (status.ref.name, status.repository or "")
+    waiting = [each for each in status.waiting if asked is None or _is_named(each, asked)]
+    for gate in waiting or (None,):
+        since = age(now - gate.since) if gate and gate.since else ""
+        cells = (gate.name if gate else "(at no gate)", status.task or "", since, *about)
+        yield Row(cells, {"fg": "red"} if status.problems else {}, notes)
 
 
 def _signal_in_words(each: SignalStatus) -> str:

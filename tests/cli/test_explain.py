@@ -22,7 +22,7 @@ from tests.remembering import push, remembering, signal, use
 def checks(output: str) -> dict[str, str]:
     """check -> yes, NO or ?"""
     rows = [line.split(maxsplit=1) for line in output.splitlines() if line.startswith(("yes ", "NO ", "? "))]
-    return {check: mark for mark, rest in rows for check in CHECKS if rest.startswith(f"{check}  ")}
+    return {check: mark for mark, rest in rows for check in CHECKS if f"{rest}  ".startswith(f"{check}  ")}
 
 
 @pytest.fixture
@@ -83,12 +83,12 @@ def test_what_waits_and_what_revokes_is_accepted_too(cluster: EmbeddedCluster, e
         (
             payloads.approved() | {"review": {**payloads.approved()["review"], "user": None}},
             "person",
-            "GitHub names nobody",
+            "Somebody else of reviewers (5DLabs-Tess[bot]",
         ),
         (
             payloads.approved(reviewed="0" * 40),
             "fresh",
-            f"5DLabs-Tess[bot] reviews the newest commit, {payloads.HEAD}, and approves again",
+            "5DLabs-Tess[bot] reviews the newest commit and approves again",
         ),
         (
             payloads.approved(task=8),
@@ -142,13 +142,13 @@ gates:
         (payloads.approved(), "rule", "with draft true, base release-*, for wait-pr-approved. This event has"),
         (payloads.approved(), "rule", "base main, draft false."),
         (payloads.approved(base="release-1", draft=True), "person", "(5DLabs-Tess[bot] with id 7) or"),
-        (payloads.closed(repository="a/b"), "repository", "Add a/b to `repositories` in gates.yaml"),
+        (payloads.closed(repository="a/b"), "repository", ""),
         (
             payloads.closed(title="none"),
             "task",
             "a title that matches feat: task ([0-9]+), and has title none.",
         ),
-        (payloads.closed(), "gate", "when the Workflow waits at wait-pr-merged, or remove `early: refuse`"),
+        (payloads.closed(), "gate", ""),
         (payloads.closed(merged=False, task=8), "workflow", ""),
     ],
 )
@@ -180,7 +180,7 @@ def test_what_it_takes_when_something_is_remembered(cluster: EmbeddedCluster, ex
         ([push(happened=noon)], [], "signal", f"Cause a new event: {again}."),
         ([signal(id="d-0")], [claim], "gate", "If it stays so, check that Argo Server answers."),
         ([closed], [], "signal", "Bring the pull request back (reopen it, or add the label of its task again)"),
-        ([], other, "pull request", "Only if neither is possible, make Taskgate forget all that it remembers."),
+        ([], other, "pull request", f"or remove the task's label from it. Then cause a new event: {again}."),
     ):
         cluster.store.load(WORKFLOWS, remembering(waiting_workflow(3), signals, used))
         result = explain(payloads.approved())
@@ -201,7 +201,7 @@ def test_the_command_that_forgets_all_says_what_it_does_and_comes_last(
     result = explain(payloads.approved())
     assert (result.exit_code, checks(result.output)["workflow"]) == (3, "NO")
     advice = result.output.partition("What it takes: ")[2]
-    assert advice.index("kubectl edit") < advice.index("Taskgate remembers nothing")
+    assert advice.index("kubectl edit") < advice.index("make Taskgate forget all")
     assert advice.endswith("\n  kubectl annotate workflow -n agent-platform play-task-3-workflow taskgate.dev/state-\n")
 
 
@@ -264,7 +264,9 @@ def test_a_saved_payload_that_opened_a_gate_before(
     assert send(meant_for_8, "d-1") == "opened"
     said = explain_saved(meant_for_8)
     assert checks(said)["duplicate"] == "NO"
-    assert "Nothing: the event has done its work. For a new one: 5DLabs-Tess[bot] reviews" in said
+    assert (
+        "Nothing: the event has done its work. To signal once more, cause a new event: 5DLabs-Tess[bot] reviews" in said
+    )
     other = explain_saved(payloads.approved(labels=["task-7"], branch="fix-typo", review_id=7))
     assert "was opened before, by event d-1." in other
     assert "It names task 7 by its label: if that is wrong, correct it." in other

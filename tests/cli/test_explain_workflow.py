@@ -53,12 +53,10 @@ def test_where_it_waits_since_when_and_for_what(cluster: EmbeddedCluster, told: 
     ]
     (node,) = of_gate(found["gates"], "wait-pr-approved")[0]["nodes"]
     assert found["facts"][0].startswith("No signal is remembered on it")
-    first, second = found["opens"]["wait-pr-approved"]
-    assert "review approved, fresh true, by reviewers (5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs)" in first
-    assert "names task 3" in second
+    (event,) = found["opens"]["wait-pr-approved"]
+    assert "review approved, fresh true, by reviewers (5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs)" in event
     runs = [step["run"] for step in found["next"]]
-    assert "taskgate explain payload.json --github-event pull_request_review" in runs
-    assert any("""'select(.attributes."taskgate.task.id" == "3") | [""" in run for run in runs)
+    assert any(run.endswith("""grep -F '"taskgate.task.id": "3"'""") for run in runs)
     assert f"argo resume -n agent-platform {NAME} --node-field-selector id={node}" in runs
     assert {request.method for request in cluster.requests} == {"GET"}
 
@@ -80,13 +78,9 @@ def test_a_signal_that_a_push_revoked(cluster: EmbeddedCluster, told: Told, send
     assert any("belongs to 5dlabs/cto#123" in fact for fact in found["facts"])
 
 
-def test_what_a_new_approval_must_be_like(cluster: EmbeddedCluster, told: Told) -> None:
+def test_the_summary_ends_with_what_became_of_the_last_signal(cluster: EmbeddedCluster, told: Told) -> None:
     cluster.store.load(WORKFLOWS, remembering(waiting_workflow(3), [signal(), push()]))
-    found = told()
-    assert found["summary"].endswith("The last signal for it: revoked.")
-    assert "It happened after 2026-11-22T10:40:00Z: earlier signals were rejected." in " ".join(
-        found["opens"]["wait-pr-approved"]
-    )
+    assert told()["summary"].endswith("The last signal for it: revoked.")
 
 
 def test_a_signal_that_the_rules_of_today_refuse(
@@ -114,7 +108,7 @@ def test_a_problem_comes_with_one_command_that_can_be_pasted(cluster: EmbeddedCl
         assert shlex.split(each["run"])
         assert not set("<>") & set(each["run"])
     unreadable = found["problems"][0]
-    assert unreadable["remedy"].index("kubectl edit") < unreadable["remedy"].index("Taskgate remembers nothing")
+    assert unreadable["remedy"].index("kubectl edit") < unreadable["remedy"].index("make Taskgate forget all")
     assert unreadable["run"] == f"kubectl annotate workflow -n agent-platform {NAME} taskgate.dev/state-"
 
 
@@ -170,14 +164,11 @@ def test_wrong_names_are_one_sentence(own_cluster: EmbeddedCluster, tmp_path: Pa
 
     assert said("--workflow", "none") == (
         1,
-        "Error: there is no Workflow none in namespace agent-platform; run taskgate waiting to list those that run\n",
+        "Error: there is no Workflow none in agent-platform; run taskgate waiting to list those that run\n",
     )
-    assert said("--workflow", "") == (
-        1,
-        "Error: --workflow is empty: expected the name of a Workflow; run taskgate waiting to list those that run\n",
-    )
+    assert said("--workflow", "")[1].startswith("Error: --workflow is '': expected the name of a Workflow in agent")
     assert said("--workflow", "other/none")[1].startswith(
-        "Error: --workflow names namespace other: expected agent-platform"
+        "Error: --workflow is 'other/none': expected the name of a Workflow in agent-platform"
     )
     assert said("event.json", "--workflow", NAME)[0] == 2
     own_cluster.stop()
