@@ -113,7 +113,7 @@ class _Connection(h11.Connection):
         self.left -= 1
         event = super().next_event()
         if isinstance(event, h11.Request):
-            names = {name for name, _ in event.headers}
+            names = {name.lower() for name, _ in event.headers.raw_items()}
             # A proxy that follows the other header, or does not know chunks, would see a request where we see a body
             # (request smuggling): https://www.rfc-editor.org/rfc/rfc9112#section-6.1
             if b"transfer-encoding" in names and (b"content-length" in names or event.http_version != b"1.1"):
