@@ -13,7 +13,11 @@ import pytest
 import yaml
 
 from func.core.cloud_event import read_cloudevent
+from func.core.events import read_event
+from func.core.gates_file import parse_rules
 from func.core.outcomes import Answer
+from func.core.reasons import Rejection
+from func.core.rules import Rules
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
@@ -109,6 +113,39 @@ def test_each_event_opens_its_gate_once(name: str, tmp_path: Path) -> None:
 def test_what_must_not_open_it(name: str, path: str, value: object, outcome: str, tmp_path: Path) -> None:
     (answer,), phase = deliver(tmp_path, GATES[name], changed(name, path, value))
     assert (answer.outcome, phase) == (outcome, "Running"), answer
+
+
+def happened(found: Event, rules: Rules = RULES) -> datetime:
+    """Return when an event happened, as the rules read it."""
+    incoming = read_cloudevent({"content-type": "application/cloudevents+json"}, json.dumps(found).encode())
+    return read_event(incoming.ref, incoming.time, incoming.data, rules, NOW).signal.happened
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "sent"),
+    [
+        # Go writes a `time.Time` in the zone of its server:
+        # https://github.com/go-gitea/gitea/blob/main/modules/structs/pull.go
+        ("gitea", "pull_request.updated_at", "2026-11-25T11:50:30+01:00"),
+        # https://github.com/prometheus/alertmanager/blob/main/template/template.go
+        ("alertmanager", "alerts.0.endsAt", "2026-11-25T05:50:30.739266876-05:00"),
+        # https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/#Approved
+        ("bitbucket", "approval.date", "2026-11-25T10:50:30.195330+00:00"),
+    ],
+)
+def test_the_times_of_other_systems_count(name: str, path: str, sent: str) -> None:
+    assert happened(changed(name, path, sent)) == datetime(2026, 11, 25, 10, 50, 30, tzinfo=UTC)
+
+
+def test_gitlabs_times_make_an_event_invalid_so_its_recipe_takes_the_cloudevents() -> None:
+    """GitLab's form: https://gitlab.com/gitlab-org/gitlab/-/issues/263111"""
+    assert happened(event("gitlab")) == datetime(2026, 11, 25, 11, tzinfo=UTC)
+    source = "  com.gitlab.merge_request:\n"
+    text = (FOLDER / "gates.yaml").read_text().replace(source, f"{source}    happened: object_attributes.updated_at\n")
+    with pytest.raises(Rejection) as rejection:
+        happened(event("gitlab"), parse_rules(text, "gates.yaml"))
+    assert rejection.value.verdict.code == "wrong-field"
+    assert '"2026-11-25 10:58:00 UTC"' in rejection.value.reason
 
 
 def github(kind: str, number: int, **data: Any) -> Event:  # noqa: ANN401 - any JSON
