@@ -10,7 +10,6 @@ import click
 from func.cli.dry_run import DryRun, dry_run, offline_pipeline
 from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress, wrap
 from func.cli.recorded import Recorded, read_recorded
-from func.cli.wording import person_in_words, rule_in_words
 from func.core.errors import SettingError
 from func.core.lint import LintWarning, lint
 from func.core.reasons import CODES
@@ -33,8 +32,8 @@ from func.service.settings import read_rules
 def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, output: str) -> None:
     """Validate a gates.yaml and test it on recorded events.
 
-    Prints in words what FILE says, and warns of what is dangerous in it. With --events, also what would become of
-    recorded events, as far as that is known without their Workflows. Calls no API.
+    Warns of what is dangerous in FILE. With --events, also shows what would become of recorded events, as far as that
+    is known without their Workflows. Calls no API.
 
     \b
     Exit codes:
@@ -61,7 +60,7 @@ def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, o
             shown["events"] = [run.data(rules) for run in runs]
         print_json(shown)
     else:
-        _print(file, rules, warnings, runs, is_wrong=is_wrong)
+        _print(file, warnings, runs, is_wrong=is_wrong)
     ctx.exit(1 if is_wrong or (strict and warnings) else 0)
 
 
@@ -78,11 +77,8 @@ def _read(file: Path) -> Rules:
         raise Problem(error) from None
 
 
-def _print(file: Path, rules: Rules, warnings: list[LintWarning], runs: list[DryRun] | None, *, is_wrong: bool) -> None:
-    click.echo(f"{clean(file)} is {'not valid' if is_wrong else 'valid'}.\n")
-    print_table(("RULES", "SAY"), _summary(rules))
-    click.echo()
-    print_table(("GATE", "MOVED BY", "PEOPLE"), _gates(rules))
+def _print(file: Path, warnings: list[LintWarning], runs: list[DryRun] | None, *, is_wrong: bool) -> None:
+    click.echo(f"{clean(file)} is {'not valid' if is_wrong else 'valid'}.")
     for each in warnings:
         color = "red" if each.level == "error" else "yellow"
         click.echo(f"\n{click.style(wrap(f'{each.level.capitalize()}: {each.place} ({each.code})'), fg=color)}")
@@ -90,40 +86,6 @@ def _print(file: Path, rules: Rules, warnings: list[LintWarning], runs: list[Dry
     if runs is not None:
         click.echo()
         print_table(("EVENT", "TASK", "GATE"), [_decision(run) for run in runs])
-
-
-def _summary(rules: Rules) -> list[Row]:
-    workflows, labels = rules.workflows, rules.workflows.labels
-    found = [f"name {workflows.name}"] if workflows.name else []
-    found.append(f"labels {labels.task} and {labels.repository}" if labels.repository else f"label {labels.task}")
-    patterns = [f"{place} {getattr(rules.task, place)}" for place in rules.task.patterns]
-    rows = {
-        "Workflows": f"in namespace {workflows.namespace} with {workflows.selector}",
-        "found by": ", then ".join(found),
-        "belong to": "the pull request of the first signal" if workflows.one_pull_request else "any pull request",
-        "repositories": ", ".join(rules.repositories) if rules.repositories is not None else "all",
-        "a task's id": " and ".join(patterns) or "only in events that say where it is",
-    }
-    rows |= {f"people: {name}": ", ".join(map(person_in_words, people)) for name, people in rules.people.items()}
-    rows |= {
-        f"source: {glob}": ", ".join(f"{fact} at {path}" for fact, path in paths.items())
-        for glob, paths in rules.sources.items()
-    }
-    rows |= {f"output: {name}": template for name, template in rules.outputs.items()}
-    return [Row(pair) for pair in rows.items()]
-
-
-def _gates(rules: Rules) -> list[Row]:
-    rows = []
-    for gate, given in rules.gates.items():
-        for number, rule in enumerate(given):
-            name = gate if number == 0 else ""
-            rows.append(Row((name, rule_in_words(rule), " or ".join(rule.by))))
-            rows += [
-                Row(("", f"revoked by {rule_in_words(each)}", " or ".join(each.by)), {"dim": True})
-                for each in rule.withdraw
-            ]
-    return rows
 
 
 def _decision(run: DryRun) -> Row:

@@ -1,8 +1,8 @@
 """An embedded Kubernetes API with a stand-in workflow controller, to try Taskgate out and to test it.
 
 It follows the rules of the real API server where the function and kubectl rely on them; `tests/contract` runs the same
-tests against both. It is not part of the function: nothing that runs in the container imports it. It shares no code
-with func/core where it plays the server's rules (patches, selectors), so that a mistake in one shows against the other.
+tests against both. It is not part of the function: nothing that runs in the container imports it. It applies
+patches with code of its own, so that a mistake of the function shows. It reads label selectors as the function does.
 """
 
 from func.devcluster.api import Identity

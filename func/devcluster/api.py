@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
-from func.devcluster import core_events, discovery, documents, errors, jsonpatch, label_selectors, resources, watches
+from func.core.label_selectors import Selector
+from func.devcluster import core_events, discovery, documents, errors, jsonpatch, resources, watches
 from func.devcluster.documents import Document
 from func.devcluster.errors import ApiError
 from func.devcluster.resources import Resource
@@ -109,11 +110,15 @@ class _Call:
 
     def view(self) -> View:
         """Return the selection of objects that the query asks for; raise 400 for an invalid selector."""
-        labels, fields = self.query.get("labelSelector", ""), self.query.get("fieldSelector", "")
+        fields = self.query.get("fieldSelector", "")
+        field, _, name = fields.partition("=")
+        name = name.removeprefix("=")
+        if fields and (field != "metadata.name" or not name):
+            raise errors.bad_request(f"field selector {fields} not supported: expected metadata.name=<name>")
         try:
-            return View(self.namespace, label_selectors.parse(labels, fields))
+            return View(self.namespace, Selector.parse(self.query.get("labelSelector", "")), name or None)
         except ValueError as problem:
-            raise errors.bad_request(str(problem)) from None
+            raise errors.bad_request(f"unable to parse requirement: {problem}") from None
 
 
 class Api:

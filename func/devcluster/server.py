@@ -12,7 +12,8 @@ from typing import Any, Self
 
 import uvicorn
 
-from func.devcluster import label_selectors, load
+from func.core.label_selectors import Selector
+from func.devcluster import load
 from func.devcluster.api import Api, Identity, Recorded
 from func.devcluster.controller import Controller
 from func.devcluster.documents import Document
@@ -116,6 +117,6 @@ class EmbeddedCluster:
         Raises:
             ValueError: the selector is not valid.
         """
-        follower = Follower(self.store, View("", label_selectors.parse(label_selector)), callback, existing=existing)
+        follower = Follower(self.store, View("", Selector.parse(label_selector)), callback, existing=existing)
         self._followers.append(follower)
         return follower

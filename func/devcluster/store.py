@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
+from func.core.label_selectors import Selector
 from func.devcluster import documents, errors, objects
 from func.devcluster.documents import Document
-from func.devcluster.label_selectors import EVERYTHING, Selector
 from func.devcluster.resources import NAMESPACES, Resource
 
 Key: TypeAlias = tuple[str, str]
 """Namespace (empty for cluster-wide resources) and name."""
 
+_EVERYTHING = Selector(())
 _FIRST_VERSION = 1000  # not 1, so that a client that watches from version 1 gets 410, as on a real server
 _MAX_OBJECT_BYTES = 1_572_864  # etcd's limit of a request
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
@@ -69,16 +70,21 @@ def _stored_at(resource: Resource, document: Document, version: int) -> Stored:
 
 @dataclass(frozen=True)
 class View:
-    """A selection of objects: those that the selector selects, in one namespace or (empty) in all."""
+    """A selection of objects: those that the selector selects, in one namespace or (empty) in all.
+
+    Args:
+        name: of the only object that is meant; None for all.
+    """
 
     namespace: str = ""
-    selector: Selector = EVERYTHING
+    selector: Selector = _EVERYTHING
+    name: str | None = None
 
     def shows(self, stored: Stored | None) -> bool:
         """Return whether an object is selected."""
-        if stored is None or self.namespace not in ("", stored.key[0]):
+        if stored is None or self.namespace not in ("", stored.key[0]) or self.name not in (None, stored.name):
             return False
-        return self.selector.matches(stored.metadata.get("labels") or {}, stored.name)
+        return self.selector.matches(stored.metadata.get("labels") or {})
 
 
 @dataclass(frozen=True, eq=False)

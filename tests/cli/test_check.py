@@ -11,48 +11,9 @@ from tests.cli.events import cloudevent, lines, written
 from tests.cli.running import taskgate
 
 
-def test_says_in_words_what_the_rules_say() -> None:
+def test_the_rules_built_in_are_valid() -> None:
     result = taskgate("check", BUILT_IN_RULES)
-    assert result.exit_code == 0
-    for words in (
-        "is valid",
-        "in namespace agent-platform with workflow-type=play-orchestration",
-        "name play-task-{task}-workflow, then labels task-id and repository",
-        "5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs",
-        "pull_request_review.submitted with review approved",
-        "revoked by pull_request_review.submitted with review changes_requested",
-        "pull_request.closed with merged",
-    ):
-        assert words in result.output
-    gates = [line.split()[0] for line in result.output.splitlines() if line.startswith("wait-")]
-    assert gates == ["wait-pr-created", "wait-ready-for-qa", "wait-pr-approved", "wait-pr-merged"]
-
-
-def test_says_all_that_a_way_can_ask_for(tmp_path: Path) -> None:
-    file = tmp_path / "gates.yaml"
-    file.write_text(
-        """
-workflows: {namespace: a, selector: b=c, labels: {task: task-id}, one-pull-request: false}
-repositories: [5dlabs/cto]
-people: {testers: [{login: tess, id: 7}]}
-gates:
-  deployed:
-    {event: com.example.deployed, by: anyone, task: job.id, early: refuse, rounds: true, inputs: {stage: prod}}
-  merged: {event: pull_request.closed, merged: true, draft: false, base: main, by: testers, forks: true}
-""",
-        encoding="utf-8",
-    )
-    result = taskgate("check", file)
-    assert result.exit_code == 0, result.output
-    for words in (
-        "any pull request",
-        "5dlabs/cto",
-        "tess with id 7",
-        "only in events that say where it is",
-        "com.example.deployed with inputs stage prod, early refuse, rounds true, task job.id",
-        "pull_request.closed with merged true, draft false, base main, forks true",
-    ):
-        assert words in result.output
+    assert (result.exit_code, result.output.splitlines()[0]) == (0, f"{BUILT_IN_RULES} is valid.")
 
 
 @pytest.mark.parametrize(

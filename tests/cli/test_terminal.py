@@ -42,15 +42,10 @@ def on_a_terminal(*arguments: object, columns: int = 80, **environment: str) -> 
     return shown.decode()
 
 
-def test_colours_on_a_terminal_unless_they_are_not_wanted() -> None:
-    assert "\x1b[1m" in on_a_terminal("check", BUILT_IN_RULES)
-    assert "\x1b" not in on_a_terminal("check", BUILT_IN_RULES, NO_COLOR="1")
-
-
-def test_tables_fit_the_terminal() -> None:
-    for columns in (60, 80, 120):
-        shown = on_a_terminal("check", BUILT_IN_RULES, columns=columns, NO_COLOR="1")
-        assert max(len(line) for line in shown.splitlines() if "gates.yaml" not in line) <= columns
+def test_colours_on_a_terminal_unless_they_are_not_wanted(tmp_path: Path) -> None:
+    file = written(cloudevent(payloads.approved()), tmp_path / "event.json")
+    assert "\x1b[1m" in on_a_terminal("check", BUILT_IN_RULES, "--events", file)
+    assert "\x1b" not in on_a_terminal("check", BUILT_IN_RULES, "--events", file, NO_COLOR="1")
 
 
 @pytest.mark.parametrize("command", ["waiting", "explain", "replay"])

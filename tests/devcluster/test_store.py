@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from func.devcluster import label_selectors as selectors
+from func.core.label_selectors import Selector
 from func.devcluster.errors import ApiError
 from func.devcluster.resources import CONFIG_MAPS, NAMESPACES, WORKFLOWS
 from func.devcluster.store import Event, Store, View
@@ -58,9 +58,9 @@ def test_a_list_has_what_is_selected_in_order(
             expected.pop((where, name), None)
         else:
             expected[where, name] = labels
-    selector = selectors.parse(text)
+    selector = Selector.parse(text)
     found = [each.key for each in store.select(WORKFLOWS, View(namespace, selector)).items]
-    wanted = [key for key, labels in expected.items() if selector.matches(labels, key[1])]
+    wanted = [key for key, labels in expected.items() if selector.matches(labels)]
     assert found == sorted(key for key in wanted if namespace in ("", key[0]))
 
 
@@ -74,7 +74,7 @@ def test_a_list_and_the_watch_from_it_give_the_list_of_later(
     store = store_with()
     for each in before:
         write(store, *each)
-    view = View("n", selectors.parse(text))
+    view = View("n", Selector.parse(text))
     page = store.select(WORKFLOWS, view)
     copy = {each.name: each for each in page.items}
     for each in after:

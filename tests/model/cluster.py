@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
+from func.core.label_selectors import Selector
 from func.core.patches import Move, encode
 from func.core.workflows import Workflow
 from func.devcluster import jsonpatch
-from func.devcluster import label_selectors as selectors
 from func.kube.deadline import Deadline
 from func.kube.errors import LostRace, NotFound
 from func.kube.workflows import Workflows
@@ -68,11 +68,9 @@ class Cluster:
 
     def list_metadata(self, selector: str, deadline: Deadline) -> list[Document]:  # noqa: ARG002 - as the real one
         """LIST of the metadata."""
-        wanted = selectors.parse(selector)
+        wanted = Selector.parse(selector)
         found = sorted(self.documents.items())
-        return [
-            {"metadata": each["metadata"]} for name, each in found if wanted.matches(each["metadata"]["labels"], name)
-        ]
+        return [{"metadata": each["metadata"]} for _, each in found if wanted.matches(each["metadata"]["labels"])]
 
     def patch(self, name: str, operations: list[Document], deadline: Deadline) -> None:
         """PATCH, with a JSON Patch: all of it or nothing."""

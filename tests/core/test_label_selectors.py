@@ -1,4 +1,4 @@
-"""Label and field selectors as pure functions."""
+"""Label selectors as pure functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from func.devcluster import label_selectors as selectors
+from func.core.label_selectors import Selector
 
 KEYS = st.sampled_from(["task", "stage", "taskgate.dev/parked", "x.y-z/A_1"])
 VALUES = st.sampled_from(["1", "2", "a", "A.b_c-d", "10"])
@@ -49,17 +49,16 @@ def holds(labels: dict[str, str], key: str, operator: str, values: list[str]) ->
 def test_an_object_is_selected_if_all_requirements_hold(
     labels: dict[str, str], wanted: list[tuple[str, str, list[str], str]]
 ) -> None:
-    selector = selectors.parse(",".join(text for *_, text in wanted))
+    selector = Selector.parse(",".join(text for *_, text in wanted))
     expected = all(holds(labels, key, operator, values) for key, operator, values, _ in wanted)
-    assert selector.matches(labels, "w") is expected
+    assert selector.matches(labels) is expected
 
 
 @settings(deadline=None)
 @given(st.text(alphabet="ab=!<>(), ini./-_1\u00e9\n", max_size=20))
 def test_any_text_is_a_selector_or_a_value_error(text: str) -> None:
-    for given_as in ("labels", "fields"):
-        with contextlib.suppress(ValueError):
-            selectors.parse(**{given_as: text})
+    with contextlib.suppress(ValueError):
+        Selector.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +66,5 @@ def test_any_text_is_a_selector_or_a_value_error(text: str) -> None:
     ["a=b=c", "=b", "a in", "a in b", "a in (b", "(a)", "a,,b", "a b", "-a=b", "a=-b", "A/b=c", "a>b", "a notin b"],
 )
 def test_what_is_no_label_selector_is_said_so(text: str) -> None:
-    with pytest.raises(ValueError, match="unable to parse"):
-        selectors.parse(text)
-
-
-def test_fields_are_those_that_can_be_selected() -> None:
-    selector = selectors.parse(fields="metadata.name=a")
-    assert selector.matches({}, "a")
-    assert not selector.matches({}, "x")
-    with pytest.raises(ValueError, match=r"field selector status\.phase=Running not supported"):
-        selectors.parse(fields="status.phase=Running")
+    with pytest.raises(ValueError, match=r"not a label selector|not all values"):
+        Selector.parse(text)
