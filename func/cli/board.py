@@ -90,7 +90,7 @@ def board(port: int, config: Path | None, github: str, agent: str, argo_ui: str 
         raise Problem(needed_right(rejection, namespace)) from None
     except KeyboardInterrupt:
         return
-    raise Problem("the board ended by itself")
+    raise Problem("the board stopped unexpectedly: start it again")
 
 
 def _address(option: str, given: str, example: str) -> str:

@@ -107,7 +107,7 @@ def explain(
 def _one(file: str, github_event: str | None) -> Recorded:
     found = read_recorded(file, github_event)
     if len(found) > 1:
-        raise Problem(f"{file} holds {len(found)} events: expected one; check --events takes many")
+        raise Problem(f"{file} contains {len(found)} events: expected one; check --events takes many")
     if found[0].problem:
         raise Problem(f"{found[0].where}: {found[0].problem}")
     return found[0]

@@ -101,7 +101,7 @@ def read_recorded(source: str, github_event: str | None = None) -> list[Recorded
             for where, value in _values(name, _content(source, file)):
                 found += _events(where, value, github_event)
     if not found:
-        raise Problem(f"{_named(source)} holds no events")
+        raise Problem(f"{_named(source)} contains no events")
     return found
 
 

@@ -82,7 +82,7 @@ def check_rules(rules: Rules) -> None:
         if github.kind_of_type(source) is not None:
             raise CrossFieldError(f"sources.{source}: the facts of GitHub's events are built in: remove this entry")
     if ANYONE in rules.people:
-        raise CrossFieldError(f"people.{ANYONE}: this name stands for everybody, choose another one")
+        raise CrossFieldError(f"people.{ANYONE}: this name means everybody: choose another one")
     for gate, given in rules.gates.items():
         for index, rule in enumerate(given):
             place = f"gates.{gate}" + (f".{index}" if len(given) > 1 else "")

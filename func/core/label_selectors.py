@@ -72,5 +72,6 @@ def _requirement(match: re.Match[str]) -> _Requirement:
     else:
         return _Requirement(match["key"], None, negated=bool(match["absent"]))
     if not all(is_label_value(value) for value in wanted):
-        raise ValueError(f"{sorted(wanted)} are not all values that a label can have")
+        wrong = next(value for value in sorted(wanted) if not is_label_value(value))
+        raise ValueError(f"no label can have the value {wrong!r}: expected at most 63 letters, digits, -, _ or .")
     return _Requirement(match["key"], wanted, negated=match["operator"] == "!=" or match["set"] == "notin")

@@ -54,9 +54,9 @@ _SENTENCES: Mapping[tuple[Outcome, str] | tuple[Outcome, str, int], Mapping[str,
         "no-rule": "No rule matches {event}{details}.",
         "other-namespace": "Namespace {namespace} is not {expected}, where the rules look for Workflows.",
     },
-    ("ignored", "task"): {"no-task": "It names no task: {why}."},
+    ("ignored", "task"): {"no-task": "The event names no task: {why}."},
     ("ambiguous", "task"): {
-        "several-tasks": "It names several tasks, {tasks}: leave one, then cause a new event.",
+        "several-tasks": "The event names several tasks, {tasks}: leave one, then cause a new event.",
     },
     ("invalid", "task"): {
         "wrong-task": "The event's {path} is {value}: expected the id of a task that a label can hold.",
@@ -133,17 +133,17 @@ _SENTENCES: Mapping[tuple[Outcome, str] | tuple[Outcome, str, int], Mapping[str,
         "approval that is sent again can open a gate then.",
     },
     ("refused", "signal"): {
-        "revoked": "It was revoked by {by}.",
+        "revoked": "This signal was revoked by {by}.",
         "pull-request-gone": "{pull_request} {how} at {at}, and this event is not newer.",
-        "overtaken": "It was overtaken by {by}.",
-        "expired": "It waited for more than {days} days.",
+        "overtaken": "This signal was overtaken by {by}.",
+        "expired": "This signal waited for more than {days} days.",
         "forgotten": "Too many events came for {workflow}, and those up to {until} were forgotten: this one may have "
         "been revoked. Cause a new one, for example approve again.",
-        "not-newer": "It is not newer than the last event that moved {gate}, of {at}. Cause a new one, for example "
-        "approve again.",
-        "revoked-nothing": "It revokes nothing: what stands for {gates} is newer.",
+        "not-newer": "This signal is not newer than the last event that moved {gate}, of {at}. Cause a new one, for "
+        "example approve again.",
+        "revoked-nothing": "This event revokes nothing: the signals for {gates} are newer.",
     },
-    ("ignored", "signal"): {"no-longer-allowed": "The rules of today do not accept event {event}: {why}"},
+    ("ignored", "signal"): {"no-longer-allowed": "The current rules do not accept event {event}: {why}"},
     ("withdrawn", "signal"): {
         "revoked-signals": "Revoked for {gates}: {signals}.",
         "revokes-later": "Nothing to revoke yet: what it revokes for {gates} will be refused when it arrives.",

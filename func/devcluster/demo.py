@@ -268,7 +268,7 @@ def _stay(place: _Place, folder: Path, board: str) -> None:
     click.echo("Ctrl-C ends all of it.\n")
     place.cluster.follow(_print_move)
     code = place.function.wait()
-    raise Problem(f"the function ended by itself, with exit code {code}")
+    raise Problem(f"the function stopped unexpectedly, with exit code {code}; see its log")
 
 
 def _print_move(change: Change) -> None:

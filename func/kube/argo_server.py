@@ -117,9 +117,9 @@ class ArgoServer:
         words = str(answer.get("message"))[:500] if isinstance(answer, dict) else "it did not send JSON"
         here = f"{words.rstrip('.')} ({self.url})."
         if status == 401:
-            raise Unauthenticated(f"Argo Server refuses it: {here}")
+            raise Unauthenticated(f"Argo Server refuses the request: {here}")
         if status == 403:
-            raise Forbidden(f"Argo Server refuses it: {here}")
+            raise Forbidden(f"Argo Server refuses the request: {here}")
         if not isinstance(answer, dict):
             raise Unavailable(f"There is no Argo Server at the URL of ARGO_SERVER, status {status}: {here}")
         if status == 404:  # the Kubernetes API has, or just had, this Workflow

@@ -181,14 +181,14 @@ class Api:
         if status in _TRANSIENT:
             after = headers.get("Retry-After", "")
             seconds = int(after) if after.isdecimal() and len(after) < 4 else None
-            raise Unavailable(f"The Kubernetes API says {status}: {here}", seconds)
+            raise Unavailable(f"The Kubernetes API answered with status {status}: {here}", seconds)
         missing = _RBAC.search(words) if status == 403 else None
         # Without a credential a request is that of `system:anonymous`, to whom nobody should grant a permission.
         if status == 401 or (missing and missing["user"] == _ANONYMOUS):
             raise Unauthenticated(self._words_for_unauthorized(here))
         if missing:
             raise MissingPermission(self._words_for_missing(missing))
-        raise Forbidden(f"The Kubernetes API refuses it: {here}")
+        raise Forbidden(f"The Kubernetes API refuses the request: {here}")
 
     def _words_for_unauthorized(self, words: str) -> str:
         source = self.credential.source

@@ -36,7 +36,7 @@ def allowed_senders(host: str, environment: Mapping[str, str]) -> Senders:
         return "local"
     if not chosen:
         raise SettingError(
-            f"--host is {host}: without authentication expected an address of loopback; set TASKGATE_TOKEN_FILE, or "
+            f"--host is {host}: without authentication expected a loopback address; set TASKGATE_TOKEN_FILE, or "
             "TASKGATE_AUTH=none to let everybody who reaches the port open gates"
         )
     return "anybody"

@@ -231,13 +231,13 @@ def test_an_event_that_moved_nothing_is_told_and_found(shown: Browser, board: Bo
     attributes = {"taskgate.code": "several-tasks", "cloudevents.event_id": "d-9", "taskgate.gate": HOSTILE}
     line = {
         "timestamp": datetime.now(UTC).isoformat(),
-        "body": f"It names several tasks, {HOSTILE}.",
+        "body": f"The event names several tasks, {HOSTILE}.",
         "attributes": {"taskgate.outcome": "ambiguous", **attributes},
     }
     board.read_log_line(json.dumps(line))
     told = "[...document.querySelectorAll('#last li')].map((each) => each.textContent).find((text) => /d-9/.test(text))"
     text = shown.until(told)
-    assert "event ambiguous (several-tasks): It names several tasks, <img src=x" in text
+    assert "event ambiguous (several-tasks): The event names several tasks, <img src=x" in text
     for typed, is_there in (("ambiguous", True), ("ambiguous rex", False), ("several-tasks", True)):
         shown.run("document.querySelector('#filter').select()")
         shown.type(typed)

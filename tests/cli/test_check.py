@@ -59,7 +59,7 @@ def test_decides_recorded_events_without_a_cluster(tmp_path: Path) -> None:
     shown = {line.split()[0]: line for line in result.output.splitlines() if line[:1].isdigit()}
     assert "3 by label   wait-pr-approved  pull_request_review.submitted: accepted so far" in shown["1-approved.json"]
     assert "refused (person-not-allowed) at person: octocat is not in reviewers." in shown["2-stranger.json"]
-    assert "ambiguous (several-tasks) at task: It names several tasks" in shown["3-two.json"]
+    assert "ambiguous (several-tasks) at task: The event names several tasks" in shown["3-two.json"]
     assert "9 by branch" in shown["4-push.json"]
     assert "ignored (no-rule) at rule: No rule matches push." in shown["4-push.json"]
     assert "invalid (malformed) at cloudevent: It is not JSON" in shown["5-broken.json"]

@@ -251,7 +251,7 @@ def test_a_saved_payload_whose_signal_a_push_revoked(
     assert send(payloads.synchronize(happened=payloads.HAPPENED + minute), "d-2") == "withdrawn"
     gone = explain_saved(payloads.approved())
     assert checks(gone)["signal"] == "NO"
-    assert "It was revoked by pull_request.synchronize by 5DLabs-Rex[bot] at 2026-11-22T11:01:00Z" in gone
+    assert "This signal was revoked by pull_request.synchronize by 5DLabs-Rex[bot] at 2026-11-22T11:01:00Z" in gone
     again = explain_saved(payloads.approved(happened=payloads.HAPPENED + minute / 2, review_id=7))
     assert "so it is unknown whether it was used before" in again  # another review
 
@@ -393,7 +393,7 @@ def test_wrong_input_is_one_sentence(tmp_path: Path) -> None:
     broken = taskgate("explain", "-", typed="{")
     assert (broken.exit_code, broken.output.count("\n")) == (1, 1)
     many = taskgate("explain", "-", typed="{}{}")
-    assert "holds 2 events: expected one" in many.output
+    assert "contains 2 events: expected one" in many.output
     field = taskgate("explain", "-", typed=json.dumps(cloudevent(payloads.approved() | {"action": 7})))
     assert field.exit_code == 3
     assert "NO   cloudevent" in field.output

@@ -51,7 +51,7 @@ def test_commands_that_show_data_have_it_as_json_too(name: str) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_prints_what_a_shell_evaluates(shell: str) -> None:
     if shell == "bash" and not shutil.which("bash"):
-        pytest.skip("click asks bash for its version")
+        pytest.skip("bash is not installed, which click asks for its version: install bash")
     result = taskgate(environment={"_TASKGATE_COMPLETE": f"{shell}_source"})
     assert result.exit_code == 0
     assert "_TASKGATE_COMPLETE=" in result.output

@@ -194,7 +194,7 @@ def test_a_broken_line_leaves_the_others_whole(tmp_path: Path) -> None:
 
 
 def test_nothing_to_read_is_a_problem(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="holds no events"):
+    with pytest.raises(Problem, match="contains no events"):
         read_recorded(str(tmp_path))
     with pytest.raises(Problem, match="cannot be read \\(No such file or directory\\)"):
         read_recorded(str(tmp_path / "none"))

@@ -55,7 +55,10 @@ def test_the_signals_that_wait_and_those_revoked(cluster: EmbeddedCluster, envir
     cluster.store.load(WORKFLOWS, remembering(waiting_workflow(3), signals, used))
     table = taskgate("waiting", environment=environment).output
     assert "waits for wait-pr-merged: 5dlabs/cto#123 by octocat, 2026-11-22T10:30:00Z" in table
-    assert "revoked for wait-pr-approved: 5dlabs/cto#123 by 5DLabs-Tess[bot], 2026-11-22T10:30:00Z. It was rev" in table
+    assert (
+        "revoked for wait-pr-approved: 5dlabs/cto#123 by 5DLabs-Tess[bot], 2026-11-22T10:30:00Z. This signal was rev"
+        in table
+    )
     assert "wait-pr-created" not in table
 
     (shown,) = json.loads(taskgate("waiting", "--output", "json", environment=environment).stdout)

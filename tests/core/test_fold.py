@@ -268,7 +268,7 @@ def test_a_signal_does_not_open_its_gate_when_the_rules_of_today_mean_another_on
     why = "no rule lets pull_request_review.submitted move wait-pr-approved."
     assert (answer.outcome, answer.reason) == (
         "ignored",
-        f"wait-pr-approved: The rules of today do not accept event review: {why}",
+        f"wait-pr-approved: The current rules do not accept event review: {why}",
     )
     assert bench.deliver(review(labeled("approve", happened=at(1)), "label")).outcome == "opened"
     assert bench.used() == ["label"]
@@ -375,25 +375,28 @@ def test_an_event_without_pull_request_is_refused_where_one_without_was_forgotte
         (
             [synchronize(happened=at(1))],
             (
-                "It was revoked by pull_request.synchronize by 5DLabs-Rex[bot] at 2026-11-22T11:00:01Z "
+                "This signal was revoked by pull_request.synchronize by 5DLabs-Rex[bot] at 2026-11-22T11:00:01Z "
                 "(commit 6113728, event e0)."
             ),
         ),
         (
             [dismissed(updated=at(1))],
-            "It was revoked by pull_request_review.dismissed by 5DLabs-Tess[bot] at 2026-11-22T11:00:01Z (event e0).",
+            (
+                "This signal was revoked by pull_request_review.dismissed by 5DLabs-Tess[bot] at 2026-11-22T11:00:01Z "
+                "(event e0)."
+            ),
         ),
         (
             [changes_requested(by=OTHER, review_id=10**9, happened=at(1))],
             (
-                "It was revoked by pull_request_review.submitted changes_requested by tess-5dlabs at "
+                "This signal was revoked by pull_request_review.submitted changes_requested by tess-5dlabs at "
                 "2026-11-22T11:00:01Z (event e0)."
             ),
         ),
         (
             [approved(review_id=10**9, happened=at(1))],
             (
-                "It was overtaken by pull_request_review.submitted approved by 5DLabs-Tess[bot] at "
+                "This signal was overtaken by pull_request_review.submitted approved by 5DLabs-Tess[bot] at "
                 "2026-11-22T11:00:01Z (event e0)."
             ),
         ),
@@ -435,12 +438,13 @@ def test_the_answer_says_what_revoked_a_label_or_an_event_of_nobody() -> None:
     bench = Bench.at("wait-pr-created", rules)
     bench.deliver(review(unlabeled(happened=at(1)), "off"))
     assert bench.deliver(labeled()).reason == (
-        "It was revoked by pull_request.unlabeled ready-for-qa by 5DLabs-Cleo[bot] at 2026-11-22T11:00:01Z (event off)."
+        "This signal was revoked by pull_request.unlabeled ready-for-qa by 5DLabs-Cleo[bot] at 2026-11-22T11:00:01Z "
+        "(event off)."
     )
     data = {"task": 3, "repo": "5dlabs/cto"}
     bench.deliver(cloudevent_structured(data, "vote.taken-back", delivery="no", prefix="com.example.", source="/votes"))
     assert bench.deliver(vote("yes")).reason == (
-        "It was revoked by com.example.vote.taken-back at 2026-11-22T11:00:00Z (event no)."
+        "This signal was revoked by com.example.vote.taken-back at 2026-11-22T11:00:00Z (event no)."
     )
 
 
@@ -451,8 +455,8 @@ def test_the_answer_says_what_came_before_it_at_a_gate_that_waits_again(seconds:
     node = gate_node(bench.document, GATE)
     node |= {"phase": "Running", "startedAt": "2026-11-22T12:30:00Z"}  # as `argo retry` leaves it
     assert bench.deliver(approved(by=OTHER, review_id=2, happened=at(seconds))).reason == (
-        "It is not newer than the last event that moved wait-pr-approved, of 2026-11-22T11:00:00Z. Cause a new one, "
-        "for example approve again."
+        "This signal is not newer than the last event that moved wait-pr-approved, of 2026-11-22T11:00:00Z. "
+        "Cause a new one, for example approve again."
     )
 
 
@@ -475,8 +479,8 @@ def test_the_answer_says_when_a_signal_expired_or_is_no_longer_allowed() -> None
     bench.deliver(review(approved(), "late"))
     later = bench.copy()
     later.now += timedelta(days=8)
-    assert later.deliver(review(approved(), "late")).reason == "It waited for more than 7 days."
+    assert later.deliver(review(approved(), "late")).reason == "This signal waited for more than 7 days."
     bench.rules = rules_with("  wait-pr-approved: {event: pull_request_review.submitted, by: quality}")
     assert bench.release().reason == (
-        "wait-pr-approved: The rules of today do not accept event late: 5DLabs-Tess[bot] is not in quality."
+        "wait-pr-approved: The current rules do not accept event late: 5DLabs-Tess[bot] is not in quality."
     )

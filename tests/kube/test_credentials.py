@@ -442,7 +442,7 @@ class TestPermissions:
     def test_what_a_policy_refuses_is_no_missing_permission(self, tmp_path: Path) -> None:
         api = connect(kubeconfig(tmp_path / "config", "http://10.0.0.1:6443", {}), 1)
         message = "ValidatingAdmissionPolicy 'taskgate' with binding 'taskgate' denied request: only gates."
-        with pytest.raises(Forbidden, match="refuses it: ValidatingAdmissionPolicy") as refused:
+        with pytest.raises(Forbidden, match="refuses the request: ValidatingAdmissionPolicy") as refused:
             api.check(403, json.dumps({"message": message}).encode(), {}, writes=True)
         assert refused.value.verdict.code == "api-forbidden"
 
