@@ -21,9 +21,9 @@ from tests.cluster.api_client import MERGE_PATCH, WORKFLOWS
 from tests.cluster.api_server import RealApiServer
 from tests.cluster.fixtures import WORKFLOW_CRD
 from tests.cluster.processes import Processes, free_port, wait_for
-from tests.docs.markdown import DOCS, ROOT, blocks, sections
+from tests.docs.markdown import DOCS, ROOT, sections
 from tests.docs.shell import Shell, examples, on_a_cluster
-from tests.manifests.building import build, function
+from tests.manifests.building import build, forget_builds, function
 from tests.manifests.conftest import apply, cluster_with
 from tests.manifests.names import dangling
 from tests.programs import needs
@@ -157,17 +157,19 @@ def test_install_upgrade_and_uninstall(started: Reader) -> None:
 
 def test_a_second_team_shares_the_first_installation(started: Reader) -> None:
     """Each overlay of the page: it names nothing that is missing, and its removal leaves the first installation."""
-    examples_ = [text for language, text in blocks(INSTALL) if language == "yaml"]
     gates = (ROOT / "knative/overlays/example/gates.yaml").read_text().replace("factory", "shop")
     shared = {
-        "overlays/argo-events": {"EventBus taskgate/taskgate", "EventSource taskgate/github"},
-        "overlays/broker": {"Broker taskgate/taskgate"},
+        "second-team.yaml": ("overlays/argo-events", {"EventBus taskgate/taskgate", "EventSource taskgate/github"}),
+        "second-team-broker.yaml": ("overlays/broker", {"Broker taskgate/taskgate"}),
     }
-    for example, (first, theirs) in zip(examples_, shared.items(), strict=True):
-        shop = started.checkout / "clusters" / f"shop-{first.partition('/')[2]}"
-        shop.mkdir(parents=True)
-        (shop / "kustomization.yaml").write_text(example)
+    page = part(INSTALL, "Several namespaces or teams")
+    ((copy, _),) = examples(page)
+    shop = started.checkout / "clusters/shop"
+    for overlay, (first, theirs) in shared.items():
+        assert f"(overlays/{overlay})" in page
+        assert FAILED not in started.run(copy.replace("second-team.yaml", overlay))
         (shop / "gates.yaml").write_text(gates)
+        forget_builds()  # the other overlay was in the same folder
         manifests = build(shop)
         assert set(dangling(manifests)) == theirs
         assert function(manifests)["metadata"]["name"] == "shop-taskgate"
