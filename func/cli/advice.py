@@ -130,9 +130,9 @@ ADVICE: Mapping[str, Advice] = {
 }
 
 
-def advice_for_event(run: DryRun, rules: Rules) -> Advice:
+def advice_for_event(run: DryRun) -> Advice:
     """Return what a person does about a rejection."""
-    answer, names = run.answer, rules.workflows.labels
+    answer, rules, names = run.answer, run.rules, run.rules.workflows.labels
     if run.is_accepted:
         return Advice()
     words: dict[str, object] = {

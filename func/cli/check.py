@@ -57,7 +57,7 @@ def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, o
             "warnings": [each._asdict() for each in warnings],
         }
         if runs is not None:
-            shown["events"] = [run.data(rules) for run in runs]
+            shown["events"] = [run.data() for run in runs]
         print_json(shown)
     else:
         _print(file, warnings, runs, is_wrong=is_wrong)

@@ -20,6 +20,9 @@ from func.kube.workflows import Workflows
 from func.service.pipeline import Pipeline, answer_of
 
 _SECONDS = 20.0  # for one event; a person waits longer than a Sensor
+_OWN = Answer(
+    "ignored", "no-rule", "Taskgate sent this event itself, and answers it with 204 and no body.", http_status=204
+)
 _IDENTIFYING = ("name", "happened", "pull_request", "person", "head", "review", "label", "verdict")
 
 
@@ -61,6 +64,7 @@ class DryRun(NamedTuple):
         plan: None for a release, and where the event cannot be read.
     """
 
+    rules: Rules
     recorded: Recorded
     name: str
     answer: Answer
@@ -78,9 +82,9 @@ class DryRun(NamedTuple):
         """The check that the answer is of."""
         return CODES[self.answer.code].check
 
-    def data(self, rules: Rules) -> dict[str, Any]:
+    def data(self) -> dict[str, Any]:
         """Return it for scripts."""
-        results = check_results(self, rules)
+        results = check_results(self)
         unknown = dict.fromkeys(("outcome", "code", "reason") if self.needs_cluster else ())
         return {
             "where": self.recorded.where,
@@ -105,13 +109,11 @@ def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
     plan: Plan | None = None
     try:
         incoming = recorded.incoming()
-        if incoming.ref.type.startswith(OWN_TYPES):
-            why = "Taskgate sent this event itself, and answers it with 204 and no body."
-            return DryRun(recorded, name, Answer("ignored", "no-rule", why, http_status=204), needs_cluster=False)
-        if incoming.ref.type not in RELEASE_TYPES:
+        is_own = incoming.ref.type.startswith(OWN_TYPES)
+        if not is_own and incoming.ref.type not in RELEASE_TYPES:
             event = read_event(incoming.ref, incoming.time, incoming.data, pipeline.rules, pipeline.clock())
             name, plan = event.signal.name, plan_event(event, pipeline.rules)
-        answer = pipeline.handle(incoming, Deadline.after(_SECONDS))
+        answer = _OWN if is_own else pipeline.handle(incoming, Deadline.after(_SECONDS))
     except Rejection as rejection:
         answer = answer_of(rejection)
     answer = answer._replace(
@@ -122,7 +124,7 @@ def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
         if known:
             return dry_run(recorded.known_as(known.id, f"Workflow {answer.workflow.name}"), pipeline)
     needs_cluster = isinstance(pipeline.workflows, _NoCluster) and answer.code == Unavailable.code
-    return DryRun(recorded, name, answer, needs_cluster, event, plan)
+    return DryRun(pipeline.rules, recorded, name, answer, needs_cluster, event, plan)
 
 
 def _remembered(signal: Signal, workflows: Workflows, workflow: str) -> Signal | None:
@@ -135,28 +137,27 @@ def _remembered(signal: Signal, workflows: Workflows, workflow: str) -> Signal |
     return next(same, None)
 
 
-def check_results(run: DryRun, rules: Rules) -> list[CheckResult]:
+def check_results(run: DryRun) -> list[CheckResult]:
     """Return the checks that were made, in their order, with what each found."""
-    found = {**_found(run, rules), run.check: run.answer.reason}
+    found = {**_found(run), run.check: run.answer.reason}
     made = CHECKS if run.is_accepted else CHECKS[: CHECKS.index(run.check) + 1]
     mark: Mark = "yes" if run.is_accepted else "?" if run.needs_cluster else "NO"
     return [CheckResult(mark if each == run.check else "yes", each, found[each]) for each in made if each in found]
 
 
-def _found(run: DryRun, rules: Rules) -> dict[str, str]:
+def _found(run: DryRun) -> dict[str, str]:
     """Return what the checks find in an event that passes them; empty where that it passes is all."""
     found = {"token": "not checked: a file has none", "cloudevent": run.name, "workflow": run.answer.subject or ""}
     event, plan = run.event, run.plan
     if event is None or plan is None:
         return {**found, "rule": "a Workflow on which signals wait has changed"}
-    matched = rules.match(event.signal)
+    matched = run.rules.match(event.signal)
     found["rule"] = " and ".join(_effects(plan, matched)) or "nothing"
     found["task"] = f"{plan.task}, by its {plan.task.found_by}" if plan.task else ""
     if matched and (not plan.intents or plan.intents[0].rule):
         signal, rule = plan.intents[0].signal if plan.intents else event.signal, matched[1]
-        found["person"] = (
-            "anyone may trigger it" if ANYONE in rule.by else f"{signal.person} is in {' or '.join(rule.by)}"
-        )
+        is_in = f"{signal.person} is in {' or '.join(rule.by)}"
+        found["person"] = "anyone may trigger it" if ANYONE in rule.by else is_in
         found["fork"] = "from a fork, and the rule sets `forks: true`" if signal.fork else "not from a fork"
         found["fresh"] = f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`"
         return {**dict.fromkeys(CHECKS, ""), **found}

@@ -18,7 +18,6 @@ from func.cli.recorded import Recorded, read_recorded
 from func.core.field_types import nearest
 from func.core.outcomes import OUTCOMES
 from func.core.reasons import CHECKS
-from func.core.rules import Rules
 from func.core.sources.github_actions import ACTIONS
 from func.service.build import build_pipeline
 
@@ -88,22 +87,20 @@ def explain(
     if (file is None) == (workflow is None):
         raise click.UsageError("expected an event (FILE, or - for standard input) or --workflow NAME, one of the two")
     settings = settings_for_people(config)
-    if workflow is not None:
-        pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
-        ctx.exit(explain_workflow(workflow, pipeline, output))
-    assert file is not None  # noqa: S101 - checked above
-    recorded = _one(file, github_event)
-    if is_there_a_cluster():
-        pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
-    else:
+    recorded = _one(file, github_event) if file is not None else None
+    if recorded and not is_there_a_cluster():
         pipeline = offline_pipeline(settings.rules)
-    pipeline.clock = access.now
-    run = dry_run(recorded, pipeline)
-    advice = advice_for_event(run, settings.rules)
-    if output == "json":
-        print_json({**run.data(settings.rules), **advice._asdict(), "guessed": recorded.guessed})
     else:
-        _print(run, settings.rules, advice)
+        pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
+    pipeline.clock = access.now
+    if recorded is None:
+        ctx.exit(explain_workflow(workflow or "", pipeline, output))
+    run = dry_run(recorded, pipeline)
+    advice = advice_for_event(run)
+    if output == "json":
+        print_json({**run.data(), **advice._asdict(), "guessed": recorded.guessed})
+    else:
+        _print(run, advice)
     ctx.exit(_exit_code(run))
 
 
@@ -124,14 +121,14 @@ def _exit_code(run: DryRun) -> int:
     return _UNKNOWN if OUTCOMES[run.answer.outcome].retry else _REJECTED
 
 
-def _print(run: DryRun, rules: Rules, advice: Advice) -> None:
+def _print(run: DryRun, advice: Advice) -> None:
     ref, answer = run.recorded.event, run.answer
     title = f"{run.name or '(no type)'}, event {ref.get('id', '(no id)')} from {ref.get('source', '(no source)')}"
     click.secho(wrap(title), bold=True)
     if run.recorded.guessed:
         click.echo(wrap(f"Note: {run.recorded.guessed}."))
     click.echo()
-    results = check_results(run, rules)
+    results = check_results(run)
     rows = [Row(each, _STYLES.get(each.mark, {})) for each in results]
     rest = [check for check in CHECKS if check not in {each.check for each in results}]
     if rest:

@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from func.cli import access
 from func.cli.advice import advice_for_problem
 from func.cli.output import Problem as CommandProblem
 from func.cli.output import Row, clean, print_advice, print_json, print_table, wrap
@@ -50,7 +49,7 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
     Raises:
         CommandProblem: when the Workflow does not exist or cannot be read, or the name is wrong.
     """
-    rules, now = pipeline.rules, access.now()
+    rules, now = pipeline.rules, pipeline.clock()
     namespace = rules.workflows.namespace
     short = name.removeprefix(f"{namespace}/")
     if not short or "/" in short:  # for an empty name the API would return the list of all Workflows

@@ -56,7 +56,7 @@ def see(app: Path, *more: Path) -> list[str]:
         folder, port = Path(name), free_port()
         view = stack.enter_context(pod_view(folder / "pod", cluster.port, _CERTIFICATE, _TOKEN))
         if view is None:
-            raise NotThere("user namespaces are not allowed here, so there can be no pod")
+            raise NotThere("no pod can run without user namespaces: run as root, or allow them to users")
         command = [*view.enter(app), *flags, "-m", "func", "serve", "--port", str(port)]
         child = stack.enter_context(Child(command, environment | view.settings, app, folder / "log"))
         headers, body = cloudevent_structured(approved())

@@ -21,7 +21,7 @@ def see(app: Path, *more: Path) -> list[str]:
 def test_nothing_new_is_imported_or_asked_before_the_first_gate_is_open() -> None:
     listed = guard.read()
     if listed[0] != guard.python():
-        pytest.skip(f"the list is of {listed[0]}, the container's; this is {guard.python()}")
+        pytest.skip(f"the list is for {listed[0]}, as in the image: run the tests with it instead of {guard.python()}")
     assert guard.difference(listed, see(ROOT)) == ""
 
 

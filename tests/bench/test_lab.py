@@ -84,7 +84,7 @@ def test_a_function_in_a_pod_sees_its_service_account(lab: Lab, tmp_path: Path) 
     authority.write_bytes((Path(__file__).parents[1] / "data" / "loopback.pem").read_bytes())
     with pod_view(tmp_path / "pod", 1, authority, "a-token") as view:
         if view is None:
-            pytest.skip("user namespaces are not allowed here")
+            pytest.skip("user namespaces are not allowed: run as root, or allow them to users")
         assert "KUBECONFIG" not in view.settings
         with lab.started(lab.stage.taskgate(view)) as started, connect(started.port) as wire:
             assert Job([request("GET", "/healthz", {})], b"ok").run(wire) > 0

@@ -43,7 +43,7 @@ def find_axe() -> str:
     found = subprocess.run([_INSTALL, "--where"], text=True, capture_output=True, check=False)
     if found.returncode == 0:
         return Path(found.stdout.strip(), "axe.min.js").read_text(encoding="utf-8")
-    missing = f"the board is not tried in a browser: {found.stderr.strip()}; 'tests/board/install' gets it"
+    missing = f"the board is not tried in a browser: {found.stderr.strip()}; run 'tests/board/install'"
     if os.environ.get("TASKGATE_REQUIRE_BROWSER") == "1":
         pytest.fail(missing)
     pytest.skip(missing)

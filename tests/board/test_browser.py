@@ -340,7 +340,7 @@ def test_where_there_is_no_browser_a_test_says_so(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("TASKGATE_REQUIRE_BROWSER", required)
     with pytest.raises(
-        BaseException, match="not tried in a browser: chromium is not installed; 'tests/board/install'"
+        BaseException, match="not tried in a browser: chromium is not installed; run 'tests/board/install'"
     ) as end:
         find_axe()
     assert type(end.value).__name__ == outcome

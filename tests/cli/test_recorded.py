@@ -147,7 +147,7 @@ def test_the_summary_of_a_delivery_has_no_payload(tmp_path: Path) -> None:
     assert recorded.problem == "It is the summary of a delivery without its payload: read delivery 12345 by its id."
 
 
-@pytest.mark.skipif(not FORMS.is_dir(), reason="the shared cases are not beside the repository")
+@pytest.mark.skipif(not FORMS.is_dir(), reason="no shared cases beside the repository; nothing else needs them")
 def test_every_shared_form() -> None:
     found = read_recorded(str(FORMS))
     assert len(found) == len(list(FORMS.iterdir())) > 0

@@ -16,7 +16,7 @@ def find_tools() -> Path:
     found = subprocess.run([BUILD, "--where"], text=True, capture_output=True, check=False)
     if found.returncode == 0:
         return Path(found.stdout.strip())
-    missing = "the real components are not built: 'make cluster-tools' builds them"
+    missing = "the real components are not built: run 'make cluster-tools'"
     if os.environ.get("TASKGATE_REQUIRE_CLUSTER") == "1":
         pytest.fail(missing)
     pytest.skip(missing)

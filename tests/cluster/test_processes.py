@@ -166,5 +166,5 @@ def test_without_the_tools_a_test_says_how_to_build_them(tmp_path: Path, require
         TASKGATE_REQUIRE_CLUSTER=required,
         PYTEST_ADDOPTS="-ra",
     )
-    assert "the real components are not built: 'make cluster-tools' builds them" in output
+    assert "the real components are not built: run 'make cluster-tools'" in output
     assert outcome in output

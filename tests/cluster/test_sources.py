@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +36,7 @@ from tests.cluster.sink import Sink
 from tests.docs.markdown import DOCS, ROOT, blocks
 from tests.manifests.building import find
 from tests.payloads import Request
+from tests.programs import needs
 from tests.recorded_workflows import NAMESPACE, gate_node, stamp, waiting_workflow
 
 SOURCES = DOCS / "sources"
@@ -340,7 +340,7 @@ def test_a_slack_app_and_a_step_of_a_workflow_call_the_function(running: Running
         running.api.admin.must("DELETE", OURS)
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is needed")
+@needs("curl")
 def test_an_operator_opens_a_gate_with_the_command_of_the_page(running: Running) -> None:
     ((_, command),) = [block for block in blocks((DOCS / "sources.md").read_text()) if block[1].startswith("curl")]
     command = command.replace("http://localhost:8080/", running.function.url)

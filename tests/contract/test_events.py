@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.contract.api import Api
+from tests.programs import needs
 
 
 def event(api: Api, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -74,7 +74,7 @@ def test_a_namespace_that_is_not_there_takes_none(kubernetes_api: Api) -> None:
 
 
 @pytest.mark.parametrize("kubeconfig", ["real"], indirect=True)  # it selects by fields that only the real one has
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is needed")
+@needs("kubectl")
 def test_kubectl_describe_shows_it(kubernetes_api: Api, kubeconfig: Path) -> None:
     about = kubernetes_api.create()["metadata"]
     regarding = event(kubernetes_api)["regarding"] | {"uid": about["uid"]}

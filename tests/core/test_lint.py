@@ -174,7 +174,7 @@ def test_the_rules_built_in_lack_only_ids() -> None:
     assert {each.code for each in lint(rules)} == {"person-without-id"}
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not beside the repository")
+@pytest.mark.skipif(not CASES.is_dir(), reason="no shared cases beside the repository; nothing else needs them")
 @pytest.mark.parametrize(
     ("name", "code", "level"),
     [

@@ -6,7 +6,6 @@ import ast
 import json
 import logging
 import queue
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from func.devcluster import (
     load_objects,
     watches,
 )
+from tests.programs import needs
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "argo-recordings"
 PATH = "/apis/argoproj.io/v1alpha1/namespaces/agent-platform/workflows"
@@ -356,7 +356,7 @@ def test_an_error_of_the_server_itself_is_a_status_without_a_traceback(
     assert b"ZeroDivision" not in answer.data
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+@needs("kubectl")
 def test_kubectl(tmp_path: Path) -> None:
     with EmbeddedCluster(objects=waiting()) as cluster:
         config = cluster.write_kubeconfig(tmp_path / "kubeconfig", namespace="agent-platform")

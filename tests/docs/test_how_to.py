@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
-
-import pytest
 
 from tests.docs.demo import Demo, running_demo
 from tests.docs.markdown import DOCS, sections
 from tests.docs.shell import Shell, examples
 from tests.manifests.building import kubectl
+from tests.programs import needs
 
 SECTIONS = {section.anchor: section.text for section in sections((DOCS / "how-to.md").read_text())}
 FIRST_BLOCK = examples((DOCS / "runbook.md").read_text())[0][0]
@@ -34,7 +32,7 @@ def _soon(demo: Demo, command: str, shown: str) -> str:
     return answer
 
 
-@pytest.mark.skipif(not all(map(shutil.which, ("jq", "curl"))), reason="jq and curl are needed")
+@needs("jq", "curl")
 def test_the_rehearsal_of_the_runbook(tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(DOCS)
     with running_demo(tmp_path, cwd=tmp_path, tools=Path(kubectl()).parent) as demo:
@@ -46,7 +44,7 @@ def test_the_rehearsal_of_the_runbook(tmp_path: Path) -> None:
             assert _soon(demo, command, shown) == shown, command
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="jq is needed")
+@needs("jq")
 def test_failed_deliveries_are_sent_again(tmp_path: Path) -> None:
     (tmp_path / "gh").write_text(GH)
     (tmp_path / "gh").chmod(0o755)

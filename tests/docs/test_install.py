@@ -26,6 +26,7 @@ from tests.docs.shell import Shell, examples, on_a_cluster
 from tests.manifests.building import build, forget_builds, function
 from tests.manifests.conftest import apply, cluster_with
 from tests.manifests.names import dangling
+from tests.programs import needs
 from tests.recorded_workflows import NAMESPACE, waiting_workflow
 
 INSTALL = (DOCS / "install.md").read_text()
@@ -36,9 +37,7 @@ RULES = f"{CONFIG_MAPS}?labelSelector=app.kubernetes.io%2Fcomponent%3Dfunction"
 SERVICES = "/apis/serving.knative.dev/v1/namespaces/taskgate/services"
 FAILED = "FAILED: "
 
-pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("jq", "openssl", "curl"))), reason="jq, openssl and curl are needed"
-)
+pytestmark = needs("jq", "openssl", "curl")
 
 
 class Reader:

@@ -26,6 +26,7 @@ from tests.cluster.processes import Processes, wait_for
 from tests.docs.markdown import DOCS, ROOT
 from tests.docs.shell import Shell, examples, on_a_cluster
 from tests.manifests.building import build, find, forget_builds
+from tests.programs import needs
 
 SERVICE = "taskgate.taskgate.svc.cluster.local"
 PLAN = (DOCS / "migration.md").read_text()
@@ -183,7 +184,7 @@ def shell(control_plane: RealApiServer, tools: Path, tmp_path: Path, checkout: P
         yield started
 
 
-@pytest.mark.skipif(not all(map(shutil.which, ("openssl", "jq", "curl"))), reason="openssl, jq and curl are needed")
+@needs("openssl", "jq", "curl")
 def test_the_plan(shell: Shell, cluster: Cluster, checkout: Path) -> None:
     for command, shown in examples(PLAN):
         cluster.settle()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 
-import pytest
-
 from func.core.outcomes import OUTCOMES, Answer
 from tests.docs.markdown import DOCS, ROOT, blocks, table
+from tests.programs import needs
 
 REFERENCE = (DOCS / "reference.md").read_text()
 
@@ -33,7 +31,7 @@ def test_the_start_page_counts_the_outcomes() -> None:
     assert f"one of {len(OUTCOMES)} words" in (DOCS / "README.md").read_text()
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="jq is needed")
+@needs("jq")
 def test_the_example_of_the_testing_guide() -> None:
     (block,) = [text for language, text in blocks((DOCS / "testing.md").read_text()) if language == "console"]
     command, _, shown = block.removeprefix("$ ").partition("\n")

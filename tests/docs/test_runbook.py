@@ -27,6 +27,7 @@ from tests.cluster.pod import Pod
 from tests.cluster.processes import Processes, free_port, wait_for
 from tests.docs.markdown import DOCS, ROOT, sections, without_blocks
 from tests.docs.shell import Shell, examples, on_a_cluster
+from tests.programs import needs
 from tests.recorded_workflows import NAMESPACE, recorded, waiting_workflow
 
 TEXT = (DOCS / "runbook.md").read_text()
@@ -167,7 +168,7 @@ def timeless(answer: str) -> str:
     return re.sub(r"\((?:\d+[dhms])+\)", "(AGE)", answer)
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="jq is needed")
+@needs("jq")
 def test_the_runbook(shell: Shell, api: RealApiServer, pod: Pod) -> None:
     incidents = Incidents(api, pod)
     happen: dict[str, Callable[[], None]] = {

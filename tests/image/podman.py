@@ -26,9 +26,9 @@ def find_image() -> str:
     """The name of the image of this checkout; the test that asks is skipped where it is not built or cannot run."""
     found = subprocess.run([BUILD, "--where"], text=True, capture_output=True, check=False)
     if os.getuid() != 0:
-        missing = "only root can run the image as a pod would run it"
+        missing = "this user cannot run the image as a pod would: run the tests as root"
     elif found.returncode != 0:
-        missing = "the image is not built: 'make image' builds it"
+        missing = "the image is not built: run 'make image'"
     else:
         return found.stdout.strip()
     if os.environ.get("TASKGATE_REQUIRE_IMAGE") == "1":

@@ -37,7 +37,7 @@ def find_node_tools() -> Path:
     found = subprocess.run([BUILD, "--where"], text=True, capture_output=True, check=False)
     if os.getuid() == 0 and found.returncode == 0:
         return Path(found.stdout.strip())
-    missing = "no node: 'make node' builds and runs one, as root"
+    missing = "no node: run 'make node' as root, which builds its components and runs one"
     if os.environ.get("TASKGATE_REQUIRE_NODE") == "1":
         pytest.fail(missing)
     pytest.skip(missing)
