@@ -366,16 +366,15 @@ def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call
 
 _HEAD = """# When the API has a bad day
 
-What a sender is told when a call to the Kubernetes API fails. After the sender's retries, each fault ends with the gate
-opened exactly once, and no other gate. A withdrawal, and a release that gets 404, open none. Answers take 5 s at most.
+What a sender is told when a call to the Kubernetes API fails. Answers take 5 s at most. After the sender's retries, the
+gate was opened exactly once, except for a withdrawal, and for a release that gets 404.
 
-A cell is the first answer. After a slash: the answer if the fault also hits all later calls of that kind.
+After a slash: the answer if the fault also hits all later calls of that kind.
 
-- `done`: the outcome without the fault, such as `opened`, `parked` or `withdrawn`.
-- `unavailable` (503, with `Retry-After`) and `forbidden` (500, with the API's own words): the sender retries.
-- All other answers are final.
+- `done`: the outcome without the fault, such as `opened` or `parked`.
+- `unavailable` (503) and `forbidden` (500): the sender retries. All others are final.
 
-`make soak` proves each cell, with a proxy before the API. `python -m tests.faults.bad_day` writes this page.
+`make soak` proves each cell. `python -m tests.faults.bad_day` writes this page.
 
 """
 

@@ -366,13 +366,13 @@ def prove(size: int = 5, sets: int = 200, signals: int = 10_000) -> list[Row]:
     random_orders = sum(Orders(*some_set(seed)).count() for seed in range(sets))
     return [
         (
-            f"orders of up to {size} of {len(EVENTS)} events, with the gate reached anywhere in between",
+            f"orders of up to {size} of {len(EVENTS)} events",
             f"{orders:,}",
         ),
-        (f"orders of {sets:,} sets of 3 to 8 random events of up to 5 pull requests", f"{random_orders:,}"),
-        ("signals on one Workflow, of which at most 64 are kept", f"{signals:,}"),
+        (f"orders of {sets:,} sets of 3 to 8 random events", f"{random_orders:,}"),
+        ("signals on one Workflow, which keeps 64", f"{signals:,}"),
         (
-            "comparisons with the whole set, each with a full annotation and a signal that counts",
+            "comparisons of a full annotation with the whole set",
             f"{check_bounds(signals, every=signals // 200)}",
         ),
     ]

@@ -27,15 +27,15 @@ def faults(folder: Path) -> list[Row]:
     assert not problems, "\n".join(problems)
     slowest = max(results, key=lambda result: result.seconds)
     return [
-        ("[faults](faults.md) at one API call, each answered as expected", f"{len(results)}"),
-        ("slowest answer", f"{slowest.seconds:.1f} s ({slowest.case})"),
+        ("[faults](faults.md), each answered as expected", f"{len(results)}"),
+        ("slowest answer", f"{slowest.seconds:.1f} s"),
     ]
 
 
 # name -> title, and the proof: it gets an empty folder
 PROOFS: dict[str, tuple[str, Callable[[Path], Sequence[Row]]]] = {
     "model": ("The function against a model", lambda _: model.prove(2000)),
-    "orders": ("Deliveries in every order, and 10,000 signals on one Workflow", lambda _: orders.prove()),
+    "orders": ("Deliveries in every order", lambda _: orders.prove()),
     "requests": ("Mutated requests", lambda folder: requests.prove(100_000, folder)),
     "faults": ("API faults", faults),
     "kills": ("kill -9 under load", lambda folder: kills.prove(200, folder)),
@@ -59,9 +59,9 @@ def main(names: Sequence[str]) -> None:
         print(f"{name}: {title} ...", flush=True)  # noqa: T201 - a command
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            rows = [*prove(Path(folder)), ("took", f"{time.monotonic() - began:.0f} s")]
+            rows = [*prove(Path(folder))]
         write(DOCS / "soak.md", {title: rows})
-        for what, found in rows:
+        for what, found in [*rows, ("took", f"{time.monotonic() - began:.0f} s")]:
             print(f"  {what}: {found}", flush=True)  # noqa: T201 - a command
 
 

@@ -15,7 +15,7 @@ def prove(runs: int = RUNS) -> list[Row]:
         machine.History.of(seed, STEPS).check()
     return [
         (
-            f"answers in {runs:,} runs of {STEPS} steps, with gates and annotations as in the model",
+            f"answers in {runs:,} runs of {STEPS} steps, as in the model",
             f"{machine.SEEN.total():,}",
         ),
     ]

@@ -14,8 +14,8 @@ Row: TypeAlias = tuple[str, str]
 
 _HEAD = """# Soak tests
 
-What the function was put through. A test that sees a gate open twice, or for an event that may not open it, fails and
-writes nothing here. `make soak` runs the tests in full and writes this page. `make test` runs a small share of each.
+`make soak` writes this page. A test that sees a gate open twice, or for an event that may not open it, fails and writes
+nothing here.
 """
 _SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 

@@ -331,8 +331,8 @@ def _outside(requests: int, folder: Path, chance: random.Random) -> list[Row]:
     if requests > 5 * FIRST:
         assert last <= MAX_GROWTH * first, (first, last)
     return [
-        ("over sockets to another process, half of them invalid HTTP", f"{requests:,}"),
-        (f"memory of that process after {FIRST:,} requests, at the end", f"{first >> 20} MiB, {last >> 20} MiB"),
+        ("over sockets, half of them invalid HTTP", f"{requests:,}"),
+        (f"memory after {FIRST:,} requests, at the end", f"{first >> 20} MiB, {last >> 20} MiB"),
     ]
 
 
