@@ -31,7 +31,7 @@ PROBLEMS: Mapping[str, str] = {
     "wrong-labels": "Its name is that of task {named}, but its label {label} is {value}.",
     "several-workflows": "Another running Workflow has the same task: {workflows}. Events for both are ambiguous.",
     "shadowed": "Events of its task go to {workflow}, which has the name that the rules give, and none comes here.",
-    "suspended": "A person suspended it: gates open, but nothing runs until argo resume.",
+    "suspended": "A person suspended it: gates open, but nothing runs until it is resumed.",
     "workflow-stopping": "It is being stopped ({shutdown}), so none of its gates is opened.",
     "gate-without-rule": "No rule moves gate {gate}.{hint}",
     "several-nodes": "Several nodes wait at {gate}, and no event can say which one it means.",
