@@ -147,7 +147,7 @@ def _check_filter(rules: Rules, place: str, given: EventFilter, rule: Rule) -> N
         for key, is_asked in asked.items():
             if is_asked and not facts & _NEEDS[key]:
                 raise CrossFieldError(
-                    f"{place}.{key}: {name} has no {' or '.join(sorted(_NEEDS[key]))}, so the rule could never hold"
+                    f"{place}.{key}: {name} has no {' or '.join(sorted(_NEEDS[key]))}, so the rule could never match"
                 )
         needs_person = any(group != ANYONE for group in given.by)
         if needs_person and "person" not in facts and rule.person is None:

@@ -408,7 +408,7 @@ def test_values_of_outputs_come_from_the_event() -> None:
     ("way", "words"),
     [
         ("{on: push, by: anyone}", "a bare `on` as true: write `event`"),
-        ("{event: pull_request.labeled, review: approved, by: anyone}", "could never hold"),
+        ("{event: pull_request.labeled, review: approved, by: anyone}", "could never match"),
     ],
 )
 def test_a_way_that_could_not_be_meant_is_explained(way: str, words: str) -> None:

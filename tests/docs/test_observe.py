@@ -9,29 +9,41 @@ import yaml
 
 from func.telemetry.metrics import CATALOGUE
 from func.telemetry.settings import Export, read_exports
-from tests.docs.markdown import DOCS, ROOT, links, table
+from tests.docs.markdown import DOCS, ROOT, links, sections
 
-PAGE = (DOCS / "observe.md").read_text()
+SECTIONS = {section.title: section.text for section in sections((DOCS / "observe.md").read_text())}
+
+
+def _items(title: str) -> list[str]:
+    """Return the items of a section's lists, each in one line."""
+    found = re.findall(r"^- (.*(?:\n  .*)*)", SECTIONS[title], re.MULTILINE)
+    return [re.sub(r"\s+", " ", each) for each in found]
+
+
+def _names(title: str, pattern: str) -> list[str]:
+    """Return the names before the colon of each item."""
+    return [name for each in _items(title) for name in re.findall(rf"`({pattern})`", each.partition(": ")[0])]
 
 
 def test_all_metrics() -> None:
-    rows = [(row[0].strip("`"), row[1], re.findall(r"`(\w+)`", row[2]), row[3]) for row in table(PAGE, "metric")]
+    rows = []
+    for each in _items("Metrics"):
+        match = re.fullmatch(r"`(\w+)` \((\w+)(?:; (.+?))?\): (.+)", each)
+        assert match, each
+        rows.append((match[1], match[2], re.findall(r"`(\w+)`", match[3] or ""), match[4]))
     assert rows == [(each.prometheus, each.kind, list(each.labels), each.help) for each in CATALOGUE]
 
 
 def test_all_fields_and_attributes_of_the_log() -> None:
     source = (ROOT / "func/telemetry/log.py").read_text()
-    for head, fields in (
-        ("attribute", re.findall(r'^        "([a-z_.0-9]+\.[a-z_.]+)": ', source, re.MULTILINE)),
-        ("field", re.findall(r'"(\w+)": ', source)),
-    ):
-        named = [word for row in table(PAGE, head) for word in re.findall(r"`([\w.]+)`", row[0])]
-        assert named == fields, head
+    attributes = re.findall(r'^        "([a-z_.0-9]+\.[a-z_.]+)": ', source, re.MULTILINE)
+    fields = re.findall(r'"(\w+)": ', source)
+    assert sorted(_names("Log", r"[\w.]+")) == sorted([*attributes, *fields])
 
 
 def test_the_variables_of_opentelemetry_that_we_read() -> None:
     source = (ROOT / "func/service/settings.py").read_text()
-    named = {word for row in table(PAGE, "variable") for word in re.findall(r"`(OTEL_\w+)`", row[0])}
+    named = set(_names("Traces", r"OTEL_\w+"))
     for signal in get_args(Export):
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
         assert read_exports(settings) == set(get_args(Export))
@@ -41,8 +53,8 @@ def test_the_variables_of_opentelemetry_that_we_read() -> None:
 
 
 def test_the_reasons_of_kubernetes_events() -> None:
-    named = [row[0].strip("`") for row in table(PAGE, "reason")]
-    assert named == re.findall(r'\("(\w+)", "\w+"\),', (ROOT / "func/telemetry/kubernetes_events.py").read_text())
+    source = (ROOT / "func/telemetry/kubernetes_events.py").read_text()
+    assert _names("Kubernetes Events", r"\w+") == re.findall(r'\("(\w+)", "\w+"\),', source)
 
 
 def test_all_alerts_and_their_pages() -> None:
@@ -50,4 +62,5 @@ def test_all_alerts_and_their_pages() -> None:
         "rules"
     ]
     wanted = [(rule["alert"], rule["annotations"]["runbook_url"].partition("/docs/")[2]) for rule in rules]
-    assert sorted((row[0].strip("`"), links(row[2])[0]) for row in table(PAGE, "alert")) == sorted(wanted)
+    named = [(re.findall(r"`(\w+)`", each)[0], links(each)[0]) for each in _items("Dashboard and alerts")]
+    assert sorted(named) == sorted(wanted)
