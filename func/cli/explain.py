@@ -12,7 +12,7 @@ from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, is_there_a_cluster, settings_for_people
 from func.cli.advice import Advice, advice_for_event
 from func.cli.dry_run import DryRun, check_results, dry_run, offline_pipeline
-from func.cli.explain_workflow import explain_workflow
+from func.cli.explain_workflow import complete_workflow, explain_workflow
 from func.cli.output import Problem, Row, output_option, print_advice, print_json, print_table, wrap
 from func.cli.recorded import Recorded, read_recorded
 from func.core.field_types import nearest
@@ -33,7 +33,7 @@ def _github_event(_context: click.Context, _parameter: click.Parameter, value: s
 
 @click.command()
 @click.argument("file", metavar="[FILE|-]", required=False, type=click.Path(allow_dash=True))
-@click.option("--workflow", metavar="NAME", help="Explain this Workflow instead.")
+@click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="Explain this Workflow instead.")
 @click.option(
     "--github-event",
     metavar="NAME",

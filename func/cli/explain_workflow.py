@@ -11,23 +11,26 @@ from typing import Any
 
 import click
 
+from func.cli import access
 from func.cli.advice import advice_for_problem
 from func.cli.output import Problem as CommandProblem
 from func.cli.output import Row, clean, print_advice, print_json, print_table, wrap
-from func.cli.wording import age, people_in_words, rule_in_words
+from func.cli.wording import age, patterns_in_words, people_in_words, rule_in_words
 from func.core.fold import describe
 from func.core.outcomes import Task
 from func.core.reasons import Rejection
 from func.core.rules import Rules
 from func.core.status import GateStatus, SignalStatus, WorkflowStatus, read_status
 from func.core.values import format_time
-from func.core.workflows import read_workflow
+from func.core.workflows import UNFINISHED, read_workflow
 from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
+from func.kube.workflows import Workflows
 from func.service.lookup import find_workflow
 from func.service.pipeline import Pipeline
 
 _UNKNOWN, _BLOCKED = 1, 3  # exit codes
+_COMPLETION_SECONDS = 2.0
 _SECONDS = 30.0  # for all calls; a person waits longer than a Sensor
 _HINT = "run taskgate waiting to list those that run"
 _LOG = "kubectl -n taskgate logs -l app.kubernetes.io/component=function -c taskgate --tail=-1"
@@ -66,6 +69,19 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
     else:
         _print(data, is_blocked=status.is_blocked)
     return _UNKNOWN if _is_offloaded(status) else _BLOCKED if status.is_blocked else 0
+
+
+def complete_workflow(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return names for the shell: running Workflows, where a cluster answers soon."""
+    try:
+        settings = access.settings_for_people(ctx.params.get("config"))
+        rules = settings.rules.workflows
+        workflows = Workflows(access.connect_for_people(settings), rules.namespace)
+        found = workflows.list_metadata(f"{rules.selector},{UNFINISHED}", Deadline.after(_COMPLETION_SECONDS))
+    except (CommandProblem, Rejection):
+        return []
+    names = (str((item.get("metadata") or {}).get("name")) for item in found)
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
@@ -124,15 +140,36 @@ def _facts(status: WorkflowStatus) -> Iterator[str]:
             yield f"{signal.pull_request} has ended, or left the task: {describe(signal)}."
 
 
+def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
+    """Return what an event must be like to move a gate now."""
+    for rule in gate.rules:
+        yield f"{rule_in_words(rule)}, by {people_in_words(rules, rule.by)}"
+    if gate.rules and not all(rule.task for rule in gate.rules) and status.task:
+        yield f"It names task {status.task} by {patterns_in_words(rules)}."
+    if gate.rules and status.bound:
+        yield f"It is of pull request {status.bound}."
+    rejected = [each for each in status.signals_for(gate.name) if each.state == "rejected"]
+    if rejected and status.state:
+        times = {signal.id: signal.happened for signal in status.state.signals}
+        last = max(times.get(each.by or "", each.signal.happened) for each in rejected)
+        yield f"It happened after {format_time(last)}: earlier signals were rejected."
+
+
 def _next_steps(status: WorkflowStatus) -> Iterator[tuple[str, str]]:
     """Return what to run next: why, and a command."""
     if status.task:
         field = f'"taskgate.task.id": {json.dumps(status.task)}'
         yield "Which events came for its task", f"{_LOG} | grep -F {shlex.quote(field)}"
-    waiting = status.waiting[0].nodes if status.waiting else ()
-    if len(waiting) == 1:
+    for gate in status.waiting[:1]:
+        kinds = [event.partition(".")[0] for rule in gate.rules for event in rule.event]
+        yield (
+            "Why an event did not open it (save its payload from the webhook settings of GitHub, Recent Deliveries)",
+            f"taskgate explain payload.json --github-event {kinds[0] if kinds else 'pull_request'}",
+        )
+        if len(gate.nodes) > 1:
+            return
         workflow = ["-n", status.ref.namespace, status.ref.name]
-        selected = ["--node-field-selector", f"id={waiting[0]}"]
+        selected = ["--node-field-selector", f"id={gate.nodes[0]}"]
         yield "Open it manually", shlex.join(["argo", "resume", *workflow, *selected])
 
 
@@ -143,10 +180,7 @@ def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]
         "created": format_time(status.created) if status.created else None,
         "summary": _summary(status, now),
         "facts": list(_facts(status)),
-        "opens": {
-            gate.name: [f"{rule_in_words(rule)}, by {people_in_words(rules, rule.by)}" for rule in gate.rules]
-            for gate in status.waiting
-        },
+        "opens": {gate.name: list(_accepted_events(gate, status, rules)) for gate in status.waiting},
         "problems": [
             {"code": each.code, "what": each.sentence, **advice_for_problem(each, status, rules)._asdict()}
             for each in status.problems

@@ -77,6 +77,7 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         victim.gone is not None
         or victim.review is not None
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
+        or ((found := rules.match(victim)) is not None and found[1].then == "fail")  # it overtakes what opens
     )
     # Anybody can open pull requests from forks, as many as it takes to make the bounds one for all. Where no signal of
     # theirs can count, there is nothing that their revocations protect.

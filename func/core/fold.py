@@ -58,12 +58,17 @@ class Standing(NamedTuple):
 
 
 def _one_of_each(signals: Iterable[Signal]) -> list[Signal]:
-    """Return the first signal of each person."""
-    found: dict[str, Signal] = {}
+    """Return the first signal of each person; an account that was renamed keeps its id."""
+    found: list[Signal] = []
+    known: set[object] = set()
     for signal in signals:
-        if signal.person:
-            found.setdefault(signal.person.casefold(), signal)
-    return list(found.values())
+        names: set[object] = {(signal.person or "").casefold()}
+        if signal.person_id is not None:
+            names.add((signal.source, signal.person_id))
+        if signal.person and not names & known:
+            found.append(signal)
+            known |= names
+    return found
 
 
 class Folded(NamedTuple):
@@ -118,9 +123,12 @@ def fold(situation: Situation, gate: str) -> Folded:
         else:
             standing.setdefault(pull_request_key(signal.pull_request), []).append((signal, rule))
     standings = []
-    for found in standing.values():
-        each, overtaken = _newest_kind(found)
-        standings.append(each)
+    every = [pair for found in standing.values() for pair in found]
+    of_none = standing.get("", [])
+    for key, found in standing.items():
+        # An event that names no pull request is a word about the gate of each of them.
+        each, overtaken = _newest_kind(found, [*found, *of_none] if key else every)
+        standings += [each] if each else []
         verdicts.update(overtaken)
     standings.sort(key=lambda each: (not each.movers(), each.signals[0].order))
     return Folded(tuple(standings), verdicts)
@@ -277,19 +285,27 @@ def _blocked(signal: Signal, rule: Rule, rules: Rules, reviews: Reviews) -> Verd
     return Verdict.of("changes-requested", people=" and ".join(sorted(filter(None, people)))) if people else None
 
 
-def _newest_kind(found: list[tuple[Signal, Rule]]) -> tuple[Standing, dict[Identity, Verdict]]:
+def _newest_kind(
+    found: list[tuple[Signal, Rule]], against: list[tuple[Signal, Rule]]
+) -> tuple[Standing | None, dict[Identity, Verdict]]:
     """Return what the signals of one pull request come to, and the verdicts of those that are overtaken.
 
     The newest signal, opening or failing, overtakes those of the other kind.
+
+    Args:
+        found: the signals of the pull request.
+        against: those that can overtake them.
     """
     standing: list[tuple[Signal, Rule]] = []
     verdicts: dict[Identity, Verdict] = {}
     for signal, rule in found:
-        newer = [other for other, its in found if its.then != rule.then and _overtakes(other, signal, its.then)]
+        newer = [other for other, its in against if its.then != rule.then and _overtakes(other, signal, its.then)]
         if newer:
             verdicts[signal.identity] = _because_of("overtaken", newer[-1])
         else:
             standing.append((signal, rule))
+    if not standing:
+        return None, verdicts
     first, rule = standing[0]  # all of one kind: one that stands overtakes all of the other kind
     needed = max(rule.quorum for _, rule in standing)
     return Standing(first.pull_request, rule.then, tuple(signal for signal, _ in standing), needed), verdicts

@@ -11,7 +11,17 @@ from pydantic import BaseModel, ValidationError
 
 from func.core.errors import SettingError
 from func.core.field_types import CrossFieldError, nearest, slug
-from func.core.rules import ANYONE, MAX_QUORUM, EventFilter, Rule, Rules, TaskRules, WorkflowLabels, WorkflowRules
+from func.core.rules import (
+    ANYONE,
+    MAX_QUORUM,
+    EventFilter,
+    Rule,
+    Rules,
+    TaskRules,
+    WorkflowLabels,
+    WorkflowRules,
+    gate_id,
+)
 from func.core.sources import github
 from func.core.sources.github_actions import ACTIONS
 
@@ -92,6 +102,18 @@ def check_rules(rules: Rules) -> None:
                 where = f"{place}.withdraw" + (f".{position}" if len(rule.withdraw) > 1 else "")
                 _check_filter(rules, where, withdrawal, rule)
                 _check_reach(rules, where, withdrawal, rule)
+    _check_gate_ids(rules)
+
+
+def _check_gate_ids(rules: Rules) -> None:
+    seen: dict[str, tuple[str, Mapping[str, str]]] = {}
+    for gate, rule in rules.each_rule():
+        other, inputs = seen.setdefault(gate_id(gate, rule), (gate, rule.inputs))
+        if (other, inputs) != (gate, rule.inputs):
+            raise CrossFieldError(
+                f"gates.{gate}: its name with `inputs` is {gate_id(gate, rule)!r}, as that of another gate: "
+                "rename the gate, or leave out one of the inputs"
+            )
 
 
 def _check_repositories(rules: Rules) -> None:
@@ -125,7 +147,7 @@ def _check_filter(rules: Rules, place: str, given: EventFilter, rule: Rule) -> N
         for key, is_asked in asked.items():
             if is_asked and not facts & _NEEDS[key]:
                 raise CrossFieldError(
-                    f"{place}.{key}: {name} has no {' or '.join(sorted(_NEEDS[key]))}, so the rule could never hold"
+                    f"{place}.{key}: {name} has no {' or '.join(sorted(_NEEDS[key]))}, so the rule could never match"
                 )
         needs_person = any(group != ANYONE for group in given.by)
         if needs_person and "person" not in facts and rule.person is None:

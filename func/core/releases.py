@@ -58,7 +58,11 @@ def _release(folded: Folded, gate: str, identifier: str, situation: Situation) -
     if why:
         return Decision(why, gate=gate, node=view.node, task=task)
     assert view.target is not None  # noqa: S101 - why_waiting looks
-    try:
-        return use_signals(standing.movers(), standing.how, gate, view.target, situation)._replace(task=task)
-    except Rejection as rejection:
-        return Decision(rejection.verdict, gate=gate, node=view.target.id, task=task)
+    incomplete: Verdict | None = None
+    for each in standing.signals:  # a newer one may give an output that the oldest lacks
+        try:
+            return use_signals(standing.movers(each), standing.how, gate, view.target, situation)._replace(task=task)
+        except Rejection as rejection:
+            incomplete = incomplete or rejection.verdict
+    assert incomplete is not None  # noqa: S101 - a standing has a signal
+    return Decision(incomplete, gate=gate, node=view.target.id, task=task)

@@ -53,9 +53,11 @@ def test_where_it_waits_since_when_and_for_what(cluster: EmbeddedCluster, told: 
     ]
     (node,) = of_gate(found["gates"], "wait-pr-approved")[0]["nodes"]
     assert found["facts"][0].startswith("No signal is remembered on it")
-    (event,) = found["opens"]["wait-pr-approved"]
-    assert "review approved, fresh true, by reviewers (5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs)" in event
+    first, second = found["opens"]["wait-pr-approved"]
+    assert "review approved, fresh true, by reviewers (5DLabs-Tess[bot], 5DLabs-Tess, tess-5dlabs)" in first
+    assert "names task 3" in second
     runs = [step["run"] for step in found["next"]]
+    assert "taskgate explain payload.json --github-event pull_request_review" in runs
     assert any(run.endswith("""grep -F '"taskgate.task.id": "3"'""") for run in runs)
     assert f"argo resume -n agent-platform {NAME} --node-field-selector id={node}" in runs
     assert {request.method for request in cluster.requests} == {"GET"}
@@ -78,9 +80,13 @@ def test_a_signal_that_a_push_revoked(cluster: EmbeddedCluster, told: Told, send
     assert any("belongs to 5dlabs/cto#123" in fact for fact in found["facts"])
 
 
-def test_the_summary_ends_with_what_became_of_the_last_signal(cluster: EmbeddedCluster, told: Told) -> None:
+def test_what_a_new_approval_must_be_like(cluster: EmbeddedCluster, told: Told) -> None:
     cluster.store.load(WORKFLOWS, remembering(waiting_workflow(3), [signal(), push()]))
-    assert told()["summary"].endswith("The last signal for it: revoked.")
+    found = told()
+    assert found["summary"].endswith("The last signal for it: revoked.")
+    assert "It happened after 2026-11-22T10:40:00Z: earlier signals were rejected." in " ".join(
+        found["opens"]["wait-pr-approved"]
+    )
 
 
 def test_a_signal_that_the_rules_of_today_refuse(

@@ -11,8 +11,10 @@ import click
 import pytest
 
 from func.__main__ import main
+from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.cli.running import taskgate
 from tests.docs.markdown import DOCS
+from tests.recorded_workflows import waiting_workflow
 
 COMMANDS = main.list_commands(click.Context(main))
 
@@ -60,18 +62,28 @@ def test_completion_prints_what_a_shell_evaluates(shell: str) -> None:
     )
 
 
-def completed(typed: str) -> list[str]:
+def completed(typed: str, **environment: str) -> list[str]:
     """What the shell would offer after these words."""
     words = typed.split(" ")
     asked = {"_TASKGATE_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
-    lines = taskgate(environment=asked).output.splitlines()
+    lines = taskgate(environment={**asked, **environment}).output.splitlines()
     return [line.partition(",")[2] for line in lines if line]
 
 
-def test_completion_of_commands_options_and_values() -> None:
+def test_completion_of_commands_options_values_and_workflows(
+    cluster: EmbeddedCluster, environment: dict[str, str]
+) -> None:
     assert completed("taskgate ex") == ["explain"]
     assert completed("taskgate waiting --outp") == ["--output"]
     assert completed("taskgate waiting --output j") == ["json"]
+    for task in (3, 4):
+        cluster.store.load(WORKFLOWS, waiting_workflow(task))
+    cluster.store.load(WORKFLOWS, waiting_workflow(5, None))
+    workflows = completed("taskgate explain --workflow play", **environment)
+    assert workflows == ["play-task-3-workflow", "play-task-4-workflow"]
+    cluster.stop()
+    assert completed("taskgate explain --workflow play", **environment) == []
+    assert completed("taskgate explain --workflow play") == []
 
 
 def test_a_real_bash_takes_the_completion(tmp_path: Path) -> None:

@@ -196,3 +196,18 @@ def test_an_annotation_has_at_most_64_kibibytes() -> None:
     assert [each.id for each in smaller.signals] == [f"s-{number}" for number in range(13, 20)]
     assert len(smaller.text().encode()) <= 64 * 1024
     assert smaller.forgotten == {}
+
+
+def test_a_failing_signal_that_was_forgotten_refuses_what_it_would_have_overtaken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: pull_request.labeled, label: go, by: anyone}\n"
+        "  - {event: pull_request.labeled, label: stop, by: anyone, then: fail}"
+    )
+    monkeypatch.setattr(bounds, "MAX_SIGNALS", 0)
+    stop = label("stop", "#1", 5)._replace(label="stop", gate=GATE)
+    forgotten, _ = bounded(situation(state_of(stop), rules))
+    late = label("late", "#1", 4)._replace(label="go", gate=GATE)
+    assert fold(situation(forgotten.with_signal(late), rules), GATE).verdicts[late.identity].code == "forgotten"

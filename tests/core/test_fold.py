@@ -484,3 +484,39 @@ def test_the_answer_says_when_a_signal_expired_or_is_no_longer_allowed() -> None
     assert bench.release().reason == (
         "wait-pr-approved: The current rules do not accept event late: 5DLabs-Tess[bot] is not in quality."
     )
+
+
+def test_a_person_who_renamed_the_account_counts_once_for_a_quorum() -> None:
+    bench = Bench.at(rules=rules_with(f"  {GATE}: {{event: pull_request_review.submitted, by: anyone, quorum: 2}}"))
+    before, after = approved(by="octocat", review_id=1), approved(by="monalisa", review_id=2)
+    after["review"]["user"]["id"] = before["review"]["user"]["id"]
+    bench.deliver(review(before, "before"))
+    assert bench.deliver(review(after, "after")).code == "quorum"
+    assert bench.deliver(review(approved(by=OTHER, review_id=3), "other")).outcome == "opened"
+    assert sorted(bench.used()) == ["before", "other"]
+
+
+@pytest.mark.parametrize("is_veto_first", [True, False])
+@pytest.mark.parametrize(("minute", "phase"), [(30, "Failed"), (0, "Failed"), (-30, "Succeeded")])
+def test_the_newest_word_counts_also_of_an_event_without_pull_request(
+    minute: int,
+    phase: str,
+    is_veto_first: bool,  # noqa: FBT001
+) -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+        "  - {event: com.example.veto, by: anyone, then: fail}",
+        more="sources: {'com.example.*': {task: task, repository: repo, happened: at}}",
+    )
+    bench = Bench.at(EARLY, rules)
+    time = (at(0) + timedelta(minutes=minute)).isoformat()
+    bench.document["metadata"]["creationTimestamp"] = "2026-11-22T10:00:00Z"
+    data = {"task": 3, "repo": "5dlabs/cto", "at": time}
+    veto = cloudevent_structured(data, "veto", delivery="veto", prefix="com.example.", source="/votes")
+    events = [veto, review(approved(happened=at(0)), "approval")]
+    for event in events if is_veto_first else reversed(events):
+        bench.deliver(event)
+    bench.reach()
+    bench.release()
+    assert bench.phase() == phase

@@ -288,3 +288,20 @@ def test_a_release_waits_for_the_people_who_are_missing() -> None:
     bench.reach()
     assert told(bench.release()) == nothing(Verdict.of("quorum", count=1, quorum=2, gate=GATE).sentence)
     assert bench.is_parked
+
+
+def test_a_release_moves_a_gate_with_the_signal_that_gives_its_output() -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: pull_request.labeled, label: go, by: anyone}\n"
+        "  - {event: pull_request_review.submitted, by: anyone, outputs: {ticket: '{pull_request.number}'}}"
+    )
+    bench = Bench.at(EARLY, rules)
+    bench.deliver(named(labeled("go", happened=at(0)), "older"))
+    bench.deliver(named(approved(happened=at(1)), "newer"))
+    bench.reach()
+    node = gate_node(bench.document, GATE)
+    node["outputs"] = {"parameters": [{"name": "ticket", "valueFrom": {"supplied": {}}}]}
+    assert bench.release().outcome == "opened"
+    assert bench.used() == ["newer"]
+    assert gate_node(bench.document, GATE)["outputs"]["parameters"] == [{"name": "ticket", "value": "123"}]

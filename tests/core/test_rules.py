@@ -115,6 +115,20 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         (f"{BUILT_IN}\nrepositories: [A/b-c, a-B/c]", ["A/b-c and a-B/c"]),
         (f"{BUILT_IN}\nrepositories: [a]", ["repositories.0 is 'a'", "expected owner/name"]),
         (f"{BUILT_IN}\nrepositories: a/b", ["repositories is 'a/b'", "a list"]),
+        (
+            one_gate(
+                "[{event: pull_request.opened, by: anyone, inputs: {a: '1,b=2'}}, "
+                "{event: pull_request.closed, by: anyone, inputs: {a: '1', b: '2'}}]"
+            ),
+            ["gates.g: ", "'g(a=1,b=2)'", "rename the gate"],
+        ),
+        (
+            one_gate(
+                "{event: pull_request.opened, by: anyone, inputs: {a: '1'}}\n"
+                "  g(a=1): {event: pull_request.closed, by: anyone}"
+            ),
+            ["gates.g(a=1): ", "'g(a=1)'", "rename the gate"],
+        ),
         (instead("namespace: agent-platform", "namespace: A_b"), ["workflows.namespace", "'A_b'", "expected"]),
         (instead("namespace: agent-platform", ""), ["workflows.namespace is missing"]),
         (instead("workflow-type=play-orchestration", "a b"), ["selector", "'a b'", "expected"]),
@@ -165,7 +179,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
             ["gates.g.event", "without the prefix of its type: pull_request.opened"],
         ),
     ],
-    ids=range(96),
+    ids=range(98),
 )
 def test_what_is_wrong_is_named_in_one_line(text: str, named: list[str]) -> None:
     with pytest.raises(SettingError) as wrong:
@@ -394,7 +408,7 @@ def test_values_of_outputs_come_from_the_event() -> None:
     ("way", "words"),
     [
         ("{on: push, by: anyone}", "a bare `on` as true: write `event`"),
-        ("{event: pull_request.labeled, review: approved, by: anyone}", "could never hold"),
+        ("{event: pull_request.labeled, review: approved, by: anyone}", "could never match"),
     ],
 )
 def test_a_way_that_could_not_be_meant_is_explained(way: str, words: str) -> None:

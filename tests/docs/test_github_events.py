@@ -53,5 +53,5 @@ def test_a_rule_that_uses_something_else_is_an_error(use: str) -> None:
         if use in also:
             parse_rules(f"{HEAD}{gates}", "gates.yaml")
         else:
-            with pytest.raises(SettingError, match="could never hold"):
+            with pytest.raises(SettingError, match="could never match"):
                 parse_rules(f"{HEAD}{gates}", "gates.yaml")
