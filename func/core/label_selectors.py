@@ -73,5 +73,8 @@ def _requirement(match: re.Match[str]) -> _Requirement:
         return _Requirement(match["key"], None, negated=bool(match["absent"]))
     if not all(is_label_value(value) for value in wanted):
         wrong = next(value for value in sorted(wanted) if not is_label_value(value))
-        raise ValueError(f"no label can have the value {wrong!r}: expected at most 63 letters, digits, -, _ or .")
+        raise ValueError(
+            f"no label can have the value {wrong!r}: expected at most 63 characters (letters, digits, -, _ and .), "
+            "alphanumeric at both ends"
+        )
     return _Requirement(match["key"], wanted, negated=match["operator"] == "!=" or match["set"] == "notin")

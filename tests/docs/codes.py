@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 
 from func.core.reasons import CHECKS, CODES
@@ -10,23 +11,28 @@ from tests.docs.markdown import DOCS, item
 FILE = DOCS / "codes.md"
 _HEAD = """# Codes
 
-Each answer, its log line and its metrics have a `code`, the stable word for the `reason`. Use it in alerts and scripts,
-because sentences can change. Checks run in this order; the first rejection is the answer. Names in braces are filled
-in. [`taskgate explain`](explanations.md) says what to do. `python -m tests.docs.codes` writes this page.
+Each answer, its log line and its metrics have a `code`. Use it in alerts and scripts, because sentences can change.
+Checks run in this order; the first rejection is the answer, and `taskgate explain` prints what to do about it. Names in
+braces are filled in. `python -m tests.docs.codes` writes this page.
 """
 # Codes whose sentence is made where they are found.
 _ABOUT = {
-    "malformed": "Not a CloudEvent, not JSON in UTF-8, or not HTTP/1.1; the sentence says what is wrong.",
+    "malformed": "Not a CloudEvent, not JSON in UTF-8, or not HTTP/1.1.",
     "unsupported-media-type": "Another content type than JSON in UTF-8, a batch, or a compressed body.",
-    "body-too-large": "The body has more than 25 MiB: send a smaller event.",
+    "body-too-large": "The body has more than 25 MiB.",
     "busy": "Too many events, bodies or tokens are in progress.",
     "body-too-slow": "The body did not arrive in time.",
     "api-unavailable": "The Kubernetes API or Argo Server does not answer, or refuses for load.",
-    "api-unauthenticated": "The credential for the Kubernetes API or Argo Server is missing, expired or wrong (401).",
-    "api-missing-permission": "The sentence names the permission, and the command that grants it (403).",
-    "api-forbidden": "The Kubernetes API or Argo Server refuses for another reason; the sentence has its words.",
+    "api-unauthenticated": "The credential for it is missing, expired or wrong (401).",
+    "api-missing-permission": "Taskgate lacks the permission that the sentence names (403).",
+    "api-forbidden": "The Kubernetes API or Argo Server refuses for another reason.",
     "nothing-to-release": "No signal waits on the Workflow, or none can be used yet.",
 }
+
+
+def _what_happened(sentence: str) -> str:
+    """Return the first clause; the others are what to do, which `taskgate explain` prints."""
+    return f"{re.split(r'[.;] |[.]?{hint}', sentence)[0].rstrip('.')}."
 
 
 def text() -> str:
@@ -36,7 +42,7 @@ def text() -> str:
     for check, pairs in groupby(by_check, key=lambda pair: pair[1].check):
         parts.append(f"\n## {check.capitalize().replace('event', 'Event')}\n\n")
         for code, reason in pairs:
-            sentence = _ABOUT[code] if reason.sentence == "{detail}" else reason.sentence
+            sentence = _ABOUT[code] if reason.sentence == "{detail}" else _what_happened(reason.sentence)
             parts.append(item(f"`{code}` ({reason.outcome}): {sentence}") + "\n")
     return "".join(parts)
 
