@@ -95,8 +95,8 @@ ADVICE: Mapping[str, Advice] = {
         f"kubectl annotate workflow -n {{namespace}} {{workflow}} {STATE_ANNOTATION}-",
     ),
     "suspended": Advice(
-        "Ask who suspended it. This resumes the Workflow and opens every gate at which it waits.",
-        "argo resume -n {namespace} {workflow}",
+        "Ask who suspended it. This lets it continue; argo resume would open its gates too.",
+        """kubectl patch workflow -n {namespace} {workflow} --type=merge --patch='{{"spec":{{"suspend":null}}}}'""",
     ),
     "other-pull-request": Advice(
         f"Close the pull request that the Workflow belongs to, or remove the task's label from it. {_THEN_NEW}"

@@ -6,9 +6,23 @@ from typing import Any
 
 import yaml
 
+_MAX_BITS = 64  # of a whole number; Python does not print those of more than 4,300 digits
+
 
 class UniqueKeyLoader(yaml.SafeLoader):
     """A SafeLoader for which a repeated key is an error: the last one would win silently."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002
+        """Raises: ConstructorError, with the line, also where SafeLoader fails on a value: `!!int x`, 5,000 digits."""
+        try:
+            value = super().construct_object(node, deep=deep)
+        except (ValueError, KeyError, AttributeError):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the value cannot be read as {node.tag.rpartition(':')[2]}", node.start_mark
+            ) from None
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            raise yaml.constructor.ConstructorError(None, None, "the number is too large", node.start_mark)
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
         """Raises: ConstructorError, naming the key and its line."""

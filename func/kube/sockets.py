@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from http.client import HTTPResponse
+from http.client import BadStatusLine, HTTPResponse
 from typing import Any
 
 from urllib3 import HTTPConnectionPool, PoolManager
@@ -65,6 +65,17 @@ class _Connection(HTTPConnection):
         finally:
             self._pieces = None
         self.send(b"".join(pieces))
+
+    def getresponse(self) -> Any:  # noqa: ANN401 - urllib3's own type
+        """Return the answer; one that is not final or not HTTP raises, and urllib3 closes the connection."""
+        try:
+            response = super().getresponse()
+        except ValueError:  # http.client on a chunk of negative length
+            raise BadStatusLine("a chunk") from None
+        # http.client returns 102 and 103 as the answer. The real one would then answer the connection's next request.
+        if response.status < 200:
+            raise BadStatusLine(str(response.status))
+        return response
 
     def send(self, data: Any) -> None:  # noqa: ANN401 - as http.client calls it
         if self._pieces is None:

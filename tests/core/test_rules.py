@@ -52,6 +52,11 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
         ("odd", ["'odd'", "expected an object"]),
         ("a: [", ["not YAML", "line 1"]),
         ("[" * 1200, ["not YAML", "deep"]),
+        (f"a: {'9' * 5000}", ["not YAML", "line 1, column 4", "cannot be read as int"]),
+        (f"a: 0x{'f' * 5000}", ["not YAML", "line 1, column 4", "too large"]),
+        ("a: !!int x", ["not YAML", "line 1, column 4", "cannot be read as int"]),
+        ("a: !!bool x", ["not YAML", "line 1, column 4", "cannot be read as bool"]),
+        ("a: !!timestamp x", ["not YAML", "line 1, column 4", "cannot be read as timestamp"]),
         (HEAD, ["gates is missing"]),
         (f"{HEAD}\ngates: {{}}", ["gates is {}", "at least one"]),
         (one_gate(""), ["gates.g is null", "expected a rule like {event: "]),
@@ -179,7 +184,7 @@ LABEL, TESS_LOGIN, NUMBER = "'task-([0-9]+)'", "'5DLabs-Tess[bot]'", "'{pull_req
             ["gates.g.event", "without the prefix of its type: pull_request.opened"],
         ),
     ],
-    ids=range(98),
+    ids=range(103),
 )
 def test_what_is_wrong_is_named_in_one_line(text: str, named: list[str]) -> None:
     with pytest.raises(SettingError) as wrong:

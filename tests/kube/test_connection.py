@@ -12,6 +12,7 @@ import yaml
 
 from func.core.errors import SettingError
 from func.core.reasons import Rejection
+from func.kube.client import ApiRequest
 from func.kube.connection import connect
 from func.kube.deadline import Deadline
 from func.kube.errors import ApiError
@@ -112,3 +113,35 @@ def test_a_patch_is_sent_in_one_tls_record(tmp_path: Path) -> None:
             cluster.patch("a", [{"op": "remove", "path": "/a"}], Deadline.after(5))
         server.join()
     assert [record.partition(b"\r\n\r\n")[2] for record in records] == [b'[{"op":"remove","path":"/a"}]'] * 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n", id="interim"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-7\r\n", id="negative-chunk"),
+    ],
+)
+def test_an_answer_that_is_not_final_or_not_http_ends_its_connection(tmp_path: Path, odd: bytes) -> None:
+    def serve() -> None:
+        first, _ = listener.accept()
+        with first:
+            first.recv(1 << 16)
+            first.sendall(odd)
+            if first.recv(1 << 16):  # the next request, before the real answer to this one
+                first.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"of":"a"}')
+                return
+        second, _ = listener.accept()
+        with second:
+            second.recv(1 << 16)
+            second.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"of":"b"}')
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        server = threading.Thread(target=serve)
+        server.start()
+        api = workflows(tmp_path, server=f"http://127.0.0.1:{listener.getsockname()[1]}").api
+        with pytest.raises(ApiError, match="does not answer in HTTP"):
+            api.call(ApiRequest("GET", "/a"), Deadline.after(5))
+        assert api.read(ApiRequest("GET", "/b"), Deadline.after(5)) == {"of": "b"}
+        server.join()
