@@ -34,7 +34,7 @@ lint: $(VENV)/.ready  ## style, strict types, import order
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-soak: $(VENV)/.ready  ## the soak tests in full, and docs/soak.md
+soak: $(VENV)/.ready  ## the soak tests in full, and tests/soak/results.txt
 	$(BIN)/python -m tests.soak
 
 mutants: $(VENV)/.tools  ## change each function of the core in many ways; the changes that no test notices

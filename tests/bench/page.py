@@ -65,9 +65,8 @@ CHARTS = (
     Chart(
         "cold",
         "Cold start, all cores",
-        "From exec of the container's command until the first event has opened its gate; for a hello world on "
-        "`functions-framework`,\nuntil its first answer. Those with the same packages import `kubernetes`, "
-        "`pydantic`, `cloudevents` and `yaml`.",
+        "From exec until the first event has opened its gate, or a hello world on `functions-framework` has answered.\n"
+        "Those with the same packages import `kubernetes`, `pydantic`, `cloudevents` and `yaml`.",
         cold.ALL_CORES,
         "ms",
         "milliseconds from exec to the open gate, or to the first answer",
@@ -81,6 +80,7 @@ CHARTS = (
         "ms",
         "milliseconds from exec to the open gate, or to the first answer",
         1000,
+        on_page=False,
     ),
     Chart(
         "cold-parts",
@@ -108,8 +108,8 @@ CHARTS = (
     Chart(
         "warm",
         "Warm events",
-        "An event of 24 kB, one at a time, each for another Workflow, on kept connections. The two bare API calls are "
-        "the GET\nand the JSON Patch that Taskgate sends, from a minimal client.",
+        "An event of 24 kB, one at a time. The two bare API calls are the GET and the JSON Patch that Taskgate sends,\n"
+        "from a minimal client.",
         warm.WARM,
         "ms",
         "milliseconds for one event",
@@ -125,6 +125,7 @@ CHARTS = (
         "milliseconds for one event",
         1000,
         cases=(warm.at_once(8), warm.at_once(32)),
+        on_page=False,
     ),
     Chart(
         "profile",
@@ -155,11 +156,12 @@ CHARTS = (
         "ms",
         "milliseconds for one event",
         1000,
+        on_page=False,
     ),
     Chart(
         "cpu",
         "CPU for each event",
-        "Of the function, and of a process for each event, which patches the node. The script also finds the Workflow.",
+        "Of the function, and of a process for each event. The script also finds the Workflow.",
         cost.COST,
         "s for 1,000 events",
         "CPU seconds for 1,000 events",
@@ -168,7 +170,7 @@ CHARTS = (
     Chart(
         "scale",
         "How many Workflows wait",
-        "One event while this many Workflows wait. By label: the rules have no `name`, so a LIST comes first.",
+        "By label: the rules have no `name`, so a LIST comes first.",
         scale.SCALE,
         "ms",
         "milliseconds for one event",
@@ -222,9 +224,8 @@ def document(figures: Figures) -> str:
     parts = [
         "# Benchmarks",
         (
-            "How fast the function is, beside a hello world, a function in Go, and a process for each event. One "
-            "machine ran them,\nthe API server and the client, so compare the figures with each other only. Bars are "
-            "medians, and lines go from the\nminimum to the upper quartile ([figures](benchmarks/figures.json))."
+            "One machine ran everything, so compare the figures with each other only. Bars are medians, and lines go "
+            "from the\nminimum to the upper quartile. [figures.json](benchmarks/figures.json) has more cases."
         ),
         (
             f"Measured on {run['date']}, commit {run['commit']}: `{run['command']}`, {run['seconds'] / 60:.0f} min, "
@@ -232,7 +233,7 @@ def document(figures: Figures) -> str:
             f"{run['api']}.\nLoad at the start: {run['load']}{_busy(run)}."
         ),
         "## Goals",
-        "Each figure is a ratio of two medians.",
+        "Ratios of two medians.",
         goals_table(figures),
         left(figures),
     ]

@@ -30,9 +30,12 @@ _ABOUT = {
 }
 
 
+_REST = re.compile(r"[.;] |\.?{hint}|: {\w+}(?=\W|$)(?! was)|, {how}|: (?:add|leave|send|set|this is) ")
+
+
 def _what_happened(sentence: str) -> str:
-    """Return the first clause; the others are what to do, which `taskgate explain` prints."""
-    return f"{re.split(r'[.;] |[.]?{hint}', sentence)[0].rstrip('.')}."
+    """Return the sentence without what to do, which `taskgate explain` prints, and without details at its end."""
+    return f"{_REST.split(sentence)[0].rstrip('.')}."
 
 
 def text() -> str:

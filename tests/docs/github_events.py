@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from func.core.sources.github import UNKNOWN_HEAD, paths_of
 from func.core.sources.github_actions import ACTIONS
-from tests.docs.markdown import DOCS
+from tests.docs.markdown import DOCS, item
 
 FILE = DOCS / "github-events.md"
 # What a rule can use, in the words of gates.yaml -> the facts it needs.
@@ -21,38 +19,34 @@ USES = {
 }
 _HEAD = f"""# GitHub's events
 
-Every event that a rule can name, as `<kind>.<action>` or `<kind>`. The actions are in
-[GitHub's documentation](https://docs.github.com/en/webhooks/webhook-events-and-payloads), and `taskgate check` rejects
-others. `python -m tests.docs.github_events` writes this page.
+A rule names an event as `<kind>.<action>`, with [GitHub's
+actions](https://docs.github.com/en/webhooks/webhook-events-and-payloads), or as `<kind>`. After the kinds come the
+places where `task` looks, then what else a rule can use besides `when`. A rule for any other kind needs `task`, its
+path in the payload. `python -m tests.docs.github_events` writes this page.
 
-- The person is the sender, for `pull_request_review` the review's author.
-- **task**: the places where `task` looks. A rule for a kind without any needs `task`, its path in the payload.
-- **also**: what else a rule can use, besides `when`. Anything else is an error.
-- GitHub lists no pull request in `check_run`, `check_suite` and `workflow_run` for a commit of a fork. Such an event is
-  `refused` unless the rule sets `forks: true`.
-- {", ".join(f"`{kind}`" for kind in sorted(UNKNOWN_HEAD))} never names the repository of its branch. Its rules need
-  `forks: true`.
+GitHub lists no pull request in `check_run`, `check_suite` and `workflow_run` for a commit of a fork, and
+{", ".join(f"`{kind}`" for kind in sorted(UNKNOWN_HEAD))} never names the repository of its branch.
+Such an event is `refused` unless the rule sets `forks: true`.
 
-| kind | task | also |
-| --- | --- | --- |
 """
 
 
-def row(kind: str) -> str:
-    """Return the row of a kind."""
+def usable(kind: str) -> str:
+    """Return what a rule for the kind can use; empty for a kind without facts of a task or pull request."""
     facts = paths_of(kind)
     task = ", ".join(fact for fact in USES["task"] if fact in facts)
     also = [use for use, needed in USES.items() if use != "task" and set(needed) & facts.keys()]
     if "changed-label" in facts and "label" not in facts:
         also.append("label")
-    return f"| `{kind}` | {task} | {', '.join(also)} |\n" if task or also else ""
+    return f"{task}; {', '.join(also)}".removesuffix("; ")
 
 
 def text() -> str:
-    """Return the page: the kinds that have facts of a task or pull request, then the others."""
-    rows = {kind: row(kind) for kind in sorted(ACTIONS)}
-    others = ", ".join(f"`{kind}`" for kind, found in rows.items() if not found)
-    return _HEAD + "".join(rows.values()) + "\n" + textwrap.fill(f"The others: {others}.", 120) + "\n"
+    """Return the page: the kinds that have facts, those with the same facts together."""
+    kinds: dict[str, list[str]] = {}
+    for kind in sorted(ACTIONS):
+        kinds.setdefault(usable(kind), []).append(f"`{kind}`")
+    return _HEAD + "".join(item(f"{', '.join(same)}: {what}") + "\n" for what, same in kinds.items() if what)
 
 
 if __name__ == "__main__":

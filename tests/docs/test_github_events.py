@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from func.core.errors import SettingError
@@ -10,10 +12,14 @@ from func.core.sources.facts import read_facts
 from func.core.sources.github import paths_of
 from func.core.sources.github_actions import ACTIONS
 from tests.core.test_github_events import HEAD, examples
-from tests.docs.github_events import FILE, USES, text
-from tests.docs.markdown import table
+from tests.docs.github_events import FILE, USES, text, usable
 
-ROWS = {row[0].strip("`"): row[1:] for row in table(FILE.read_text(), "kind")}
+_ITEM = re.compile(r"^- ((?:`\w+`[,\s]*)+): ([^;\n]*)(?:; (.*))?$", re.MULTILINE)
+ROWS = {
+    kind: (task, also)
+    for kinds, task, also in _ITEM.findall(FILE.read_text())
+    for kind in re.findall(r"`(\w+)`", kinds)
+}
 RULES = {
     "base": "base: main",
     "draft": "draft: false",
@@ -25,7 +31,7 @@ RULES = {
 
 def test_it_is_what_the_command_writes() -> None:
     assert FILE.read_text() == text(), "run: python -m tests.docs.github_events"
-    assert {kind for kind in ACTIONS if f"`{kind}`" in FILE.read_text()} == ACTIONS.keys()
+    assert ROWS.keys() == {kind for kind in ACTIONS if usable(kind)}
 
 
 def test_the_rules_know_every_action_of_the_payloads() -> None:

@@ -72,7 +72,7 @@ def prove(folder: Path, *, slow: bool = True, at_once: int = _AT_ONCE) -> list[R
         assert set(counted) <= {200, 400, 503}, counted
         assert counted[200] >= 1, counted
         shown = ", ".join(f"{number} x {code}" for code, number in sorted(counted.items()))
-        rows.append((f"2 of 24 MiB and {at_once} of 6 MiB, short strings", shown))
+        rows.append((f"2 of 24 and {at_once} of 6 MiB, short strings", shown))
         for request in many:
             _is(200, lambda request=request: status(request))  # type: ignore[misc]
         rows.append(("peak memory", f"{_highest(served):.0f} MiB, limit {MEMORY_LIMIT >> 20} MiB"))

@@ -78,7 +78,6 @@ def prove(rate: int, seconds: int, first: int = 1000) -> list[Row]:
         assert all(answer.retry_after for answer in excess)
         return [
             ("sent", f"{rate:,} events a second for {seconds} s on {CONNECTIONS} connections"),
-            ("all answered", f"in {wave.seconds:.1f} s"),
             ("refused with 503", f"{len(excess):,}{_times(excess)}"),
             ("succeeded when sent again", f"all, in {waves} rounds"),
             ("gates, each opened exactly once", f"{len(due):,}"),

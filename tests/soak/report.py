@@ -1,4 +1,4 @@
-"""The document of the soak tests: one section for each, kept until that test is run again."""
+"""The results of the soak tests: one section for each, kept until that test is run again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row: TypeAlias = tuple[str, str]
 
 _HEAD = """# Soak tests
 
-`make soak` writes this page. A test that sees a gate open twice, or for an event that may not open it, fails and writes
+`make soak` writes this file. A test that sees a gate open twice, or for an event that may not open it, fails and writes
 nothing here.
 """
 _SECTION = re.compile(r"^## (.+?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)

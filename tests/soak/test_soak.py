@@ -25,7 +25,7 @@ def test_large_bodies_at_once_do_not_take_the_process_down(tmp_path: Path) -> No
 
 
 def test_the_document_keeps_the_sections_of_proofs_that_were_not_run(tmp_path: Path) -> None:
-    file = tmp_path / "soak.md"
+    file = tmp_path / "results.txt"
     write(file, {"One": [("a", "1")], "Two": [("b", "2")]})
     write(file, {"One": [("a", "3")]})
     assert file.read_text(encoding="utf-8").split("\n\n", 2)[2] == ("## One\n\n- a: 3\n\n## Two\n\n- b: 2\n")
