@@ -46,7 +46,8 @@ def _waiting_workflow(task: int, opened: int, created: datetime) -> Document:
 def gates_of(workflow: Document, phase: str) -> list[Node]:
     """Return the suspend nodes of that phase, in the order in which they were reached."""
     nodes = (workflow.get("status") or {}).get("nodes") or {}
-    found = [node for node in nodes.values() if node.get("type") == "Suspend" and node.get("phase") == phase]
+    found = [each for each in nodes.values() if isinstance(each, dict) and each.get("type") == "Suspend"]
+    found = [node for node in found if node.get("phase") == phase]
     return sorted(found, key=lambda node: str(node.get("startedAt")))
 
 

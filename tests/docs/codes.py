@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from itertools import groupby
 
 from func.core.reasons import CHECKS, CODES
@@ -12,8 +13,8 @@ FILE = DOCS / "codes.md"
 _HEAD = """# Codes
 
 Each answer, its log line and its metrics have a `code`. Use it in alerts and scripts, because sentences can change.
-Checks run in this order; the first rejection is the answer, and `taskgate explain` prints what to do about it. Names in
-braces are filled in. `python -m tests.docs.codes` writes this page.
+Checks run in this order, and the first rejection is the answer. `taskgate explain` prints what to do about it.
+Below each outcome are its codes. `python -m tests.docs.codes` writes this page.
 """
 # Codes whose sentence is made where they are found.
 _ABOUT = {
@@ -30,9 +31,12 @@ _ABOUT = {
 }
 
 
+_REST = re.compile(r"[.;] |\.?{hint}|: {\w+}(?=\W|$)(?! was)|, {how}|: (?:add|leave|send|set|this is) ")
+
+
 def _what_happened(sentence: str) -> str:
-    """Return the first clause; the others are what to do, which `taskgate explain` prints."""
-    return f"{re.split(r'[.;] |[.]?{hint}', sentence)[0].rstrip('.')}."
+    """Return the sentence without what to do, which `taskgate explain` prints, and without details at its end."""
+    return f"{_REST.split(sentence)[0].rstrip('.')}."
 
 
 def text() -> str:
@@ -41,9 +45,13 @@ def text() -> str:
     by_check = sorted(CODES.items(), key=lambda pair: CHECKS.index(pair[1].check))
     for check, pairs in groupby(by_check, key=lambda pair: pair[1].check):
         parts.append(f"\n## {check.capitalize().replace('event', 'Event')}\n\n")
+        outcome = ""
         for code, reason in pairs:
+            if reason.outcome != outcome:
+                outcome = reason.outcome
+                parts.append(f"- `{outcome}`\n")
             sentence = _ABOUT[code] if reason.sentence == "{detail}" else _what_happened(reason.sentence)
-            parts.append(item(f"`{code}` ({reason.outcome}): {sentence}") + "\n")
+            parts.append(textwrap.indent(item(f"`{code}`: {sentence}", 118), "  ") + "\n")
     return "".join(parts)
 
 

@@ -45,10 +45,10 @@ def links(text: str) -> list[str]:
     return _LINK.findall(without_blocks(text))
 
 
-def item(text: str) -> str:
-    """Return an item of a list, in lines of about 120 characters that break no code."""
+def item(text: str, width: int = 120) -> str:
+    """Return an item of a list, in lines of about this width that break no code."""
     kept = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), text)
-    lines = textwrap.fill(f"- {kept}", 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.fill(f"- {kept}", width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     return lines.replace("\0", " ")
 
 
