@@ -12,7 +12,7 @@ from tests.manifests.building import kubectl
 from tests.programs import needs
 
 SECTIONS = {section.anchor: section.text for section in sections((DOCS / "how-to.md").read_text())}
-FIRST_BLOCK = examples((DOCS / "runbook.md").read_text())[0][0]
+FIRST_COMMAND = examples((DOCS / "runbook.md").read_text())[0][0]
 # What GitHub's CLI needs for this: `--jq` on one page of deliveries, and a POST, which is noted.
 GH = """#!/bin/bash
 case "$*" in
@@ -36,7 +36,7 @@ def _soon(demo: Demo, command: str, shown: str) -> str:
 def test_the_rehearsal_of_the_runbook(tmp_path: Path) -> None:
     (tmp_path / "docs").symlink_to(DOCS)
     with running_demo(tmp_path, cwd=tmp_path, tools=Path(kubectl()).parent) as demo:
-        stopped = demo.run(FIRST_BLOCK)
+        stopped = demo.run(FIRST_COMMAND)
         assert stopped.startswith("STOP: namespace taskgate of context ")
         assert demo.run("echo ${TASKGATE_CONFIG:-unset}") == "unset"
         (_, *commands) = examples(SECTIONS["rehearse-the-runbook"])

@@ -58,7 +58,7 @@ def test_a_pod_has_the_component_of_its_object(manifests: list[Manifest]) -> Non
 @pytest.mark.parametrize("folder", CONFIGURATIONS)
 def test_the_documents_find_the_functions_pods(folder: str) -> None:
     labels = function(build(folder))["spec"]["template"]["metadata"]["labels"]
-    documents = (ROOT / "docs/runbook.md", ROOT / "docs/migration.sh")
+    documents = [ROOT / "docs" / name for name in ("runbook.md", "runbook.sh", "migration.sh")]
     selectors = [found for d in documents for found in re.findall(r"-l (\S+/component=\S+?)[\s`]", d.read_text())]
     assert len(selectors) >= 3
     for selector in selectors:
