@@ -118,7 +118,7 @@ def sensors_per_task(stage: Stage) -> list[Figure]:
     return [
         Figure("one Sensor: memory", f"{memory:.0f} MB"),
         Figure("one Sensor: start", f"{start:.1f} s"),
-        Figure("one Sensor: CPU at rest", f"{load:.1f} thousandths of a core"),
+        Figure("one Sensor: CPU at rest", f"{load / 1000:.4f} cores"),
         Figure(f"100 Sensors, multiplied from {SOME}: memory", f"{memory / 10:.1f} GB"),
         Figure(f"100 Sensors, multiplied from {SOME}: CPU at rest", f"{load / 10:.2f} cores"),
         Figure(f"100 Sensors, multiplied from {SOME}: start one by one", f"{start * 100:.0f} s"),
@@ -155,7 +155,7 @@ def triggers_per_task(stage: Stage) -> list[Figure]:
     return [
         Figure("one Sensor with 100 triggers: memory", f"{memory:.0f} MB"),
         Figure("one Sensor with 100 triggers: start", f"{started:.1f} s"),
-        Figure("one Sensor with 100 triggers: CPU at rest", f"{load:.0f} thousandths of a core"),
+        Figure("one Sensor with 100 triggers: CPU at rest", f"{load / 1000:.3f} cores"),
         Figure("one Sensor with 100 triggers: CPU for one event", f"{each:.0f} ms"),
     ]
 
@@ -247,7 +247,7 @@ def overlays_at_rest(stage: Stage, sensor: SensorWithPrograms) -> list[Figure]:
         processes = ", ".join(f"{count} {name}" for name, count in counts.items())
         figures += [
             Figure(f"{overlay} at rest ({processes}): memory", f"{total:.0f} MB"),
-            Figure(f"{overlay} at rest ({processes}): CPU", f"{thousandths:.0f} thousandths of a core"),
+            Figure(f"{overlay} at rest ({processes}): CPU", f"{thousandths / 1000:.3f} cores"),
         ]
     return figures
 
