@@ -6,8 +6,7 @@ import json
 import re
 
 from func.core.outcomes import OUTCOMES, Answer
-from tests.docs.markdown import DOCS, ROOT, blocks
-from tests.programs import needs
+from tests.docs.markdown import DOCS, ROOT
 
 REFERENCE = (DOCS / "reference.md").read_text()
 
