@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
 from func.core.outcomes import OUTCOMES, Answer
-from tests.docs.markdown import DOCS, ROOT, blocks
-from tests.programs import needs
+from tests.docs.markdown import DOCS, ROOT
 
 REFERENCE = (DOCS / "reference.md").read_text()
 
@@ -29,15 +26,6 @@ def test_all_settings() -> None:
 
 def test_the_start_page_counts_the_outcomes() -> None:
     assert f"one of {len(OUTCOMES)} words" in (DOCS / "README.md").read_text()
-
-
-@needs("jq")
-def test_the_example_of_the_testing_guide() -> None:
-    (block,) = [text for language, text in blocks((DOCS / "testing.md").read_text()) if language == "console"]
-    command, _, shown = block.removeprefix("$ ").partition("\n")
-    command = command.replace("taskgate", f"{sys.executable} -m func")
-    run = subprocess.run(["bash", "-c", command], cwd=ROOT, text=True, capture_output=True, check=True)
-    assert run.stdout == shown
 
 
 def test_the_figures_that_are_repeated_are_those_of_the_experiments() -> None:
