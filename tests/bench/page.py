@@ -180,10 +180,11 @@ CHARTS = (
     Chart(
         "memory",
         "Memory",
-        "Resident memory of the largest process.",
+        "The peak of the largest process.",
         size.MEMORY,
         "MB",
         "megabytes of the largest process",
+        cases=(size.PEAK,),
     ),
 )
 ON_PAGE = tuple(chart for chart in CHARTS if chart.on_page)

@@ -32,38 +32,12 @@ _ABOUT = {
 
 
 # Codes that say what their sentence says.
-_CLEAR = frozenset(
-    [
-        "no-token",
-        "unknown-token",
-        "body-too-large",
-        "body-too-slow",
-        "no-rule",
-        "no-task",
-        "several-tasks",
-        "repository-not-listed",
-        "pull-request-closed",
-        "person-not-allowed",
-        "no-person",
-        "no-workflow",
-        "workflow-gone",
-        "several-workflows",
-        "workflow-stopping",
-        "workflow-unreadable",
-        "annotation-unreadable",
-        "lost-race",
-        "other-pull-request",
-        "revoked",
-        "opened",
-        "failed",
-        "already-open",
-        "gate-failed",
-        "gate-skipped",
-        "several-nodes",
-        "missing-field",
-        "api-unavailable",
-    ]
-)
+_CLEAR = """
+no-token unknown-token body-too-large body-too-slow no-rule no-task several-tasks repository-not-listed
+pull-request-closed person-not-allowed no-person no-workflow workflow-gone several-workflows workflow-stopping
+workflow-unreadable annotation-unreadable lost-race other-pull-request revoked opened failed already-open gate-failed
+gate-skipped several-nodes missing-field api-unavailable
+"""
 _REST = re.compile(r"[.;] |\.?{hint}|: {\w+}(?=\W|$)(?! was)|, {how}|: (?:add|leave|send|set|this is) ")
 
 
@@ -75,14 +49,15 @@ def _what_happened(sentence: str) -> str:
 def text() -> str:
     """Return the document's content."""
     parts = [_HEAD]
+    clear_codes = set(_CLEAR.split())
     by_check = sorted(CODES.items(), key=lambda pair: CHECKS.index(pair[1].check))
     for check, pairs in groupby(by_check, key=lambda pair: pair[1].check):
         parts.append(f"\n## {check.capitalize().replace('event', 'Event')}\n\n")
         for outcome, same in groupby(pairs, key=lambda pair: pair[1].outcome):
             sentences = {code: _ABOUT.get(code) or _what_happened(reason.sentence) for code, reason in same}
-            clear = ", ".join(f"`{code}`" for code in sentences if code in _CLEAR)
+            clear = ", ".join(f"`{code}`" for code in sentences if code in clear_codes)
             parts.append(item(f"`{outcome}`{': ' if clear else ''}{clear}") + "\n")
-            others = [item(f"`{code}`: {what}", 118) for code, what in sentences.items() if code not in _CLEAR]
+            others = [item(f"`{code}`: {what}", 118) for code, what in sentences.items() if code not in clear_codes]
             parts += [textwrap.indent(other, "  ") + "\n" for other in others]
     return "".join(parts)
 
