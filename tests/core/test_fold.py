@@ -496,6 +496,28 @@ def test_a_person_who_renamed_the_account_counts_once_for_a_quorum() -> None:
     assert sorted(bench.used()) == ["before", "other"]
 
 
+def test_a_renamed_account_counts_once_whoever_reviews_in_between() -> None:
+    bench = Bench.at(rules=rules_with(f"  {GATE}: {{event: pull_request_review.submitted, by: anyone, quorum: 3}}"))
+    before, after = approved(by="octocat", review_id=1), approved(by="monalisa", review_id=3)
+    after["review"]["user"]["id"] = before["review"]["user"]["id"]
+    for number, event in enumerate((before, approved(by=OTHER, review_id=2))):
+        bench.deliver(review(event, f"event-{number}"))
+    assert bench.deliver(review(after, "after")).code == "quorum"
+
+
+def test_the_newer_word_of_another_pull_request_is_no_word_about_this_one() -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+        "  - {event: pull_request_review.submitted, review: changes_requested, by: anyone, then: fail}"
+    )
+    bench = Bench.at(EARLY, rules)
+    bench.deliver(review(approved(happened=at(0)), "approval"))
+    bench.deliver(review(changes_requested(number=124, by=OTHER, review_id=9, happened=at(60)), "of another"))
+    bench.reach()
+    assert bench.release().outcome == "opened"
+
+
 @pytest.mark.parametrize("is_veto_first", [True, False])
 @pytest.mark.parametrize(("minute", "phase"), [(30, "Failed"), (0, "Failed"), (-30, "Succeeded")])
 def test_the_newest_word_counts_also_of_an_event_without_pull_request(

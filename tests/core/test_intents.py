@@ -60,6 +60,12 @@ def closed_pull_request(payload: Payload) -> Payload:
 # ---- what it may move
 
 
+def test_a_label_that_names_the_first_task_is_remembered_with_it() -> None:
+    rules = rules_with(f"  {GATE}: {{event: pull_request.labeled, label: task-3, by: anyone}}")
+    (intent,) = plan_of(labeled("task-3", task=None, branch="fix", labels=["task-3"]), rules).intents
+    assert (intent.signal.named, intent.signal.names) == ((), ("3",))
+
+
 def test_an_event_for_a_gate_carries_its_task_its_rule_and_its_outputs() -> None:
     plan = plan_of(approved(), built_in())
     (intent,) = plan.intents

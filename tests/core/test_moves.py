@@ -150,6 +150,7 @@ def test_a_gate_opened_by_hand_uses_up_its_signals_whatever_waits_for_an_earlier
     gate_node(bench.document, EARLY)["phase"] = "Skipped"
     bench.release()
     assert bench.used() == ["d-1"]
+    assert "how" not in bench.state["used"][0]  # `open`
 
 
 def test_a_gate_that_was_failed_by_hand_uses_nothing_up() -> None:
@@ -161,6 +162,15 @@ def test_a_gate_that_was_failed_by_hand_uses_nothing_up() -> None:
     assert bench.state["used"] == []
     gate_node(bench.document, GATE).update(phase="Running", startedAt="2026-11-22T12:30:00Z")  # as `argo retry` does
     assert bench.release().outcome == "opened"
+
+
+def test_what_was_forgotten_stays_so_when_a_gate_is_moved() -> None:
+    document = remembering(waiting_workflow(3), [signal(id="d-9", happened="2026-11-22T10:59:00Z")])
+    state = json.loads(document["metadata"]["annotations"][STATE]) | {"forgotten": {"#9": "2026-11-22T10:00:00Z"}}
+    document["metadata"]["annotations"][STATE] = json.dumps(state)
+    bench = Bench(document)
+    assert bench.deliver(named(approved(), "d-1")).outcome == "opened"
+    assert bench.state["forgotten"] == {"#9": "2026-11-22T10:00:00Z"}
 
 
 # ---- claims: nodes that only Argo Server can write
