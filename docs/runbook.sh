@@ -2,17 +2,18 @@
 # nothing in the cluster, and writes its rules to cluster-gates.yaml here.
 
 for tool in kubectl jq taskgate; do command -v $tool > /dev/null || echo "STOP: $tool is not installed"; done
+name=${name:-taskgate} namespace=${namespace:-taskgate}
 for workload in ksvc deployment; do
-  rules=$(kubectl -n taskgate get $workload taskgate -o jsonpath='{.spec.template.spec.volumes[?(@.name=="gates")].configMap.name}' 2> /dev/null) && break
+  rules=$(kubectl -n $namespace get $workload $name -o jsonpath='{.spec.template.spec.volumes[?(@.name=="gates")].configMap.name}' 2> /dev/null) && break
 done
-if kubectl -n taskgate get configmap "${rules:-unknown}" -o jsonpath='{.data.gates\.yaml}' 2> /dev/null > cluster-gates.yaml; then
+if kubectl -n $namespace get configmap "${rules:-unknown}" -o jsonpath='{.data.gates\.yaml}' 2> /dev/null > cluster-gates.yaml; then
   export TASKGATE_CONFIG=$PWD/cluster-gates.yaml
 else
-  echo "STOP: namespace taskgate of context $(kubectl config current-context) has no function with rules: wrong cluster?"
+  echo "STOP: namespace $namespace of context $(kubectl config current-context) has no function $name with rules: wrong cluster?"
 fi
 
 # Prints the log of the function's pods.
-logs() { kubectl -n taskgate logs -l app.kubernetes.io/component=function -c taskgate --tail=-1; }
+logs() { kubectl -n $namespace logs -l app.kubernetes.io/component=function -c taskgate --tail=-1; }
 
 # Prints one object for each event, through a filter of jq: log 'select(.task == "7")'
 log() {
