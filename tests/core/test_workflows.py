@@ -186,7 +186,7 @@ RETRY = {"type": "Retry", "phase": "Running"}
         ({"name": "p[0]"}, {}, True),
         ({"name": None}, {"p[0].gate(0)": "Failed"}, True),
         ({"name": "p[0].gate", "children": None}, {"p[0].gate(0)": "Failed"}, True),
-        ({"name": "p[0].gate", "children": [None, 1, "gone"]}, {"p[0].gate(0)": "Failed"}, True),
+        ({"name": "p[0].gate", "children": [None, 1, ["x"], "gone"]}, {"p[0].gate(0)": "Failed"}, True),
         # What is no attempt, among the children.
         ({"name": "p[0].gate"}, {"p[0].gate(0)": "Running", "p[0].gate(x)": "Failed"}, True),
         ({"name": "p[0].gate"}, {"p[0].gate(0)": "Running", "9": "Failed"}, True),
