@@ -30,7 +30,7 @@ def test_the_report_has_the_result(stage: Stage, key: str) -> None:
 
 
 def test_every_experiment_has_one_row() -> None:
-    rows = re.findall(r"^- \[?([A-Z]\d+)\b", PAGE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| \[?([A-Z]\d+)\b", PAGE.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(EXPERIMENTS)
     assert {key[0] for key in EXPERIMENTS} == set(SECTIONS) == set(MODULES)
 
