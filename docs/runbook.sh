@@ -2,18 +2,18 @@
 # nothing in the cluster, and writes its rules to cluster-gates.yaml here.
 
 for tool in kubectl jq taskgate; do command -v $tool > /dev/null || echo "STOP: $tool is not installed"; done
-name=${name:-taskgate} namespace=${namespace:-taskgate}
+installation=${installation:-taskgate} its_namespace=${its_namespace:-taskgate}
 for workload in ksvc deployment; do
-  rules=$(kubectl -n $namespace get $workload $name -o jsonpath='{.spec.template.spec.volumes[?(@.name=="gates")].configMap.name}' 2> /dev/null) && break
+  rules=$(kubectl -n $its_namespace get $workload $installation -o jsonpath='{.spec.template.spec.volumes[?(@.name=="gates")].configMap.name}' 2> /dev/null) && break
 done
-if kubectl -n $namespace get configmap "${rules:-unknown}" -o jsonpath='{.data.gates\.yaml}' 2> /dev/null > cluster-gates.yaml; then
+if kubectl -n $its_namespace get configmap "${rules:-unknown}" -o jsonpath='{.data.gates\.yaml}' 2> /dev/null > cluster-gates.yaml; then
   export TASKGATE_CONFIG=$PWD/cluster-gates.yaml
 else
-  echo "STOP: namespace $namespace of context $(kubectl config current-context) has no function $name with rules: wrong cluster?"
+  echo "STOP: namespace $its_namespace of context $(kubectl config current-context) has no function $installation with rules: wrong cluster?"
 fi
 
 # Prints the log of the function's pods.
-logs() { kubectl -n $namespace logs -l app.kubernetes.io/component=function -c taskgate --tail=-1; }
+logs() { kubectl -n $its_namespace logs -l app.kubernetes.io/component=function -c taskgate --tail=-1; }
 
 # Prints one object for each event, through a filter of jq: log 'select(.task == "7")'
 log() {
