@@ -63,9 +63,9 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
     if output == "json":
         print_json([status_data(each, each.waiting, _unused(each)) for each in shown])
     elif not shown:
-        asked = "".join(f" {words}" for words in (gate and f"at {gate}", task and f"of task {task}") if words)
-        where = f"in {rules.workflows.namespace}"
-        click.echo(f"No Workflow with {rules.workflows.selector} is running {where}{asked}.")
+        of_task, at_gate = f" of task {task}" if task else "", f" and waits at {gate}" if gate else ""
+        where = f"with {rules.workflows.selector} is running in {rules.workflows.namespace}"
+        click.echo(f"No Workflow{of_task} {where}{at_gate}.")
     else:
         print_table(_TITLES, [row for each in shown for row in _rows(each, gate, now)], movable=2)
 

@@ -79,7 +79,8 @@ def test_one_gate_or_one_task(cluster: EmbeddedCluster, environment: dict[str, s
     of_task = taskgate("waiting", "--task", "3", "--output", "json", environment=environment)
     assert [each["task"] for each in json.loads(of_task.stdout)] == ["3"]
     nobody = taskgate("waiting", "--gate", "lunch", "--task", "9", environment=environment)
-    assert nobody.output.endswith("is running in agent-platform at lunch of task 9.\n")
+    assert nobody.output.startswith("No Workflow of task 9 with workflow-type=")
+    assert nobody.output.endswith("is running in agent-platform and waits at lunch.\n")
 
 
 def test_what_is_wrong_is_shown(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
