@@ -158,7 +158,9 @@ def _next_steps(status: WorkflowStatus) -> Iterator[tuple[str, str]]:
     """Return what to run next: why, and a command."""
     if status.task:
         field = f'"taskgate.task.id": {json.dumps(status.task)}'
-        yield "Which events came for its task", f"{_LOG} | grep -F {shlex.quote(field)}"
+        several = f"task {status.task} by its "  # the reason of `several-tasks`: its record has no task
+        found = shlex.join(["grep", "-F", "-e", field, "-e", several])
+        yield "Which events came for its task", f"{_LOG} | {found}"
     for gate in status.waiting[:1]:
         kinds = [event.partition(".")[0] for rule in gate.rules for event in rule.event]
         yield (
