@@ -10,7 +10,6 @@ import click
 
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
-from func.cli.explain_workflow import status_data
 from func.cli.output import Problem, Row, output_option, print_json, print_table
 from func.cli.wording import age
 from func.core.reasons import Rejection
@@ -59,9 +58,13 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
         raise Problem(f"Argo Workflows is not installed in this cluster: {error}") from None
     except Rejection as error:
         raise Problem(error) from None
-    shown = _sorted([each for each in found if _is_asked_for(each, gate, task)], rules)
+    shown = [
+        each._replace(gates=each.waiting, signals=tuple(one for one in each.signals if one.state != "used"))
+        for each in sorted(found, key=lambda each: _place(each, rules))
+        if _is_asked_for(each, gate, task)
+    ]
     if output == "json":
-        print_json([status_data(each, each.waiting, _unused(each)) for each in shown])
+        print_json([each.data() for each in shown])
     elif not shown:
         of_task, at_gate = f" of task {task}" if task else "", f" and waits at {gate}" if gate else ""
         where = f"with {rules.workflows.selector} is running in {rules.workflows.namespace}"
@@ -79,26 +82,18 @@ def _is_named(gate: GateStatus, name: str) -> bool:
     return name in (gate.name, gate.name.partition("(")[0])
 
 
-def _sorted(statuses: list[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
-    """Return them in the order of the gates, and who has waited longest first; last those at no gate."""
-    order, newest = [*rules.gate_ids], datetime.max.replace(tzinfo=UTC)
-
-    def place(status: WorkflowStatus) -> tuple[int, datetime, str]:
-        first = next(iter(status.waiting), None)
-        if first is None:
-            return len(order) + 1, newest, status.ref.name
-        return order.index(first.name) if first.name in order else len(order), first.since or newest, status.ref.name
-
-    return sorted(statuses, key=place)
-
-
-def _unused(status: WorkflowStatus) -> list[SignalStatus]:
-    return [each for each in status.signals if each.state != "used"]
+def _place(status: WorkflowStatus, rules: Rules) -> tuple[int, datetime, str]:
+    """Return what sorts by the order of the gates, and who has waited longest first; last those at no gate."""
+    order, latest = [*rules.gate_ids], datetime.max.replace(tzinfo=UTC)
+    first = next(iter(status.waiting), None)
+    if first is None:
+        return len(order) + 1, latest, status.ref.name
+    return order.index(first.name) if first.name in order else len(order), first.since or latest, status.ref.name
 
 
 def _rows(status: WorkflowStatus, asked: str | None, now: datetime) -> Iterator[Row]:
     """Return a row for each gate at which a Workflow waits."""
-    notes = [*map(_signal_in_words, _unused(status)), *(problem.sentence for problem in status.problems)]
+    notes = [*map(_signal_in_words, status.signals), *(problem.sentence for problem in status.problems)]
     about = (status.ref.name, status.repository or "")
     waiting = [each for each in status.waiting if asked is None or _is_named(each, asked)]
     for gate in waiting or (None,):
