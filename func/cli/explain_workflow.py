@@ -37,22 +37,17 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {"waiting": {"fg": "yellow", "bold": 
 
 
 def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
-    """Print where a Workflow waits, why, and what is wrong with it.
+    """Print where a Workflow waits, why, and what is wrong with it; return the exit code.
 
     Args:
         name: of the Workflow, alone or as `<namespace>/<name>`.
         pipeline: reads the Workflow and holds the rules.
-        output: `json` or `text`.
-
-    Returns:
-        The exit code: 0, `_BLOCKED` if no event can open a gate until a person acts, or `_UNKNOWN` if the nodes
-        cannot be read.
+        output: `json` or `table`.
 
     Raises:
         CommandProblem: when the Workflow does not exist or cannot be read, or the name is wrong.
     """
-    rules, now = pipeline.rules, pipeline.clock()
-    namespace = rules.workflows.namespace
+    rules, now, namespace = pipeline.rules, pipeline.clock(), pipeline.rules.workflows.namespace
     short = name.removeprefix(f"{namespace}/")
     if not short or "/" in short:  # for an empty name the API would return the list of all Workflows
         raise CommandProblem(f"--workflow is {name!r}: expected the name of a Workflow in {namespace}; {_HINT}")
@@ -167,11 +162,9 @@ def _next_steps(status: WorkflowStatus) -> Iterator[tuple[str, str]]:
             "Why an event did not open it (save its payload from the webhook settings of GitHub, Recent Deliveries)",
             f"taskgate explain payload.json --github-event {kinds[0] if kinds else 'pull_request'}",
         )
-        if len(gate.nodes) > 1:
-            return
-        workflow = ["-n", status.ref.namespace, status.ref.name]
-        selected = ["--node-field-selector", f"id={gate.nodes[0]}"]
-        yield "Open it manually", shlex.join(["argo", "resume", *workflow, *selected])
+        if len(gate.nodes) == 1:
+            where = ["-n", status.ref.namespace, status.ref.name, "--node-field-selector", f"id={gate.nodes[0]}"]
+            yield "Open it manually", shlex.join(["argo", "resume", *where])
 
 
 def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]:
