@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.resources import files
-from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
@@ -135,9 +134,7 @@ class BoardServer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._fleet.close()
         self._call(self._hub.close)
         self._server.should_exit = True

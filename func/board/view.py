@@ -54,34 +54,11 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A signal that has not moved its gate.
-
-    Args:
-        state: `waits`, `claimed` or `rejected`.
-        code: the stable word for why.
-        happened: when its event happened, RFC 3339, as all times here.
-        until: when it expires, while it waits.
-        why: what it came to, in a sentence.
-    """
-
-    gate: str
-    state: str
-    code: str
-    event: str
-    name: str
-    person: str | None
-    pull: Pull | None
-    happened: str
-    until: str | None
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Happened:
     """Something that came to a Workflow.
 
     Args:
+        at: RFC 3339, as all times here.
         gate: None for the end of the Workflow or of its pull request.
         person: who caused it, where that is known.
         name: of the event, e.g. `pull_request.closed`.
@@ -111,6 +88,7 @@ class Card:
         since: when it came into its column.
         phase: Argo's word, e.g. `Succeeded`.
         argo: its page in Argo's UI, where that is known.
+        signals: those that have not moved their gates.
         problems: what is wrong with it, in sentences.
         happened: newest first.
     """
@@ -126,7 +104,7 @@ class Card:
     phase: str
     pull: Pull | None
     argo: str | None
-    signals: tuple[Shown, ...]
+    signals: tuple[Mapping[str, str | None], ...]
     problems: tuple[str, ...]
     happened: tuple[Happened, ...]
 
@@ -144,7 +122,8 @@ def card_of(raw: Mapping[str, Any], rules: Rules, names: Names, now: datetime) -
         now: UTC; signals expire.
     """
     status = read_object(raw, rules, now)
-    signals = tuple(_shown(each, names) for each in status.signals if each.state != "used")
+    unused = [each for each in status.signals if each.state != "used"]
+    pull_request = status.bound or next((name for each in unused if (name := each.signal.pull_request)), None)
     # At the same second, the later gate of the pipeline comes later, and the end of the Workflow last.
     places = {gate: number for number, gate in enumerate(rules.gate_ids)}
     happened = sorted(
@@ -162,9 +141,9 @@ def card_of(raw: Mapping[str, Any], rules: Rules, names: Names, now: datetime) -
         gates=tuple(gate.name for gate in status.waiting),
         since=_since(status, _object(raw.get("status"))),
         phase=_text(status.phase) or "",
-        pull=_pull(status.bound, names) or next((each.pull for each in signals if each.pull), None),
+        pull=_pull(pull_request, names),
         argo=_argo(status, names),
-        signals=signals,
+        signals=tuple(each.data() for each in unused),
         problems=tuple(problem.sentence[:MAX_TEXT] for problem in status.problems),
         happened=tuple(happened[:_MAX_HAPPENED]),
     )
@@ -201,22 +180,6 @@ def _argo(status: WorkflowStatus, names: Names) -> str | None:
 def _agent(labels: Mapping[str, Any], spec: Mapping[str, Any], names: Names) -> str | None:
     given = {one.get("name"): one.get("value") for one in parameters(spec.get("arguments"))}
     return _text(labels.get(names.agent)) or _text(given.get(names.agent))
-
-
-def _shown(each: SignalStatus, names: Names) -> Shown:
-    signal = each.signal
-    return Shown(
-        gate=each.gate,
-        state=each.state,
-        code=each.code,
-        event=signal.id,
-        name=signal.name,
-        person=signal.person,
-        pull=_pull(signal.pull_request, names),
-        happened=format_time(signal.happened),
-        until=format_time(each.expires) if each.expires else None,
-        why=each.sentence,
-    )
 
 
 def _happened(status: WorkflowStatus, raw: Mapping[str, Any], names: Names) -> Iterator[Happened]:

@@ -46,10 +46,8 @@ def settings_for_people(config: Path | None) -> Settings:
     environment = {name: os.environ[name] for name in _READ if name in os.environ} | {"TASKGATE_AUTH": "none"}
     if not environment.get("KUBECONFIG") and _default_kubeconfig().is_file():
         environment["KUBECONFIG"] = str(_default_kubeconfig())
-    if config:
-        environment["TASKGATE_CONFIG"] = str(config)
     try:
-        return read_settings(environment)
+        return read_settings(environment, config)
     except SettingError as error:
         raise Problem(error) from None
 

@@ -15,129 +15,86 @@ from func.core.signals import STATE_ANNOTATION, Signal
 from func.core.status import Problem, WorkflowStatus
 from func.core.workflows import PARKED_LABEL
 
-
-class Advice(NamedTuple):
-    """What to do.
-
-    Args:
-        remedy: for a person; None where the reason says it.
-        run: a command that can be pasted into a shell, where one helps.
-    """
-
-    remedy: str | None = None
-    run: str | None = None
-
-
 # What makes the source send a new event, by the name of the event.
 _AGAIN: Mapping[str, str] = {
-    "pull_request_review.submitted": ": {login} reviews {pull_request} again",
+    "pull_request_review.submitted": ": {person} reviews {pull_request} again",
     "pull_request.labeled": ": remove the label {label} from {pull_request} and add it again",
     "pull_request.unlabeled": ": add the label {label} to {pull_request} and remove it again",
     "pull_request.opened": ": close {pull_request} and reopen it",
     "pull_request.reopened": ": close {pull_request} and reopen it",
 }
-_NEW = "Cause a new event{again}."
 _THEN_NEW = "Then cause a new event{again}."
 _REDELIVER = 'Then choose "Redeliver" in the webhook settings of GitHub: a rejected event was not used.'
 _WAKE = 'kubectl annotate workflow -n {namespace} {workflow} --overwrite taskgate.dev/look="$(date +%s)"'
 _LIST = "kubectl get workflows -n {namespace} -l {selector} --show-labels"
 
-# What several codes take. Where a command names something that is not known, only the text is shown.
-_SHARED: Mapping[tuple[str, ...], Advice] = {
-    ("wrong-field", "missing-field"): Advice(
-        "Compare it with the payload in the webhook settings of GitHub, under Recent Deliveries. The content type of "
-        "the webhook must be application/json."
-    ),
-    ("fork", "unknown-head"): Advice(
-        "Push the branch to {repository} itself and open the pull request from there. Or set `forks: true` on the rule "
-        "of {gate} in gates.yaml, if anybody who can fork the repository may name a task."
-    ),
-    ("no-person", "author-not-allowed"): Advice("Somebody else of {people} must do it."),
-    ("workflow-finished", "workflow-stopping"): Advice(f"Start a new Workflow for the task. {_THEN_NEW}"),
-    ("several-workflows", "shadowed"): Advice(
-        f"Compare them, and stop the wrong ones with argo stop. {_REDELIVER}", _LIST
-    ),
-    ("duplicate", "used-up", "used-on-original"): Advice(
-        "Nothing: the event has done its work. To signal once more, cause a new event{again}."
-    ),
-    ("too-old", "revoked", "overtaken", "expired"): Advice(_NEW),
-    ("missing-output", "unsafe-output"): Advice(
-        "Add it to `outputs` in gates.yaml, give it a default in the Workflow's template, or move the node manually "
-        "with argo node set and a value."
-    ),
+# Codes of rejections and of problems -> what it takes and, on a second line, a command for a shell. Codes whose
+# sentence says it are not here.
+_ADVICE: Mapping[str, str] = {
+    "malformed": "Send a CloudEvent 1.0 in JSON, or a payload of GitHub (--github-event names its event).",
+    "wrong-field missing-field": "Compare it with the payload in the webhook settings of GitHub, under Recent "
+    "Deliveries. The content type of the webhook must be application/json.",
+    "no-rule": "{rules}",
+    "no-task": f"It needs {{patterns}}, and has {{places}}. Add one of them. {_THEN_NEW}",
+    "several-tasks": "It has {places}. Remove the wrong label; if the branch is wrong, open a new pull request. "
+    f"A redelivered event has the old labels. {_THEN_NEW}",
+    "fork unknown-head": "Push the branch to {repository} itself and open the pull request from there. Or set "
+    "`forks: true` on the rule of {gate} in gates.yaml, if anybody who can fork the repository may name a task.",
+    "pull-request-closed": f"Reopen {{pull_request}}. {_THEN_NEW}",
+    "person-not-allowed": "One of {people} must do it. If {account} may do it too, add the login to {groups} in "
+    f"gates.yaml. The same login with another id is another account. {_REDELIVER}",
+    "no-person author-not-allowed": "Somebody else of {people} must do it.",
+    "not-head": "{person} reviews the newest commit and approves again.",
+    "no-workflow": f"The task needs a running Workflow with {{keys}}. Those of the task:\n{_LIST}",
+    "workflow-finished workflow-stopping": f"Start a new Workflow for the task. {_THEN_NEW}",
+    "several-workflows shadowed": f"Compare them, and stop the wrong ones with argo stop. {_REDELIVER}\n{_LIST}",
+    "wrong-labels": f"If it is the right Workflow, correct its label. {_REDELIVER}",
+    "label-missing": "Add the label. New Workflows need it in their metadata.\n"
+    "printf %s {label}': '; read -r value; kubectl label workflow -n {namespace} {workflow} {label}=\"$value\"",
+    "selector-mismatch": "If it is a Workflow of the fleet, give it labels that match, with kubectl label.",
+    "annotation-unreadable": "Correct the annotation with kubectl edit, or open the gate manually with argo resume. "
+    "Only if neither is possible, make Taskgate forget all. An old approval that is redelivered can open a gate then:\n"
+    f"kubectl annotate workflow -n {{namespace}} {{workflow}} {STATE_ANNOTATION}-",
+    "suspended": "Ask who suspended it. This lets it continue; argo resume would open its gates too.\n"
+    """kubectl patch workflow -n {namespace} {workflow} --type=merge --patch='{{"spec":{{"suspend":null}}}}'""",
+    "duplicate used-up used-on-original": "Nothing: the event has done its work. To signal once more, cause a new "
+    "event{again}.",
+    "other-pull-request": "Close the pull request that the Workflow belongs to, or remove the task's label from it. "
+    f"{_THEN_NEW}",
+    "too-old revoked overtaken expired": "Cause a new event{again}.",
+    "pull-request-gone": f"Bring the pull request back (reopen it, or add the label of its task again). {_THEN_NEW}",
+    "already-open": "Nothing: the gate is open. It names task {task} by its {found_by}: if that is wrong, correct it. "
+    f"If the gate can be reached again, set `rounds: true` on its rule in gates.yaml. {_THEN_NEW}",
+    "gate-without-rule": "Add the gate to `gates` in gates.yaml, or open it manually with argo resume.",
+    "gate-failed": "Retry the Workflow; a gate that waits again needs a new event:\n"
+    "argo retry -n {namespace} {workflow}",
+    "gate-skipped": "Correct the `when` of the gate's step, then start the Workflow again.",
+    "several-nodes": "Tell them apart by `inputs` in gates.yaml, or use argo resume with --node-field-selector id= and "
+    "one of:\nargo get -n {namespace} {workflow}",
+    "missing-output unsafe-output": "Add it to `outputs` in gates.yaml, give it a default in the Workflow's template, "
+    "or move the node manually with argo node set and a value.",
+    "claimed": "If it stays so, check that Argo Server answers. Then send that event again, or change the Workflow "
+    f"once.\n{_WAKE}",
+    "release-missed": "Repair the EventSource that watches Workflows with waiting signals, then change the Workflow "
+    f"once.\n{_WAKE}",
+    "watch-label-missing": f"Add the label.\nkubectl label workflow -n {{namespace}} {{workflow}} {PARKED_LABEL}=true",
 }
-# Code of a rejection or of a problem -> what it takes; none where its sentence says it.
-ADVICE: Mapping[str, Advice] = {
-    **{code: advice for codes, advice in _SHARED.items() for code in codes},
-    "malformed": Advice("Send a CloudEvent 1.0 in JSON, or a payload of GitHub (--github-event names its event)."),
-    "no-rule": Advice("{rules}"),
-    "no-task": Advice(f"It needs {{patterns}}, and has {{places}}. Add one of them. {_THEN_NEW}"),
-    "several-tasks": Advice(
-        "It has {places}. Remove the wrong label; if the branch is wrong, open a new pull request. A redelivered event "
-        f"has the old labels. {_THEN_NEW}"
-    ),
-    "pull-request-closed": Advice(f"Reopen {{pull_request}}. {_THEN_NEW}"),
-    "person-not-allowed": Advice(
-        "One of {people} must do it. If {person} may do it too, add the login to {groups} in gates.yaml. The same "
-        f"login with another id is another account. {_REDELIVER}"
-    ),
-    "not-head": Advice("{login} reviews the newest commit and approves again."),
-    "no-workflow": Advice("The task needs a running Workflow with {labels}. Those of the task:", _LIST),
-    "wrong-labels": Advice(f"If it is the right Workflow, correct its label. {_REDELIVER}"),
-    "label-missing": Advice(
-        "Add the label. New Workflows need it in their metadata.",
-        "printf %s {label}': '; read -r value; kubectl label workflow -n {namespace} {workflow} {label}=\"$value\"",
-    ),
-    "selector-mismatch": Advice("If it is a Workflow of the fleet, give it labels that match, with kubectl label."),
-    "annotation-unreadable": Advice(
-        "Correct the annotation with kubectl edit, or open the gate manually with argo resume. Only if neither is "
-        "possible, make Taskgate forget all. An old approval that is redelivered can open a gate then:",
-        f"kubectl annotate workflow -n {{namespace}} {{workflow}} {STATE_ANNOTATION}-",
-    ),
-    "suspended": Advice(
-        "Ask who suspended it. This lets it continue; argo resume would open its gates too.",
-        """kubectl patch workflow -n {namespace} {workflow} --type=merge --patch='{{"spec":{{"suspend":null}}}}'""",
-    ),
-    "other-pull-request": Advice(
-        f"Close the pull request that the Workflow belongs to, or remove the task's label from it. {_THEN_NEW}"
-    ),
-    "pull-request-gone": Advice(
-        f"Bring the pull request back (reopen it, or add the label of its task again). {_THEN_NEW}"
-    ),
-    "already-open": Advice(
-        "Nothing: the gate is open. It names task {task} by its {found_by}: if that is wrong, correct it. If the gate "
-        f"can be reached again, set `rounds: true` on its rule in gates.yaml. {_THEN_NEW}"
-    ),
-    "gate-without-rule": Advice("Add the gate to `gates` in gates.yaml, or open it manually with argo resume."),
-    "gate-failed": Advice(
-        "Retry the Workflow; a gate that waits again needs a new event:", "argo retry -n {namespace} {workflow}"
-    ),
-    "gate-skipped": Advice("Correct the `when` of the gate's step, then start the Workflow again."),
-    "several-nodes": Advice(
-        "Tell them apart by `inputs` in gates.yaml, or use argo resume with --node-field-selector id= and one of:",
-        "argo get -n {namespace} {workflow}",
-    ),
-    "claimed": Advice(
-        "If it stays so, check that Argo Server answers. Then send that event again, or change the Workflow once.",
-        _WAKE,
-    ),
-    "release-missed": Advice(
-        "Repair the EventSource that watches Workflows with waiting signals, then change the Workflow once.", _WAKE
-    ),
-    "watch-label-missing": Advice(
-        "Add the label.", f"kubectl label workflow -n {{namespace}} {{workflow}} {PARKED_LABEL}=true"
-    ),
-}
+ADVICE = {code: advice for codes, advice in _ADVICE.items() for code in codes.split()}
+
+
+class Advice(NamedTuple):
+    """What a person does, and a command that can be pasted into a shell; None where the reason says it."""
+
+    remedy: str | None = None
+    run: str | None = None
 
 
 def advice_for_event(run: DryRun) -> Advice:
     """Return what a person does about a rejection."""
     answer, rules, names = run.answer, run.rules, run.rules.workflows.labels
-    if run.is_accepted:
-        return Advice()
     words: dict[str, object] = {
         "gate": answer.gate,
-        "labels": f"the labels {names.task} and {names.repository}" if names.repository else f"the label {names.task}",
+        "keys": f"the labels {names.task} and {names.repository}" if names.repository else f"the label {names.task}",
         "namespace": rules.workflows.namespace,
         "workflow": answer.workflow and answer.workflow.name,
     }
@@ -157,16 +114,15 @@ def advice_for_problem(problem: Problem, status: WorkflowStatus, rules: Rules) -
 
 
 def _advice(code: str, words: Mapping[str, object]) -> Advice:
-    remedy, run = ADVICE.get(code, Advice())
+    remedy, _, run = ADVICE.get(code, "").partition("\n")
     known = {"again": ""} | {name: str(value) for name, value in words.items() if value}
-    text = _filled(remedy, known)
-    return Advice(text, _filled(run, {name: shlex.quote(each) for name, each in known.items()}) if text else None)
+    return Advice(_filled(remedy, known), _filled(run, {name: shlex.quote(each) for name, each in known.items()}))
 
 
-def _filled(template: str | None, words: Mapping[str, str]) -> str | None:
+def _filled(template: str, words: Mapping[str, object]) -> str | None:
     """Return a template with its names filled in; nothing where one of them is not known."""
     try:
-        return template and template.format_map(words)
+        return template.format_map(words) or None
     except KeyError:
         return None
 
@@ -174,15 +130,14 @@ def _filled(template: str | None, words: Mapping[str, str]) -> str | None:
 def _words_of(signal: Signal, rules: Rules) -> dict[str, object]:
     matched = rules.match(signal)
     groups = matched[1].by if matched else ()
-    words = {"label": signal.label, "login": signal.person, "pull_request": signal.pull_request}
+    facts = {name: getattr(signal, name) for name in ("label", "person", "pull_request", "repository")}
     return {
-        **words,
-        "again": _filled(_AGAIN.get(signal.name), {name: each for name, each in words.items() if each}),
+        **facts,
+        "again": _filled(_AGAIN.get(signal.name, ""), {name: fact for name, fact in facts.items() if fact}),
+        "account": person_in_words(Person(signal.person, signal.person_id)) if signal.person else None,
         "groups": " or ".join(f"people.{group}" for group in groups),
         "patterns": patterns_in_words(rules),
         "people": people_in_words(rules, groups),
-        "person": person_in_words(Person(signal.person, signal.person_id)) if signal.person else None,
-        "repository": signal.repository,
         "rules": _rules_for(signal, rules),
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from func.cli.recorded import Recorded
@@ -12,7 +14,7 @@ from func.core.intents import Plan, plan_event
 from func.core.outcomes import OBSERVED, OUTCOMES, Answer
 from func.core.reasons import CHECKS, CODES, Rejection
 from func.core.rules import ANYONE, Rule, Rules
-from func.core.signals import Signal, read_state
+from func.core.signals import read_state
 from func.core.workflows import read_workflow
 from func.kube.deadline import Deadline
 from func.kube.errors import Unavailable
@@ -23,34 +25,18 @@ _SECONDS = 20.0  # for one event; a person waits longer than a Sensor
 _OWN = Answer(
     "ignored", "no-rule", "Taskgate sent this event itself, and answers it with 204 and no body.", http_status=204
 )
-_IDENTIFYING = ("name", "happened", "pull_request", "person", "head", "review", "label", "verdict")
+# Tells events apart whose delivery ids are not known.
+_facts_of = attrgetter("name", "happened", "pull_request", "person", "head", "review", "label", "verdict")
+Mark: TypeAlias = Literal["yes", "NO", "?"]  # `?` where the check needs a cluster
 
 
 class _NoCluster(Workflows):
     """Stands for the Workflows where no cluster is given: every read fails."""
 
-    def __init__(self, namespace: str) -> None:
-        self.namespace = namespace  # and no API
-
     def get(self, *_: object, **__: object) -> NoReturn:
         raise Unavailable("no cluster to read: set KUBECONFIG")
 
     list_metadata = get
-
-
-Mark: TypeAlias = Literal["yes", "NO", "?"]
-
-
-class CheckResult(NamedTuple):
-    """What one check found.
-
-    Args:
-        mark: `yes`, `NO`, or `?` where it needs a cluster.
-    """
-
-    mark: Mark
-    check: str
-    found: str
 
 
 class DryRun(NamedTuple):
@@ -82,24 +68,31 @@ class DryRun(NamedTuple):
         """The check that the answer is of."""
         return CODES[self.answer.code].check
 
+    def results(self) -> list[tuple[Mark, str, str]]:
+        """Return the checks that were made, in their order, with what each found."""
+        found = {**_found(self), self.check: self.answer.reason}
+        made = CHECKS if self.is_accepted else CHECKS[: CHECKS.index(self.check) + 1]
+        mark: Mark = "yes" if self.is_accepted else "?" if self.needs_cluster else "NO"
+        return [(mark if each == self.check else "yes", each, found[each]) for each in made if each in found]
+
     def data(self) -> dict[str, Any]:
         """Return it for scripts."""
-        results = check_results(self)
-        unknown = dict.fromkeys(("outcome", "code", "reason") if self.needs_cluster else ())
+        results = self.results()
         return {
             "where": self.recorded.where,
             "name": self.name,
             **self.answer.data(),
-            **unknown,
+            **dict.fromkeys(("outcome", "code", "reason") if self.needs_cluster else ()),
             "event": {name: self.recorded.event.get(name) for name in ("id", "type", "source")},
-            "stopped_at": next((result.check for result in results if result.mark == "NO"), None),
-            "passed": [{"check": each.check, "found": each.found} for each in results if each.check != self.check],
+            "stopped_at": next((check for mark, check, _ in results if mark == "NO"), None),
+            "passed": [{"check": check, "found": found} for _, check, found in results if check != self.check],
         }
 
 
 def offline_pipeline(rules: Rules) -> Pipeline:
     """Return a pipeline that decides as far as that is possible without any Workflow."""
-    return Pipeline(rules, _NoCluster(rules.workflows.namespace), writes=False)
+    api: Any = None
+    return Pipeline(rules, _NoCluster(api, rules.workflows.namespace), writes=False)
 
 
 def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
@@ -120,29 +113,13 @@ def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
         outcome=answer.would or answer.outcome, would=None, reason=answer.reason.removeprefix(OBSERVED)
     )
     if event and answer.workflow and not recorded.has_id:
-        known = _remembered(event.signal, pipeline.workflows, answer.workflow.name)
-        if known:
-            return dry_run(recorded.known_as(known.id, f"Workflow {answer.workflow.name}"), pipeline)
+        with suppress(Rejection):  # the answer says what is wrong with the Workflow
+            workflow = read_workflow(pipeline.workflows.get(answer.workflow.name, Deadline.after(_SECONDS)))
+            for known in read_state(workflow).signals:
+                if _facts_of(known) == _facts_of(event.signal):
+                    return dry_run(recorded.known_as(known.id, f"Workflow {workflow.ref.name}"), pipeline)
     needs_cluster = isinstance(pipeline.workflows, _NoCluster) and answer.code == Unavailable.code
     return DryRun(pipeline.rules, recorded, name, answer, needs_cluster, event, plan)
-
-
-def _remembered(signal: Signal, workflows: Workflows, workflow: str) -> Signal | None:
-    """Return the signal that this event brought to a Workflow, found by all but its id."""
-    try:
-        state = read_state(read_workflow(workflows.get(workflow, Deadline.after(_SECONDS))))
-    except Rejection:  # the answer says what is wrong with it
-        return None
-    same = (each for each in state.signals if all(getattr(each, f) == getattr(signal, f) for f in _IDENTIFYING))
-    return next(same, None)
-
-
-def check_results(run: DryRun) -> list[CheckResult]:
-    """Return the checks that were made, in their order, with what each found."""
-    found = {**_found(run), run.check: run.answer.reason}
-    made = CHECKS if run.is_accepted else CHECKS[: CHECKS.index(run.check) + 1]
-    mark: Mark = "yes" if run.is_accepted else "?" if run.needs_cluster else "NO"
-    return [CheckResult(mark if each == run.check else "yes", each, found[each]) for each in made if each in found]
 
 
 def _found(run: DryRun) -> dict[str, str]:
@@ -154,15 +131,15 @@ def _found(run: DryRun) -> dict[str, str]:
     matched = run.rules.match(event.signal)
     found["rule"] = " and ".join(_effects(plan, matched)) or "nothing"
     found["task"] = f"{plan.task}, by its {plan.task.found_by}" if plan.task else ""
-    if matched and (not plan.intents or plan.intents[0].rule):
-        signal, rule = plan.intents[0].signal if plan.intents else event.signal, matched[1]
-        is_in = f"{signal.person} is in {' or '.join(rule.by)}"
-        found["person"] = "anyone may trigger it" if ANYONE in rule.by else is_in
-        found["fork"] = "from a fork, and the rule sets `forks: true`" if signal.fork else "not from a fork"
-        found["fresh"] = f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`"
-        return {**dict.fromkeys(CHECKS, ""), **found}
-    # It only revokes, whatever the other checks would say.
-    return {**dict.fromkeys(("age", "duplicate", "pull request", "signal"), ""), **found}
+    if matched is None or (plan.intents and not plan.intents[0].rule):
+        # It only revokes, whatever the other checks would say.
+        return {**dict.fromkeys(("age", "duplicate", "pull request", "signal"), ""), **found}
+    signal, rule = plan.intents[0].signal if plan.intents else event.signal, matched[1]
+    is_in = f"{signal.person} is in {' or '.join(rule.by)}"
+    found["person"] = "anyone may trigger it" if ANYONE in rule.by else is_in
+    found["fork"] = "from a fork, and the rule sets `forks: true`" if signal.fork else "not from a fork"
+    found["fresh"] = f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`"
+    return {**dict.fromkeys(CHECKS, ""), **found}
 
 
 def _effects(plan: Plan, matched: tuple[str, Rule] | None) -> Iterator[str]:

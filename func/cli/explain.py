@@ -11,7 +11,7 @@ import click
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, is_there_a_cluster, settings_for_people
 from func.cli.advice import Advice, advice_for_event
-from func.cli.dry_run import DryRun, check_results, dry_run, offline_pipeline
+from func.cli.dry_run import DryRun, dry_run, offline_pipeline
 from func.cli.explain_workflow import complete_workflow, explain_workflow
 from func.cli.output import Problem, Row, output_option, print_advice, print_json, print_table, wrap
 from func.cli.recorded import Recorded, read_recorded
@@ -122,23 +122,20 @@ def _exit_code(run: DryRun) -> int:
 
 
 def _print(run: DryRun, advice: Advice) -> None:
-    ref, answer = run.recorded.event, run.answer
-    title = f"{run.name or '(no type)'}, event {ref.get('id', '(no id)')} from {ref.get('source', '(no source)')}"
+    event, answer, results = run.recorded.event, run.answer, run.results()
+    title = f"{run.name or '(no type)'}, event {event.get('id', '(no id)')} from {event.get('source', '(no source)')}"
     click.secho(wrap(title), bold=True)
     if run.recorded.guessed:
         click.echo(wrap(f"Note: {run.recorded.guessed}."))
     click.echo()
-    results = check_results(run)
-    rows = [Row(each, _STYLES.get(each.mark, {})) for each in results]
-    rest = [check for check in CHECKS if check not in {each.check for each in results}]
-    if rest:
-        rows.append(Row(("-", "the rest", f"not checked: {', '.join(rest)}"), {"dim": True}))
+    rows = [Row(result, _STYLES.get(result[0], {})) for result in results]
+    if rest := ", ".join(check for check in CHECKS if check not in {made for _, made, _ in results}):
+        rows.append(Row(("-", "the rest", f"not checked: {rest}"), {"dim": True}))
     print_table(("", "CHECK", "FOUND"), rows)
     click.echo()
     if run.needs_cluster:
         click.echo(wrap("No check rejects it so far. The rest depends on its Workflow."))
-    elif run.is_accepted:
-        click.secho(wrap(f"Outcome: {answer.outcome}, code {answer.code}. Nothing was written."), fg="green")
     else:
-        click.secho(wrap(f"Outcome: {answer.outcome}, code {answer.code}, HTTP {answer.status}."), fg="red")
-    print_advice(advice.remedy, advice.run)
+        end, color = (". Nothing was written.", "green") if run.is_accepted else (f", HTTP {answer.status}.", "red")
+        click.secho(wrap(f"Outcome: {answer.outcome}, code {answer.code}{end}"), fg=color)
+    print_advice(*advice)

@@ -20,13 +20,12 @@ from func.core.fold import describe
 from func.core.outcomes import Task
 from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.core.status import GateStatus, SignalStatus, WorkflowStatus, read_status
+from func.core.status import GateStatus, WorkflowStatus, mark_twins, read_object, read_status
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED, read_workflow
 from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
 from func.kube.workflows import Workflows
-from func.service.lookup import find_workflow
 from func.service.pipeline import Pipeline
 
 _UNKNOWN, _BLOCKED = 1, 3  # exit codes
@@ -38,22 +37,17 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {"waiting": {"fg": "yellow", "bold": 
 
 
 def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
-    """Print where a Workflow waits, why, and what is wrong with it.
+    """Print where a Workflow waits, why, and what is wrong with it; return the exit code.
 
     Args:
         name: of the Workflow, alone or as `<namespace>/<name>`.
         pipeline: reads the Workflow and holds the rules.
-        output: `json` or `text`.
-
-    Returns:
-        The exit code: 0, `_BLOCKED` if no event can open a gate until a person acts, or `_UNKNOWN` if the nodes
-        cannot be read.
+        output: `json` or `table`.
 
     Raises:
         CommandProblem: when the Workflow does not exist or cannot be read, or the name is wrong.
     """
-    rules, now = pipeline.rules, pipeline.clock()
-    namespace = rules.workflows.namespace
+    rules, now, namespace = pipeline.rules, pipeline.clock(), pipeline.rules.workflows.namespace
     short = name.removeprefix(f"{namespace}/")
     if not short or "/" in short:  # for an empty name the API would return the list of all Workflows
         raise CommandProblem(f"--workflow is {name!r}: expected the name of a Workflow in {namespace}; {_HINT}")
@@ -85,23 +79,23 @@ def complete_workflow(ctx: click.Context, _param: click.Parameter, incomplete: s
 
 
 def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
-    """Return the status of a Workflow, with its nodes wherever they are stored, and the others of its task.
+    """Return the status of a Workflow, with its nodes wherever they are stored, in view of the others of its task.
 
     Raises:
         Rejection: when the cluster or the object does not let it be read.
     """
-    deadline, rules = Deadline.after(_SECONDS), pipeline.rules.workflows
+    deadline, rules = Deadline.after(_SECONDS), pipeline.rules
     workflow = read_workflow(pipeline.workflows.get(name, deadline))
     if workflow.stored == "offloaded" and pipeline.argo:
         workflow = pipeline.argo.hydrate(workflow, deadline)
-    task, repository = (workflow.labels.get(label or "") for label in (rules.labels.task, rules.labels.repository))
-    twins: set[str] = set()
-    if task and not workflow.finished:
-        with suppress(Rejection):  # the Workflow itself was read, which is worth more
-            found = find_workflow(Task(task, repository, "label"), rules, pipeline.workflows, deadline)
-            named = found.workflow if found.workflow and not found.workflow.finished else None
-            twins = {*found.several, *([named.ref.name] if named else ())} - {workflow.ref.name}
-    return read_status(workflow, pipeline.rules, now, sorted(twins))
+    status = read_status(workflow, rules, now)
+    if not status.task or status.finished:
+        return status
+    others: list[WorkflowStatus] = []
+    with suppress(Rejection):  # the Workflow itself was read, which is worth more
+        selector = f"{rules.workflows.selector_of(Task(status.task, None, 'label'))},{UNFINISHED}"
+        others = [read_object(each, rules, now) for each in pipeline.workflows.list_metadata(selector, deadline)]
+    return mark_twins([status, *(each for each in others if each.ref != status.ref)], rules)[0]
 
 
 def _is_offloaded(status: WorkflowStatus) -> bool:
@@ -159,24 +153,24 @@ def _next_steps(status: WorkflowStatus) -> Iterator[tuple[str, str]]:
     """Return what to run next: why, and a command."""
     if status.task:
         field = f'"taskgate.task.id": {json.dumps(status.task)}'
-        yield "Which events came for its task", f"{_LOG} | grep -F {shlex.quote(field)}"
+        several = f"task {status.task} by its "  # the reason of `several-tasks`: its record has no task
+        found = shlex.join(["grep", "-F", "-e", field, "-e", several])
+        yield "Which events came for its task", f"{_LOG} | {found}"
     for gate in status.waiting[:1]:
         kinds = [event.partition(".")[0] for rule in gate.rules for event in rule.event]
         yield (
             "Why an event did not open it (save its payload from the webhook settings of GitHub, Recent Deliveries)",
             f"taskgate explain payload.json --github-event {kinds[0] if kinds else 'pull_request'}",
         )
-        if len(gate.nodes) > 1:
-            return
-        workflow = ["-n", status.ref.namespace, status.ref.name]
-        selected = ["--node-field-selector", f"id={gate.nodes[0]}"]
-        yield "Open it manually", shlex.join(["argo", "resume", *workflow, *selected])
+        if len(gate.nodes) == 1:
+            where = ["-n", status.ref.namespace, status.ref.name, "--node-field-selector", f"id={gate.nodes[0]}"]
+            yield "Open it manually", shlex.join(["argo", "resume", *where])
 
 
 def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]:
     """Return all that is shown."""
     return {
-        **status_data(status, status.gates, status.signals),
+        **status.data(),
         "created": format_time(status.created) if status.created else None,
         "summary": _summary(status, now),
         "facts": list(_facts(status)),
@@ -186,44 +180,6 @@ def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]
             for each in status.problems
         ],
         "next": [{"why": why, "run": command} for why, command in _next_steps(status)],
-    }
-
-
-def status_data(status: WorkflowStatus, gates: Iterable[GateStatus], signals: Iterable[SignalStatus]) -> dict[str, Any]:
-    """Return a Workflow for scripts, with some of its gates and signals."""
-    return {
-        "workflow": status.ref.name,
-        "namespace": status.ref.namespace,
-        "task": status.task,
-        "repository": status.repository,
-        "pull_request": status.bound,
-        "gates": list(map(_gate_data, gates)),
-        "signals": list(map(_signal_data, signals)),
-        "problems": [{"code": each.code, "what": each.sentence} for each in status.problems],
-    }
-
-
-def _gate_data(gate: GateStatus) -> dict[str, Any]:
-    """Return a gate for scripts."""
-    since = format_time(gate.since) if gate.since else None
-    return {"gate": gate.name, "state": gate.state, "nodes": list(gate.nodes), "since": since}
-
-
-def _signal_data(each: SignalStatus) -> dict[str, Any]:
-    """Return a signal for scripts."""
-    signal = each.signal
-    return {
-        "what": describe(signal),
-        "gate": each.gate,
-        "state": each.state,
-        "code": each.code,
-        "reason": each.sentence,
-        "event": signal.id,
-        "name": signal.name,
-        "happened": format_time(signal.happened),
-        "person": signal.person,
-        "pull_request": signal.pull_request,
-        "expires": format_time(each.expires) if each.expires else None,
     }
 
 

@@ -47,12 +47,15 @@ def serve(port: int, host: str, config: Path | None) -> None:
     # Imports leave little garbage. A cold start takes 16 % longer with its collection, and 19 % longer where only
     # `freeze` below is missing: `python -m tests.bench.pairs`.
     gc.disable()
-    if config:
-        os.environ["TASKGATE_CONFIG"] = str(config)
     try:
+        if config:
+            config.read_bytes()  # here, where the option is known that names it
+            os.environ["TASKGATE_CONFIG"] = str(config)
         senders = allowed_senders(host, os.environ)
     except SettingError as error:
         raise SystemExit(f"taskgate: {error}") from None
+    except OSError as error:
+        raise SystemExit(f"taskgate: --config is {config}: cannot be read ({error.strerror})") from None
     try:
         # Listening comes first: while the rest is imported, the first request waits in the queue of the socket
         # instead of being refused and tried again later.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,12 +10,11 @@ import click
 
 from func.cli import access
 from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
-from func.cli.explain_workflow import status_data
 from func.cli.output import Problem, Row, output_option, print_json, print_table
 from func.cli.wording import age
 from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.core.status import GateStatus, SignalStatus, WorkflowStatus, mark_twins, read_object
+from func.core.status import SignalStatus, WorkflowStatus, mark_twins, read_object
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED
 from func.kube.errors import NotFound
@@ -59,51 +58,39 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
         raise Problem(f"Argo Workflows is not installed in this cluster: {error}") from None
     except Rejection as error:
         raise Problem(error) from None
-    shown = _sorted([each for each in found if _is_asked_for(each, gate, task)], rules)
+    shown = sorted(_asked_for(found, gate, task), key=lambda status: _place(status, rules))
     if output == "json":
-        print_json([status_data(each, each.waiting, _unused(each)) for each in shown])
+        print_json([each.data() for each in shown])
     elif not shown:
         of_task, at_gate = f" of task {task}" if task else "", f" and waits at {gate}" if gate else ""
         where = f"with {rules.workflows.selector} is running in {rules.workflows.namespace}"
         click.echo(f"No Workflow{of_task} {where}{at_gate}.")
     else:
-        print_table(_TITLES, [row for each in shown for row in _rows(each, gate, now)], movable=2)
+        print_table(_TITLES, [row for each in shown for row in _rows(each, now)], movable=2)
 
 
-def _is_asked_for(status: WorkflowStatus, gate: str | None, task: str | None) -> bool:
-    at_gate = gate is None or any(_is_named(each, gate) for each in status.waiting)
-    return at_gate and (task is None or (status.task or "").casefold() == task.casefold())
+def _asked_for(found: Iterable[WorkflowStatus], gate: str | None, task: str | None) -> Iterator[WorkflowStatus]:
+    """Yield those of a task that wait at a gate, each with only the gates where it waits and the unused signals."""
+    for status in found:
+        gates = tuple(each for each in status.waiting if gate in (None, each.name, each.name.partition("(")[0]))
+        signals = tuple(each for each in status.signals if each.state != "used")
+        if (gates or gate is None) and (task is None or task.casefold() == (status.task or "").casefold()):
+            yield status._replace(gates=gates, signals=signals)
 
 
-def _is_named(gate: GateStatus, name: str) -> bool:
-    return name in (gate.name, gate.name.partition("(")[0])
+def _place(status: WorkflowStatus, rules: Rules) -> tuple[int, datetime, str]:
+    """Return what sorts by the order of the gates, and who has waited longest first; last those at no gate."""
+    order, first = [*rules.gate_ids], next(iter(status.gates), None)
+    place = len(order) + 1 if first is None else order.index(first.name) if first.name in order else len(order)
+    return place, (first and first.since) or datetime.max.replace(tzinfo=UTC), status.ref.name
 
 
-def _sorted(statuses: list[WorkflowStatus], rules: Rules) -> list[WorkflowStatus]:
-    """Return them in the order of the gates, and who has waited longest first; last those at no gate."""
-    order, newest = [*rules.gate_ids], datetime.max.replace(tzinfo=UTC)
-
-    def place(status: WorkflowStatus) -> tuple[int, datetime, str]:
-        first = next(iter(status.waiting), None)
-        if first is None:
-            return len(order) + 1, newest, status.ref.name
-        return order.index(first.name) if first.name in order else len(order), first.since or newest, status.ref.name
-
-    return sorted(statuses, key=place)
-
-
-def _unused(status: WorkflowStatus) -> list[SignalStatus]:
-    return [each for each in status.signals if each.state != "used"]
-
-
-def _rows(status: WorkflowStatus, asked: str | None, now: datetime) -> Iterator[Row]:
+def _rows(status: WorkflowStatus, now: datetime) -> Iterator[Row]:
     """Return a row for each gate at which a Workflow waits."""
-    notes = [*map(_signal_in_words, _unused(status)), *(problem.sentence for problem in status.problems)]
-    about = (status.ref.name, status.repository or "")
-    waiting = [each for each in status.waiting if asked is None or _is_named(each, asked)]
-    for gate in waiting or (None,):
-        since = age(now - gate.since) if gate and gate.since else ""
-        cells = (gate.name if gate else "(at no gate)", status.task or "", since, *about)
+    notes = [*map(_signal_in_words, status.signals), *(problem.sentence for problem in status.problems)]
+    for gate in status.gates or (None,):
+        name, since = (gate.name, gate.since) if gate else ("(at no gate)", None)
+        cells = (name, status.task or "", age(now - since) if since else "", status.ref.name, status.repository or "")
         yield Row(cells, {"fg": "red"} if status.problems else {}, notes)
 
 

@@ -47,11 +47,10 @@ def person_in_words(person: Person) -> str:
 
 def age(time: timedelta) -> str:
     """Return the two largest units, e.g. 3d4h."""
-    minutes, seconds = divmod(max(int(time.total_seconds()), 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
+    seconds = max(int(time.total_seconds()), 0)
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if days:
-        return f"{days}d{hours}h"
+        return f"{days}d{hours % 24}h"
     if hours:
-        return f"{hours}h{minutes}m"
+        return f"{hours}h{minutes % 60}m"
     return f"{minutes}m" if minutes else f"{seconds}s"

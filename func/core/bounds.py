@@ -26,10 +26,14 @@ def bounded(situation: Situation) -> tuple[State, str]:
     Revoked signals go first, then overtaken ones, then the oldest. A signal that something revokes can go without a
     bound, because what revokes it stays. A signal that may revoke others leaves one: its pull request's signals up to
     then are no longer accepted. Requested changes that still block approvals go last, and leave a bound without end.
+    Where no signal is left, the oldest uses go.
     """
     state = situation.state
     while len(state.signals) > MAX_SIGNALS or len((text := state.text()).encode()) > MAX_BYTES:
-        state = _without(state, _victim(situation.with_state(state)), situation.rules)
+        if state.signals:
+            state = _without(state, _victim(situation.with_state(state)), situation.rules)
+        else:
+            state = _without_oldest_use(state)
     return state, text
 
 
@@ -72,7 +76,6 @@ def _earlier_reviews(state: State) -> set[Identity]:
 def _without(state: State, victim: Signal, rules: Rules) -> State:
     """Return the state without a signal, with the bound that it leaves."""
     signals = tuple(each for each in state.signals if each is not victim)
-    used, left = state.used, []
     may_revoke = (
         victim.gone is not None
         or victim.review is not None
@@ -84,18 +87,26 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
     is_idle = victim.fork and not rules.may_accept_forks
     if state.use_of(victim.identity) or (not is_idle and (may_revoke or victim.gate is None)):
         blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
-        left.append((victim.pull_request, LATEST if blocks else victim.happened))
-    if len(used) > MAX_SIGNALS:
-        bound = pull_request_key(state.bound)
-        oldest = next((use for use in used if pull_request_key(use.pull_request) != bound), used[0])
-        used = tuple(use for use in used if use is not oldest)
-        left.append((oldest.pull_request, oldest.happened))  # its event is no longer known as used
+        state = _refusing(state, victim.pull_request, LATEST if blocks else victim.happened)
+    state = state._replace(signals=signals)
+    return _without_oldest_use(state) if len(state.used) > MAX_SIGNALS else state
+
+
+def _without_oldest_use(state: State) -> State:
+    """Return the state without a use, of another pull request than that of the Workflow where there is one."""
+    bound = pull_request_key(state.bound)
+    oldest = next((use for use in state.used if pull_request_key(use.pull_request) != bound), state.used[0])
+    state = state._replace(used=tuple(use for use in state.used if use is not oldest))
+    return _refusing(state, oldest.pull_request, oldest.happened)  # its event is no longer known as used
+
+
+def _refusing(state: State, pull_request: str | None, until: datetime) -> State:
+    """Return the state with a bound: signals of a pull request that happened up to then are not accepted."""
     forgotten = dict(state.forgotten)
-    for pull_request, until in left:
-        name = pull_request_key(pull_request)
-        forgotten[name] = max(until, forgotten.get(name, until))
+    name = pull_request_key(pull_request)
+    forgotten[name] = max(until, forgotten.get(name, until))
     while len(forgotten) > _MAX_BOUNDS:
-        oldest_name = min((name for name in forgotten if name != EVERY), key=lambda name: (forgotten[name], name))
-        until = forgotten.pop(oldest_name)
+        oldest = min((name for name in forgotten if name != EVERY), key=lambda name: (forgotten[name], name))
+        until = forgotten.pop(oldest)
         forgotten[EVERY] = max(until, forgotten.get(EVERY, until))
-    return state._replace(signals=signals, used=used, forgotten=forgotten)
+    return state._replace(forgotten=forgotten)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,6 +102,22 @@ def read_cloudevent(headers: Mapping[str, str], body: bytes | bytearray, reserve
             f"it as {_STRUCTURED}.",
         )
     return _check(attributes, _parse("The body", body, reserve) if body else None)
+
+
+def check_repeated(headers: Iterable[tuple[str, str]]) -> None:
+    """Check headers of which some names occur twice: each attribute of a CloudEvent has one value.
+
+    Args:
+        headers: with names in lower case.
+
+    Raises:
+        Rejection: `malformed`, naming the header.
+    """
+    known: dict[str, str] = {}
+    for name, value in headers:
+        if name.startswith("ce-") and known.setdefault(name, value) != value:
+            detail = f"The header {name} is both {spell(known[name])} and {spell(value)}: expected one value."
+            raise Rejection("malformed", detail=detail)
 
 
 def _decoded(name: str, value: str) -> str:

@@ -30,10 +30,11 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
     if workflow.finished and not workflow.may_be_retried:
         return _decide_finished(intent, workflow)
     signal = intent.signal._replace(written=now.replace(microsecond=0))
+    stopping = _why_stopping(workflow) if workflow.shutdown and intent.rule else None
     if is_too_old(signal, workflow):
         happened, created = format_time(signal.happened), format_time(workflow.created)
         too_old = Verdict.of("too-old", happened=happened, workflow=workflow.ref.name, created=created)
-        return Decision(intent.refused or too_old)
+        return Decision(intent.refused or stopping or too_old)
     old = read_state(workflow)
     situation = without_void_claims(Situation(rules, workflow, old, now), signal)
     use = situation.state.use_of(signal.identity)
@@ -43,9 +44,11 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
         situation = used_up_by_hand(situation)
     use = situation.state.use_of(signal.identity)
     if use:
-        duplicate = _decide_duplicate(use)
+        duplicate = Decision(stopping) if stopping else _decide_duplicate(use)
         return duplicate if situation.state is old else remember(duplicate, situation)
-    decision = _move_or_keep(intent, signal, situation) if intent.rule else None
+    decision = None
+    if intent.rule:
+        decision = Decision(stopping) if stopping else _move_or_keep(intent, signal, situation)
     if decision is None or (decision.state is None and (intent.revokes or signal.gone)):
         # An event revokes signals also when it does not move a gate itself.
         revoking = _revoke(intent, signal.without_gate(), situation)
@@ -58,6 +61,13 @@ def decide(intent: Intent, rules: Rules, workflow: Workflow, now: datetime) -> D
         until = format_time(signal.happened)
         return decision._replace(verdict=Verdict.of("forgotten", workflow=workflow.ref.name, until=until))
     return decision
+
+
+def _why_stopping(workflow: Workflow) -> Verdict | None:
+    """Return why no gate of a Workflow moves; None for one that has ended, because `argo retry` can continue it."""
+    if workflow.finished:
+        return None
+    return Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown)
 
 
 def is_too_old(signal: Signal, workflow: Workflow) -> bool:
@@ -95,8 +105,6 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
     of_another = other_pull_request(state, rules, signal)
     if of_another:
         return Decision(of_another)
-    if workflow.shutdown and not workflow.finished:
-        return Decision(Verdict.of("workflow-stopping", workflow=workflow.ref.name, shutdown=workflow.shutdown))
     view = view_gate(situation, identifier)
     if view.is_over and view.verdict:
         return _too_late(Decision(view.verdict, node=view.node), signal, rules, state)
@@ -120,7 +128,7 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
 def _move(mine: Signal, gate: str, view: GateView, folded: Folded, situation: Situation) -> Decision:
     """Move the node with this signal and others, or let the signal wait."""
     standing = folded.standing_of(mine)
-    why = why_waiting(gate, standing, folded, view)
+    why = why_waiting(gate, standing, folded, view, mine)
     if why:
         return Decision(why, situation.state, node=view.node)
     assert view.target is not None  # noqa: S101 - why_waiting looks

@@ -61,10 +61,10 @@ def read_event(ref: EventRef, time: datetime | None, data: Mapping[str, Any], ru
     happened = min(_when_review_or_change(facts, action) or time or now, now).replace(microsecond=0)
     signal = _signal_of(ref, kind, action, facts, happened)
     labels, before = _labels(signal, action, tuple(each[:_MAX_LABEL] for each in facts.get("label", ())), data)
-    signal = signal._replace(
-        labels=rules.labels_for(signal, labels),
-        data={path: remember(data, path, wanted) for path, wanted in rules.conditions_of(signal).items()},
-    )
+    asked = {path: remember(data, path, wanted) for path, wanted in rules.conditions_of(signal).items()}
+    kept = rules.labels_for(signal, labels)
+    if asked or kept:
+        signal = signal._replace(labels=kept, data=asked)
     places = {
         "label": labels,
         "branch": _branches(kind, facts.get("branch")),

@@ -12,7 +12,7 @@ from func.core.outcomes import Task
 from func.core.reasons import CODES, Rejection, Verdict
 from func.core.rules import Rule, Rules, gate_id
 from func.core.signals import OPINIONATED, Signal
-from func.core.tasks import Named, naming, person_of, tasks_for, tasks_left
+from func.core.tasks import Named, naming, person_at, tasks_for, tasks_left
 
 MAX_OUTPUT = 4096  # characters of an output's value
 _REVIEWS = ("pull_request_review.submitted", "pull_request_review.dismissed")
@@ -96,16 +96,11 @@ def _mover(
     gate, rule = matched
     (task,) = named.tasks
     try:
-        person = person_of(event, rule)
+        if rule.person:
+            signal = signal._replace(person=person_at(event, rule.person), person_id=None)
     except Rejection as rejection:
         return rejection.verdict, None
-    signal = signal._replace(
-        task=task.id,
-        repository=task.repository,
-        person=person,
-        person_id=signal.person_id if rule.person is None else None,
-        gate=gate_id(gate, rule),
-    )
+    signal = signal._replace(task=task.id, repository=task.repository, gate=gate_id(gate, rule))
     refused = rules.refuses(signal, rule)
     answers_first = refused and CODES[refused.code].check in ("repository", "fork")
     if event.is_closed and signal.name != "pull_request.closed" and not answers_first:

@@ -13,7 +13,8 @@ _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _KEY = r"(?P<key>(?:[a-z0-9][-a-z0-9.]{0,252}/)?[A-Za-z0-9][-A-Za-z0-9_.]{0,62})"
 _REQUIREMENT = re.compile(
     rf"\s*(?:(?P<absent>!)\s*)?{_KEY}\s*"
-    r"(?:(?P<operator>==|=|!=)\s*(?P<value>[-A-Za-z0-9_.]*)\s*|(?P<set>in|notin)\s*\((?P<values>[-A-Za-z0-9_.,\s]*)\)\s*)?"
+    r"(?:(?P<operator>==|=|!=)\s*(?P<value>[-A-Za-z0-9_.]*)\s*"
+    r"|(?<=\s)(?P<set>in|notin)\s*\((?P<values>[-A-Za-z0-9_.,\s]*)\)\s*)?"
     r"(?:,(?=.)|$)",
     re.ASCII,
 )

@@ -38,12 +38,37 @@ _TASK_PLACES = tuple(TaskRules.model_fields)
 _LOGIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\[bot\])?")
 
 
+# Code -> what is wrong and what to do; names in braces are filled in.
+TEXTS: Mapping[str, str] = {
+    "person-without-id": "{people} without id: a login that was renamed or deleted can be taken by somebody else. "
+    "Write {{login: ..., id: ...}}; https://api.github.com/users/<login> has the id.",
+    "names-of-several-sources": "{people} counts in {sources}, where the same name can be another person. Write the "
+    "source before the name, for example {example}.",
+    "person-of-unknown-source": "{person}: no rule is for events of {source}",
+    "not-a-login": "{person} is not a login that GitHub gives. Write the login of a person or app, like octocat or "
+    "renovate[bot]. GitHub's events do not say in which teams a person is.",
+    "too-few-people": "It needs {quorum} of {groups}, and has {people}. Add people, or lower `quorum`.",
+    "task-unreachable": "{event} can name a task by {places} only, and `task` has no pattern for that. Add "
+    "`task.{place}`, or `task` to the rule.",
+    "id-without-source": "{people} of {group} never counts, because {event} gives no account id here. Map `person-id` "
+    "in `sources`, or add the person without id, for example {example}.",
+    "verdict-not-checked": "{kind} also comes for {bad}. Add a condition, for example `{example}`.",
+    "comment-not-checked": "{kind} comes for every comment, whatever it says. Add a condition on its text, for example "
+    "`when: {{comment.body: '/approve'}}`.",
+    "negation-as-text": "{path} is {text!r}, which matches only this very text. To exclude a value, write "
+    "`when: {{<path>: {{not: {value}}}}}`.",
+    "condition-can-change": "The {what} can change while the signal waits. Add `withdraw: [{{event: {event}}}]`, or "
+    "`early: refuse`.",
+    "withdraw-unreachable": "{event} {why}, so it revokes nothing.",
+}
+_ERRORS = ("withdraw-unreachable",)  # what can never do anything
+
+
 class LintWarning(NamedTuple):
     """Something in gates.yaml that is dangerous, or that can never happen.
 
     Args:
-        code: the stable word for it.
-        level: `error` for what can never do anything.
+        code: one of TEXTS.
         place: in gates.yaml.
         text: what is wrong, and what to do.
     """
@@ -52,6 +77,10 @@ class LintWarning(NamedTuple):
     level: Literal["warning", "error"]
     place: str
     text: str
+
+
+def _warning(code: str, where: str, **data: object) -> LintWarning:
+    return LintWarning(code, "error" if code in _ERRORS else "warning", where, TEXTS[code].format_map(data))
 
 
 def lint(rules: Rules) -> list[LintWarning]:
@@ -83,22 +112,12 @@ def _people(rules: Rules) -> Iterator[LintWarning]:
         yield from _strange_names(group, people, used[group], rules)
         without = [person.login for person in people if person.id is None and _counts_in(person, GITHUB, rules)]
         if without and used[group] & {GITHUB}:
-            yield LintWarning(
-                "person-without-id",
-                "warning",
-                f"people.{group}",
-                f"{', '.join(without)} without id: a login that was renamed or deleted can be taken by somebody else. "
-                "Write {login: ..., id: ...}; https://api.github.com/users/<login> has the id.",
-            )
+            yield _warning("person-without-id", f"people.{group}", people=", ".join(without))
         bare = [person.login for person in people if person.login.partition(":")[0] not in rules.prefixes]
         if bare and len(used[group]) > 1:
-            yield LintWarning(
-                "names-of-several-sources",
-                "warning",
-                f"people.{group}",
-                f"{', '.join(bare)} counts in {_listed(used[group])}, where the same name can be another person. "
-                f"Write the source before the name, for example {sorted(used[group])[0]}:{bare[0]}.",
-            )
+            sources = sorted(used[group])
+            data = {"people": ", ".join(bare), "sources": " and ".join(sources), "example": f"{sources[0]}:{bare[0]}"}
+            yield _warning("names-of-several-sources", f"people.{group}", **data)
 
 
 def _strange_names(group: str, people: Iterable[Person], sources: set[str], rules: Rules) -> Iterator[LintWarning]:
@@ -110,32 +129,17 @@ def _strange_names(group: str, people: Iterable[Person], sources: set[str], rule
         if separator and prefix not in rules.prefixes:
             near = nearest(prefix, rules.prefixes)
             if "did you mean" in near:
-                yield LintWarning(
-                    "person-of-unknown-source",
-                    "warning",
-                    f"people.{group}",
-                    f"{person.login}: no rule is for events of {prefix}{near}",
-                )
+                data = {"person": person.login, "source": f"{prefix}{near}"}
+                yield _warning("person-of-unknown-source", f"people.{group}", **data)
         elif of_github and not _LOGIN.fullmatch(login):
-            yield LintWarning(
-                "not-a-login",
-                "warning",
-                f"people.{group}",
-                f"{person.login} is not a login that GitHub gives. Write the login of a person or app, like octocat or "
-                "renovate[bot]. GitHub's events do not say in which teams a person is.",
-            )
+            yield _warning("not-a-login", f"people.{group}", person=person.login)
 
 
 def _too_few(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
     """Warn of a rule that its people can never meet."""
     people = {person.login.casefold() for group in rule.by for person in rules.people.get(group, ())}
     if ANYONE not in rule.by and len(people) < rule.quorum:
-        yield LintWarning(
-            "too-few-people",
-            "warning",
-            place,
-            f"It needs {rule.quorum} of {' or '.join(rule.by)}, and has {len(people)}. Add people, or lower `quorum`.",
-        )
+        yield _warning("too-few-people", place, quorum=rule.quorum, groups=" or ".join(rule.by), people=len(people))
 
 
 def _taskless(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
@@ -144,13 +148,7 @@ def _taskless(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
         facts = rules.facts_of(name)
         if rule.task is None and not facts & {"task", *rules.task.patterns}:
             places = [each for each in _TASK_PLACES if each in facts]
-            yield LintWarning(
-                "task-unreachable",
-                "warning",
-                place,
-                f"{name} can name a task by {' or '.join(places)} only, and `task` has no pattern for that. Add "
-                f"`task.{places[0]}`, or `task` to the rule.",
-            )
+            yield _warning("task-unreachable", place, event=name, places=" or ".join(places), place=places[0])
 
 
 def _unmatched_ids(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
@@ -165,13 +163,8 @@ def _unmatched_ids(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning
                 if person.id is not None and _counts_in(person, name, rules)
             ]
             if lost:
-                yield LintWarning(
-                    "id-without-source",
-                    "warning",
-                    place,
-                    f"{', '.join(lost)} of {group} never counts, because {name} gives no account id here. Map "
-                    f"`person-id` in `sources`, or add the person without id, for example {_source(name)}:{lost[0]}.",
-                )
+                data = {"people": ", ".join(lost), "group": group, "event": name}
+                yield _warning("id-without-source", place, **data, example=f"{_source(name)}:{lost[0]}")
 
 
 def _counts_in(person: Person, name: str, rules: Rules) -> bool:
@@ -188,41 +181,22 @@ def _source(name: str) -> str:
     return words[1] if len(words) > 2 else words[0]
 
 
-def _listed(words: set[str]) -> str:
-    return " and ".join(sorted(words))
-
-
 def _verdicts(place: str, rule: Rule) -> Iterator[LintWarning]:
     for kind in dict.fromkeys(name.partition(".")[0] for name in rule.event):
         paths = _VERDICTS.get(kind, ())
         if paths and all(rule.when.get(path, PRESENT) == PRESENT for path in paths):
-            yield LintWarning(
-                "verdict-not-checked",
-                "warning",
-                place,
-                f"{kind} also comes for what failed. Add a condition, for example `when: {{{paths[0]}: success}}`.",
-            )
+            example = f"when: {{{paths[0]}: success}}"
+            yield _warning("verdict-not-checked", place, kind=kind, bad="what failed", example=example)
     is_review = any(_is_review(name) and name != "pull_request_review.dismissed" for name in rule.event)
     if is_review and rule.review is None and "review.state" not in rule.when:
-        yield LintWarning(
-            "verdict-not-checked",
-            "warning",
-            place,
-            "pull_request_review also comes for comments and requested changes. Add a condition, for example "
-            "`review: approved`.",
-        )
+        data = {"kind": "pull_request_review", "bad": "comments and requested changes", "example": "review: approved"}
+        yield _warning("verdict-not-checked", place, **data)
 
 
 def _comments(place: str, rule: Rule) -> Iterator[LintWarning]:
     for kind in dict.fromkeys(name.partition(".")[0] for name in rule.event):
         if kind in _COMMENTS and rule.when.get("comment.body", PRESENT) == PRESENT:
-            yield LintWarning(
-                "comment-not-checked",
-                "warning",
-                place,
-                f"{kind} comes for every comment, whatever it says. Add a condition on its text, for example "
-                "`when: {comment.body: '/approve'}`.",
-            )
+            yield _warning("comment-not-checked", place, kind=kind)
 
 
 def _negations(place: str, rule: Rule) -> Iterator[LintWarning]:
@@ -232,13 +206,7 @@ def _negations(place: str, rule: Rule) -> Iterator[LintWarning]:
             # A comment can be a command of that form.
             for text in leaves(wanted) if path != "comment.body" else ():
                 if isinstance(text, str) and text.startswith("!"):
-                    yield LintWarning(
-                        "negation-as-text",
-                        "warning",
-                        place,
-                        f"{path} is {text!r}, which matches only this very text. To exclude a value, write "
-                        f"`when: {{<path>: {{not: {text[1:].strip() or '...'}}}}}`.",
-                    )
+                    yield _warning("negation-as-text", place, path=path, text=text, value=text[1:].strip() or "...")
 
 
 def _label_changes(rule: EventFilter) -> tuple[str, ...]:
@@ -258,19 +226,14 @@ def _changes(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
     if all(name == "pull_request.closed" for name in rule.event):
         return  # nothing that changes afterwards matters
     if rule.fresh and not _is_withdrawn("pull_request.synchronize", rule):
-        yield _can_change(place, "head commit", "pull_request.synchronize")
+        yield _warning("condition-can-change", place, what="head commit", event="pull_request.synchronize")
     for what, (paths, changes) in _CHANGES.items():
         asked = getattr(rule, what) is not None or any(path.startswith(paths) for path in rule.when)
         if not asked or (what == "label" and _names_task(rule, rules)):
             continue
         missing = [name for name in changes(rule) if not _is_withdrawn(name, rule)]
         if missing:
-            yield _can_change(place, what, missing[0])
-
-
-def _can_change(place: str, what: str, event: str) -> LintWarning:
-    text = f"The {what} can change while the signal waits. Add `withdraw: [{{event: {event}}}]`, or `early: refuse`."
-    return LintWarning("condition-can-change", "warning", place, text)
+            yield _warning("condition-can-change", place, what=what, event=missing[0])
 
 
 def _names_task(rule: Rule, rules: Rules) -> bool:
@@ -303,7 +266,7 @@ def _unreachable(place: str, rule: Rule, rules: Rules) -> Iterator[LintWarning]:
             elif name == "pull_request_review.dismissed" and not any(map(_is_review, rule.event)):
                 why = "revokes one review, and the rule is not for reviews"
             if why:
-                yield LintWarning("withdraw-unreachable", "error", where, f"{name} {why}, so it revokes nothing.")
+                yield _warning("withdraw-unreachable", where, event=name, why=why)
 
 
 def _is_review(name: str) -> bool:

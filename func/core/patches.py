@@ -18,6 +18,7 @@ from func.core.signals import STATE_ANNOTATION, State
 from func.core.workflows import PARKED_LABEL, Node, Workflow, compress, parameters
 
 Operation = dict[str, Any]
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _GO_ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
@@ -89,8 +90,7 @@ def encode(operations: list[Operation]) -> bytes:
     Source: lazyNode.equal in https://github.com/evanphx/json-patch/blob/v4.13.0/patch.go and HTMLEscape in Go's
     encoding/json
     """
-    text = json.dumps(operations, ensure_ascii=False, separators=(",", ":"))
-    return text.translate(_GO_ESCAPES).encode(errors="backslashreplace")
+    return _ENCODER.encode(operations).translate(_GO_ESCAPES).encode(errors="backslashreplace")
 
 
 def _test(path: str, value: object) -> Operation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
@@ -74,7 +74,7 @@ class EventFilter(_Part):
             unknown: the answer where a condition asks for data that the signal does not carry.
         """
         return (
-            bool(names_of(signal) & self.names)
+            not self.names.isdisjoint(names_of(signal))
             and (self.label is None or any(fits_glob(self.label, each, ignore_case=True) for each in _labels(signal)))
             and self.review in (None, signal.verdict)
             and self.merged in (None, signal.merged)
@@ -89,12 +89,17 @@ class EventFilter(_Part):
         return frozenset(self.event)
 
 
-def names_of(signal: Signal) -> set[str]:
+def names_of(signal: Signal) -> frozenset[str]:
     """Return the names by which a rule may name an event; only GitHub's own events have GitHub's names."""
-    kind = signal.name.partition(".")[0]
-    if signal.source is None:
-        return {signal.name, kind}
-    return set() if kind in ACTIONS else {signal.name}
+    return _names(signal.name, signal.source is None)
+
+
+@lru_cache
+def _names(name: str, is_github: bool) -> frozenset[str]:  # noqa: FBT001
+    kind = name.partition(".")[0]
+    if is_github:
+        return frozenset((name, kind))
+    return frozenset() if kind in ACTIONS else frozenset((name,))
 
 
 def _labels(signal: Signal) -> tuple[str, ...]:
@@ -142,8 +147,14 @@ class Rule(EventFilter):
 
 def gate_id(gate: str, rule: Rule) -> str:
     """Return the name of a gate with the inputs that tell it apart, e.g. `wait-event(event=merged)`."""
-    pairs = ",".join(f"{name}={value}" for name, value in sorted(rule.inputs.items()))
-    return f"{gate}({pairs})" if pairs else gate
+    if not rule.inputs:
+        return gate
+    return f"{gate}({','.join(f'{name}={value}' for name, value in sorted(rule.inputs.items()))})"
+
+
+def _can_both_fit(inputs: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    """Return whether one node can have the inputs of two rules."""
+    return all(others.get(name, value) == value for name, value in inputs.items())
 
 
 class WorkflowLabels(_Part):
@@ -285,6 +296,20 @@ class Rules(_Part):
             found.setdefault(gate_id(gate, rule), (gate, []))[1].append(rule)
         return found
 
+    @cached_property
+    def overlapping(self) -> dict[str, list[str]]:
+        """Gate with inputs -> others of its name that one node can fit too; gates without such are left out."""
+        ids = self.gate_ids
+        found = {
+            each: [
+                other
+                for other, (name, given) in ids.items()
+                if other != each and name == gate and _can_both_fit(given[0].inputs, rules[0].inputs)
+            ]
+            for each, (gate, rules) in ids.items()
+        }
+        return {each: others for each, others in found.items() if others}
+
     def match(self, signal: Signal) -> tuple[str, Rule] | None:
         """Return the first rule that matches an event, with its gate."""
         candidates = [pair for name in names_of(signal) for pair in self.rules_by_event.get(name, ())]
@@ -312,10 +337,17 @@ class Rules(_Part):
         globs = {each.label for each in self._filters_of(signal) if each.label is not None}
         return tuple(sorted(each for each in labels if any(fits_glob(glob, each, ignore_case=True) for glob in globs)))
 
-    def _filters_of(self, signal: Signal) -> Iterator[EventFilter]:
-        for name in names_of(signal):
-            yield from (rule for _, rule in self.rules_by_event.get(name, ()))
-            yield from (withdrawal for _, _, withdrawal in self.withdrawals_by_event.get(name, ()))
+    def _filters_of(self, signal: Signal) -> list[EventFilter]:
+        return [each for name in names_of(signal) for each in self._filters_by_event.get(name, ())]
+
+    @cached_property
+    def _filters_by_event(self) -> dict[str, list[EventFilter]]:
+        found: dict[str, list[EventFilter]] = {}
+        for _, rule in self.each_rule():
+            for each in (rule, *rule.withdraw):
+                for name in each.names:
+                    found.setdefault(name, []).append(each)
+        return found
 
     def source_paths(self, event_type: str) -> Paths:
         """Return the paths of the facts in a CloudEvent of this type, for sources other than GitHub."""
@@ -336,8 +368,11 @@ class Rules(_Part):
 
     def lists(self, repository: str | None) -> bool:
         """Return whether events of a repository count."""
-        names = self.repositories
-        return names is None or (repository or "").casefold() in {each.casefold() for each in names}
+        return self._listed is None or (repository or "").casefold() in self._listed
+
+    @cached_property
+    def _listed(self) -> frozenset[str] | None:
+        return None if self.repositories is None else frozenset(map(str.casefold, self.repositories))
 
     def allows(self, by: Iterable[str], signal: Signal) -> bool:
         """Return whether this person is in one of the groups."""

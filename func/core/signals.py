@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import compress
 from operator import ne
@@ -195,13 +195,20 @@ class State(NamedTuple):
     def with_uses(self, uses: Iterable[Use]) -> State:
         """Return a copy in which signals have moved a node; their outputs are no longer needed."""
         new = {use.identity: use for use in uses}
-        signals = tuple(each._replace(outputs={}) if each.identity in new else each for each in self.signals)
+        signals = tuple(
+            each._replace(outputs={}) if each.outputs and each.identity in new else each for each in self.signals
+        )
         kept = [use for use in self.used if use.identity not in new]
         return State(self.ref, signals, (*kept, *new.values()), self.forgotten)
 
-    def last_move(self, gate: str) -> datetime | None:
-        """Return when the newest signal that moved a gate happened; only newer ones move it again."""
-        return max((use.happened for use in self.used if use.gate == gate and use.node), default=None)
+    def last_move(self, gate: str, nodes: Collection[str] = ()) -> datetime | None:
+        """Return when the newest signal that moved a gate happened; only newer ones move it again.
+
+        Args:
+            nodes: ids of its nodes, where rules with other inputs can move them too.
+        """
+        moves = (use.happened for use in self.used if use.node and (use.gate == gate or use.node in nodes))
+        return max(moves, default=None)
 
     @property
     def claims(self) -> tuple[Use, ...]:
@@ -231,8 +238,8 @@ class State(NamedTuple):
             "used": [_shown(use) for use in self.used],
         }
         if self.forgotten:
-            shown["forgotten"] = {name: format_time(time) for name, time in sorted(self.forgotten.items())}
-        return json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+            shown["forgotten"] = dict(sorted(self.forgotten.items()))
+        return _ENCODER.encode(shown)
 
 
 _Record = TypeVar("_Record", Signal, Use)
@@ -240,10 +247,10 @@ _Record = TypeVar("_Record", Signal, Use)
 
 def _shown(record: Signal | Use) -> dict[str, object]:
     """Return the fields of a record that are not their defaults."""
-    given = compress(zip(record._fields, record, strict=True), map(ne, record, _DEFAULTS[type(record)]))
-    return {name: format_time(value) if isinstance(value, datetime) else value for name, value in given}
+    return dict(compress(zip(record._fields, record, strict=True), map(ne, record, _DEFAULTS[type(record)])))
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=format_time)
 _DEFAULTS: Mapping[type[Signal | Use], tuple[object, ...]] = {
     record: tuple(record._field_defaults.get(name) for name in record._fields) for record in (Signal, Use)
 }

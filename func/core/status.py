@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from func.core.fold import Identity, fold
+from func.core.fold import Identity, describe, fold
 from func.core.gates import SKIPPED, view_gate, why_used, why_waiting
 from func.core.outcomes import Task, WorkflowRef
 from func.core.reasons import Rejection, Verdict
@@ -87,10 +87,22 @@ class SignalStatus(NamedTuple):
     use: Use | None = None
     by: str | None = None
 
-    @property
-    def expires(self) -> datetime | None:
-        """When it is no longer accepted, while it waits."""
-        return self.signal.expires if self.state == "waits" else None
+    def data(self) -> dict[str, str | None]:
+        """Return it for scripts and pages; it expires while it waits."""
+        signal, expires = self.signal, self.signal.expires if self.state == "waits" else None
+        return {
+            "what": describe(signal),
+            "gate": self.gate,
+            "state": self.state,
+            "code": self.code,
+            "reason": self.sentence,
+            "event": signal.id,
+            "name": signal.name,
+            "happened": format_time(signal.happened),
+            "person": signal.person,
+            "pull_request": signal.pull_request,
+            "expires": format_time(expires) if expires else None,
+        }
 
 
 class GateStatus(NamedTuple):
@@ -108,6 +120,11 @@ class GateStatus(NamedTuple):
     nodes: tuple[str, ...] = ()
     since: datetime | None = None
     rules: tuple[Rule, ...] = ()
+
+    def data(self) -> dict[str, Any]:
+        """Return it for scripts."""
+        since = format_time(self.since) if self.since else None
+        return {"gate": self.name, "state": self.state, "nodes": list(self.nodes), "since": since}
 
 
 class MovedNode(NamedTuple):
@@ -172,6 +189,19 @@ class WorkflowStatus(NamedTuple):
         """Return the signals for a gate, newest last."""
         return [each for each in self.signals if each.gate == gate]
 
+    def data(self) -> dict[str, Any]:
+        """Return it for scripts."""
+        return {
+            "workflow": self.ref.name,
+            "namespace": self.ref.namespace,
+            "task": self.task,
+            "repository": self.repository,
+            "pull_request": self.bound,
+            "gates": [each.data() for each in self.gates],
+            "signals": [each.data() for each in self.signals],
+            "problems": [{"code": each.code, "what": each.sentence} for each in self.problems],
+        }
+
 
 def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> WorkflowStatus:
     """Return the status of a Workflow as the Kubernetes API returned it.
@@ -191,13 +221,8 @@ def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> Workflow
         return WorkflowStatus(ref, labels, *_task_and_repository(labels, rules), problems=(problem,))
 
 
-def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence[str] = ()) -> WorkflowStatus:
-    """Return the status of a Workflow.
-
-    Args:
-        now: UTC.
-        twins: other running Workflows of its task.
-    """
+def read_status(workflow: Workflow, rules: Rules, now: datetime) -> WorkflowStatus:
+    """Return the status of a Workflow; `now` is in UTC."""
     problems: list[Problem] = []
     try:
         state: State | None = read_state(workflow)
@@ -211,7 +236,6 @@ def read_status(workflow: Workflow, rules: Rules, now: datetime, twins: Sequence
     signals = tuple(_signals(situation))
     if not workflow.finished:
         problems += _label_problems(workflow, rules)
-        problems += several_workflows(workflow.ref.name, task, twins, rules)
         problems += _run_problems(workflow)
         problems += _gate_problems(gates, workflow, rules)
         problems += _signal_problems(signals, situation)

@@ -160,13 +160,11 @@ def _value(event: Event, where: PathPattern) -> str | None:
     return first_group(where.pattern, value)
 
 
-def person_of(event: Event, rule: Rule) -> str | None:
-    """Return the person of an event, from the rule's own path where it has one.
+def person_at(event: Event, where: PathPattern) -> str | None:
+    """Return the person at a rule's own path in the event's data.
 
     Raises:
         Rejection: `wrong-field`, when what stands there is no name.
     """
-    if rule.person is None:
-        return event.signal.person
-    name: str | None = read_fact(event.data, "person", rule.person.path)
-    return (first_group(rule.person.pattern, name) if name and rule.person.pattern else name) or None
+    name: str | None = read_fact(event.data, "person", where.path)
+    return (first_group(where.pattern, name) if name and where.pattern else name) or None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self
 
 from func.cli.sending import NoReplyError, Sender
@@ -36,9 +35,7 @@ class Releases:
         self._follower = self._cluster.follow(self._notify, label_selector=f"{PARKED_LABEL}=true", existing=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._follower.close()
         self._sender.close()

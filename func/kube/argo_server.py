@@ -81,7 +81,7 @@ class ArgoServer:
     ) -> dict[str, Any]:
         import urllib3
 
-        from func.kube.sockets import answered_by
+        from func.kube.sockets import AnsweredBy
 
         timeout = deadline.timeout(self.call_timeout)
         until = time.monotonic() + timeout
@@ -90,7 +90,7 @@ class ArgoServer:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         started, result, size = time.perf_counter(), "no-answer", 0
         try:
-            with answered_by(until):
+            with AnsweredBy(until):
                 response = self.pool.urlopen(
                     method,
                     f"{self.url}{path}{rest}",

@@ -220,11 +220,11 @@ class Api:
         """Send a request, whose whole answer must have come by `until`, on the monotonic clock."""
         import urllib3
 
-        from func.kube.sockets import answered_by
+        from func.kube.sockets import AnsweredBy
 
         left = max(0.001, until - time.monotonic())
         timeout = urllib3.Timeout(connect=min(left, _CONNECT_SECONDS), read=left)
-        with answered_by(until):
+        with AnsweredBy(until):
             response = self._open(request, headers, timeout)
         return response.status, response.data, response.headers
 

@@ -33,6 +33,7 @@ _CAUSES = {
     "InvalidChunkLength": "it sent an incomplete answer",
     "BadStatusLine": "it does not answer in HTTP",
     "LineTooLong": "it does not answer in HTTP",
+    "HTTPException": "it does not answer in HTTP",
     "ClosedPoolError": "the connection was renewed meanwhile",
 }
 

@@ -14,9 +14,7 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from http.client import BadStatusLine, HTTPResponse
 from typing import Any
 
@@ -25,6 +23,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import is_ipaddress
+
+from func.kube.responses import Response
 
 _thread = threading.local()
 _lookups: dict[str, Future[list[str]]] = {}  # of host names, in progress
@@ -35,17 +35,20 @@ class NameLookupTimeoutError(ConnectTimeoutError):
     """DNS does not answer in time."""
 
 
-@contextmanager
-def answered_by(until: float) -> Iterator[None]:
-    """Set the time by which requests of this thread must have their whole answers.
+class AnsweredBy:
+    """For `with`: the time by which requests of this thread must have their whole answers.
 
     Args:
         until: on the monotonic clock; reads after it raise TimeoutError.
     """
-    _thread.until = until
-    try:
-        yield
-    finally:
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+
+    def __enter__(self) -> None:
+        _thread.until = self._until
+
+    def __exit__(self, *_: object) -> None:
         _thread.until = None
 
 
@@ -115,7 +118,7 @@ class _Connection(HTTPConnection):
     def response_class(self, sock: socket.socket, *args: Any, **more: Any) -> HTTPResponse:  # type: ignore[override]  # noqa: ANN401
         """Return the answer; http.client calls it also for the answer of a proxy to CONNECT."""
         until = getattr(_thread, "until", None)
-        return HTTPResponse(sock if until is None else _Timed(sock, until), *args, **more)  # type: ignore[arg-type]
+        return Response(sock if until is None else _Timed(sock, until), *args, **more)  # type: ignore[arg-type]
 
 
 def _addresses_of(name: str, until: float) -> list[str]:

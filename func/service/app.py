@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from func.core.cloud_event import OWN_TYPES, Reserve, read_cloudevent, write_reply
+from func.core.cloud_event import OWN_TYPES, Reserve, check_repeated, read_cloudevent, write_reply
 from func.core.outcomes import Answer
 from func.core.reasons import Rejection
 from func.kube.deadline import Deadline
@@ -79,7 +79,8 @@ class App:
         """Answer a CloudEvent, unless too many are in progress."""
         started = time.perf_counter()
         deadline = Deadline.after(EVENT_SECONDS)
-        # Not request.headers itself, which searches all headers for each name. The first of a name counts.
+        # Not request.headers itself, which searches all headers for each name. The first of a name counts, except for
+        # attributes of a CloudEvent, which `check_repeated` refuses.
         headers = dict(reversed(request.headers.items()))
         answer: Answer | None
         if self._events >= MAX_EVENTS:
@@ -105,6 +106,8 @@ class App:
             inquiry = self._authenticator.admit(headers.get("authorization"))
             if inquiry:
                 await self._in_thread(lambda: inquiry(deadline))
+            if len(headers) < len(request.headers.raw):
+                check_repeated(request.headers.items())
             body = await self._read_body(request, headers.get("content-length", ""), deadline)
             try:
                 return await self._in_thread(lambda: self._handle(headers, body, deadline))

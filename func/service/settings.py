@@ -65,8 +65,12 @@ def read_rules(path: Path | None, where: str | None = None) -> Rules:
     return parse_rules(text, str(path))
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str], config: Path | None = None) -> Settings:
     """Return all settings.
+
+    Args:
+        environment: by name.
+        config: the gates.yaml of the option `--config`, instead of TASKGATE_CONFIG.
 
     Raises:
         SettingError: for the first that is wrong.
@@ -87,8 +91,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     if authority:
         _check_authority(authority, argo_server)
     told = environment.get("TASKGATE_KUBERNETES_EVENTS") or "false"
+    named = f"--config is {config}" if config else None
     settings = Settings(
-        rules=read_rules(_path(environment, "TASKGATE_CONFIG")),
+        rules=read_rules(config or _path(environment, "TASKGATE_CONFIG"), named),
         auth=_choice("TASKGATE_AUTH", auth, Auth),
         mode=_choice("TASKGATE_MODE", environment.get("TASKGATE_MODE") or "open", Mode),
         token_file=token_file,

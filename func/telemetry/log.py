@@ -23,6 +23,7 @@ from func.redaction import redact
 if TYPE_CHECKING:
     from func.telemetry.handled_event import HandledEvent, Trace
 
+_ENCODER = json.JSONEncoder(default=str)
 _PIECE = 4096  # bytes that a pipe takes as a whole, once it takes any: PIPE_BUF in limits.h of Linux
 _PATIENCE = 200  # milliseconds that a line waits for its reader
 
@@ -121,7 +122,7 @@ def _line(severity: Severity, body: str, attributes: Mapping[str, object], trace
     }
     if trace:
         line |= {"trace_id": trace.trace_id, "span_id": trace.span_id}
-    return redact(json.dumps(line, default=str)) + "\n"
+    return redact(_ENCODER.encode(line)) + "\n"
 
 
 class _Output:

@@ -129,25 +129,25 @@ def test_a_gate_that_was_set_by_somebody_shows_their_message() -> None:
 def test_signals_that_wait_or_were_revoked_and_why() -> None:
     signals = [signal(), push(), merge(id="d-3", written="2026-11-22T10:50:00Z", happened="2026-11-22T10:45:00Z")]
     shown = card(remembering(waiting_workflow(3, "wait-pr-created"), signals))
-    assert [(each.gate, each.state, each.code) for each in shown.signals] == [
+    assert [(each["gate"], each["state"], each["code"]) for each in shown.signals] == [
         ("wait-pr-approved", "rejected", "revoked"),
         ("wait-pr-merged", "waits", "not-reached"),
     ]
-    assert "revoked by pull_request.synchronize" in shown.signals[0].why
+    assert "revoked by pull_request.synchronize" in (shown.signals[0]["reason"] or "")
     assert [(one.at[11:16], one.what, one.gate, one.code) for one in shown.happened] == [
         ("10:50", "waits", "wait-pr-merged", None),
         ("10:40", "rejected", "wait-pr-approved", "revoked"),
         ("10:30", "waits", "wait-pr-approved", None),
     ]
-    assert [each.until for each in shown.signals] == [None, "2026-11-29T10:50:00Z"]
+    assert [each["expires"] for each in shown.signals] == [None, "2026-11-29T10:50:00Z"]
     assert shown.pull  # of its signals, while it belongs to none
     assert shown.pull.name == "5dlabs/cto#123"
 
 
 def test_a_signal_expires() -> None:
     waits = remembering(waiting_workflow(3, "wait-pr-created"), [signal()])
-    assert [each.code for each in card(waits).signals] == ["not-reached"]
-    assert [each.code for each in card(waits, now=NOW.replace(day=30)).signals] == ["expired"]
+    assert [each["code"] for each in card(waits).signals] == ["not-reached"]
+    assert [each["code"] for each in card(waits, now=NOW.replace(day=30)).signals] == ["expired"]
 
 
 @pytest.mark.parametrize("gone", ["closed", "left", "merged"])
@@ -158,7 +158,7 @@ def test_a_pull_request_that_is_gone(gone: str) -> None:
     assert (newest.at[11:16], newest.what, newest.gate) == ("11:00", gone, None)
     assert newest.pull
     assert newest.pull.url == "https://github.com/5dlabs/cto/pull/123"
-    codes = [each.code for each in shown.signals]
+    codes = [each["code"] for each in shown.signals]
     assert codes == (["not-reached"] if gone == "merged" else ["pull-request-gone"])
 
 

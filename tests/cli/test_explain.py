@@ -404,5 +404,5 @@ def test_wrong_input_is_one_sentence(tmp_path: Path) -> None:
     assert "NO   rule        Taskgate sent this event itself, and answers it with 204 and no body." in own.output
     rules = taskgate("explain", "-", "--config", tmp_path / "none.yaml", typed=json.dumps(cloudevent(payloads.push())))
     assert rules.exit_code == 1
-    assert rules.output.startswith("Error: TASKGATE_CONFIG is ")
+    assert rules.output.startswith(f"Error: --config is {tmp_path / 'none.yaml'}: cannot be read (")
     assert taskgate("explain").exit_code == 2

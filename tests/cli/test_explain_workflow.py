@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,9 +59,21 @@ def test_where_it_waits_since_when_and_for_what(cluster: EmbeddedCluster, told: 
     assert "names task 3" in second
     runs = [step["run"] for step in found["next"]]
     assert "taskgate explain payload.json --github-event pull_request_review" in runs
-    assert any(run.endswith("""grep -F '"taskgate.task.id": "3"'""") for run in runs)
+    assert any(""" | grep -F -e '"taskgate.task.id": "3"' """ in run for run in runs)
     assert f"argo resume -n agent-platform {NAME} --node-field-selector id={node}" in runs
     assert {request.method for request in cluster.requests} == {"GET"}
+
+
+def test_the_log_is_searched_for_events_that_name_several_tasks_too(
+    cluster: EmbeddedCluster, told: Told, environment: dict[str, str], tmp_path: Path
+) -> None:
+    cluster.store.load(WORKFLOWS, waiting_workflow(3, created=EARLIER))
+    (search,) = [step["run"].partition(" | ")[2] for step in told()["next"] if step["run"].startswith("kubectl")]
+    payload = tmp_path / "payload.json"
+    payload.write_text(json.dumps(payloads.approved(labels=["task-3", "task-4"])))
+    explained = taskgate("explain", str(payload), "--output", "json", environment=environment)
+    logged = json.dumps({"body": json.loads(explained.stdout)["reason"]})
+    assert subprocess.run(shlex.split(search), input=logged, check=False, text=True, capture_output=True).stdout
 
 
 def test_a_signal_that_a_push_revoked(cluster: EmbeddedCluster, told: Told, send: Callable[..., str]) -> None:

@@ -130,6 +130,14 @@ def test_of_the_uses_of_one_pull_request_the_first_is_forgotten(monkeypatch: pyt
     assert ([each.id for each in smaller.used], smaller.bound) == (["s-1", "s-2"], "#1")
 
 
+def test_uses_that_alone_are_too_large_are_forgotten_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    uses = tuple(Use(f"s-{number}", QA, at(number), node=f"n-{number}", pull_request="#1") for number in range(3))
+    monkeypatch.setattr(bounds, "MAX_BYTES", len(state_of(used=uses).text()) - 1)
+    smaller, text = bounded(situation(state_of(used=uses)))
+    assert ([each.id for each in smaller.used], smaller.forgotten) == (["s-1", "s-2"], {"#1": at(0)})
+    assert text == smaller.text()
+
+
 def test_a_later_bound_takes_the_place_of_an_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
     first = cut(state_of(push("new", "#1", 7)), 0, monkeypatch)
     assert cut(first.with_signal(push("old", "#1", 5)), 0, monkeypatch).forgotten == {"#1": at(7)}

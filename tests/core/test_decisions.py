@@ -137,9 +137,13 @@ def test_events_for_a_workflow_that_is_over_are_told_what_it_came_to() -> None:
 
 def test_a_workflow_that_is_being_stopped_is_named_and_nothing_is_written() -> None:
     bench = Bench.at()
+    bench.deliver(approved(review_id=1))
     bench.document["spec"]["shutdown"] = "Stop"
-    assert told(bench, approved()) == says("workflow-stopping", workflow=NAME, shutdown="Stop")
-    assert bench.writes == 0
+    used, of_another = approved(review_id=1), approved(number=124)
+    old = approved(happened=CREATED - timedelta(days=1))
+    for event in approved(review_id=2), used, of_another, old:
+        assert told(bench, event) == says("workflow-stopping", workflow=NAME, shutdown="Stop")
+    assert bench.writes == 1
 
 
 def test_a_signal_that_comes_early_is_told_so_where_the_rules_refuse_it() -> None:

@@ -63,7 +63,23 @@ def test_any_text_is_a_selector_or_a_value_error(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a=b=c", "=b", "a in", "a in b", "a in (b", "(a)", "a,,b", "a b", "-a=b", "a=-b", "A/b=c", "a>b", "a notin b"],
+    [
+        "a=b=c",
+        "=b",
+        "a in",
+        "a in b",
+        "a in (b",
+        "(a)",
+        "a,,b",
+        "a b",
+        "-a=b",
+        "a=-b",
+        "A/b=c",
+        "a>b",
+        "a notin b",
+        "ain (b)",
+        "anotin (b)",
+    ],
 )
 def test_what_is_no_label_selector_is_said_so(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a label selector|no label can have the value '-b'"):

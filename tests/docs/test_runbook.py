@@ -79,6 +79,7 @@ class Incidents:
         assert self.send("delivery-2", payloads.approved(**self.facts(7), reviewed="0" * 40)) == "refused"
         assert self.send("delivery-10", payloads.commented(**self.facts(7))) == "ignored"
         assert self.send("delivery-11", payloads.labeled(**self.facts(7))) == "already-open"
+        assert self.send("delivery-12", payloads.approved(**self.facts(7), labels=["task-7", "task-8"])) == "ambiguous"
         assert self.send("delivery-3", payloads.approved(**self.facts(8))) == "parked"
         assert self.send("delivery-4", payloads.synchronize(**self.facts(8, 1))) == "withdrawn"
         status = waiting_workflow(8)["status"]

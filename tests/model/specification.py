@@ -562,13 +562,13 @@ class Life:
     def deliver(self, event: Event, way: Way, now: datetime) -> str:
         """It may move a gate: returns the outcome."""
         gate = way.gate
-        if self._is_too_old(event):
+        if self._is_too_old(event) or (self.is_stopping and not self.end):
             return "refused"
         if event.id in {each.event.id for each in self.used}:
             return "duplicate"
         if self.end == "Succeeded":
             return "already-open" if "Succeeded" in self.nodes(gate).values() else "no-workflow"
-        if self.owner not in (None, event.pull) or (self.is_stopping and not self.end):
+        if self.owner not in (None, event.pull):
             return "refused"
         if self.is_over(gate):
             self._end_objection(event, now)

@@ -144,10 +144,11 @@ def test_what_is_no_cloudevent_is_invalid_and_what_is_wrong_is_named(
         ((BINARY, b"\xef\xbb\xbf{}"), "The body is not JSON in UTF-8: it begins with a byte order mark."),
         ((BINARY, b"[1e999]"), "The body is not JSON in UTF-8: a number is too large or not finite."),
         ((JSON, structured()[1]), "or all of it as application/cloudevents+json."),
+        ((BINARY | {"CE-ID": "2"}, b"{}"), 'The header ce-id is both "1" and "2": expected one value.'),
         # Replaced characters would make one id of two.
         ((BINARY | {"ce-id": "%ff"}, b"{}"), 'The header ce-id is "%ff": expected UTF-8 in its percent-encoding.'),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_the_sentence_names_the_value_and_what_was_expected(site: Site, request_: Request, sentence: str) -> None:
     assert sentence in site.send(request_).reason

@@ -116,6 +116,14 @@ def test_a_page_of_another_site_opens_nothing(cluster: EmbeddedCluster, tmp_path
         connection.close()
 
 
+def test_a_file_of_rules_that_is_missing_is_named_with_its_option(tmp_path: Path) -> None:
+    missing = tmp_path / "none.yaml"
+    command = [sys.executable, "-m", "func", "serve", "--port", "0", "--config", str(missing)]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == f"taskgate: --config is {missing}: cannot be read (No such file or directory)\n"
+
+
 def test_everybody_may_send_only_where_it_is_asked_for(cluster: EmbeddedCluster, tmp_path: Path) -> None:
     kubeconfig = cluster.write_kubeconfig(tmp_path / "kubeconfig")
     command = [sys.executable, "-m", "func", "serve", "--port", "0", "--host", "0.0.0.0"]  # noqa: S104

@@ -41,9 +41,9 @@ export function pieces(text) {
 export function signalText(signal) {
   const from = signal.person ? ` from ${signal.person}` : "";
   if (signal.state === "claimed") return `Signal for ${signal.gate}${from} is about to move it`;
-  const until = signal.until ? ` until ${day(signal.until)}` : "";
+  const until = signal.expires ? ` until ${day(signal.expires)}` : "";
   const became = signal.state === "waits" ? `waits${until}` : "was rejected";
-  return `Signal for ${signal.gate}${from} ${became} (${signal.code}): ${signal.why}`;
+  return `Signal for ${signal.gate}${from} ${became} (${signal.code}): ${signal.reason}`;
 }
 
 function day(iso) {
