@@ -128,7 +128,7 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
 def _move(mine: Signal, gate: str, view: GateView, folded: Folded, situation: Situation) -> Decision:
     """Move the node with this signal and others, or let the signal wait."""
     standing = folded.standing_of(mine)
-    why = why_waiting(gate, standing, folded, view)
+    why = why_waiting(gate, standing, folded, view, mine)
     if why:
         return Decision(why, situation.state, node=view.node)
     assert view.target is not None  # noqa: S101 - why_waiting looks

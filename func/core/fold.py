@@ -21,6 +21,7 @@ from func.core.values import format_time
 BLOCKED = frozenset({"changes-requested", "wrong-labels"})  # signals that may stand later
 Identity: TypeAlias = "tuple[str, str | None]"
 Reviews: TypeAlias = "Mapping[tuple[str, str], Signal]"  # (pull request's key, person) -> the person's latest review
+Standings: TypeAlias = "dict[str, list[tuple[Signal, Rule]]]"  # by the pull request's key
 Revokers: TypeAlias = "list[tuple[Signal, bool]]"
 _GONE: Mapping[str | None, str] = {"closed": "was closed unmerged", "left": "left the task"}
 
@@ -32,24 +33,33 @@ class Standing(NamedTuple):
         pull_request: None for signals that name none.
         how: `open` or `fail`.
         signals: those that count, oldest first.
-        needed: how many different people must have signalled.
+        quorums: of the rules of these signals, in the same order.
     """
 
     pull_request: str | None
     how: str
     signals: tuple[Signal, ...]
-    needed: int
+    quorums: tuple[int, ...]
 
     def movers(self, including: Signal | None = None) -> tuple[Signal, ...]:
         """Return the signals that move the gate together, the oldest of each person; none while people are missing.
 
+        A rule with a higher quorum counts the signals of rules with a lower one too.
+
         Args:
             including: an event that moves the gate only with itself among them.
         """
-        if self.needed == 1:
+        if max(self.quorums) == 1:
             return (including or self.signals[0],)
-        chosen = _one_of_each([including, *self.signals] if including else self.signals)
-        return tuple(chosen[: self.needed]) if len(chosen) >= self.needed else ()
+        least = self.quorums[self.signals.index(including)] if including else 1
+        for needed in sorted({each for each in self.quorums if each >= least}):
+            counted = [signal for signal, quorum in zip(self.signals, self.quorums, strict=True) if quorum <= needed]
+            if needed == 1:
+                return (including or counted[0],)
+            chosen = _one_of_each([including, *counted] if including else counted)
+            if len(chosen) >= needed and including in (None, chosen[0]):
+                return tuple(chosen[:needed])
+        return ()
 
     @property
     def people(self) -> int:
@@ -98,11 +108,48 @@ def fold(situation: Situation, gate: str) -> Folded:
     Args:
         gate: with its inputs, from `gate_id`.
     """
+    standing, verdicts = _counting(situation, gate)
+    against = standing
+    if gate in situation.rules.overlapping:
+        against = {key: [*found] for key, found in standing.items()}
+        for each in _overlapping(situation, gate):
+            for key, found in _counting(situation, each)[0].items():
+                against.setdefault(key, []).extend(found)
+    standings = []
+    of_none = against.get("", [])
+    for key, found in standing.items():
+        # An event that names no pull request is a word about the gate of each of them.
+        newer = [*against[key], *of_none] if key else [pair for pairs in against.values() for pair in pairs]
+        standing_of_one, overtaken = _newest_kind(found, newer)
+        standings += [standing_of_one] if standing_of_one else []
+        verdicts.update(overtaken)
+    standings.sort(key=lambda each: (not each.movers(), each.signals[0].order))
+    return Folded(tuple(standings), verdicts)
+
+
+def _overlapping(situation: Situation, gate: str) -> list[str]:
+    """Return the gates of the same name whose signals are also about the nodes of this one.
+
+    They ask for fewer inputs, or a node that waits has the inputs of both.
+    """
+    gates = situation.rules.gate_ids
+    inputs = gates[gate][1][0].inputs.items()
+    running = [node.id for node in situation.nodes_of(gate) if node.phase == "Running"]
+    return [
+        each
+        for each in situation.rules.overlapping[gate]
+        if gates[each][1][0].inputs.items() <= inputs or any(node.id in running for node in situation.nodes_of(each))
+    ]
+
+
+def _counting(situation: Situation, gate: str) -> tuple[Standings, dict[Identity, Verdict]]:
+    """Return the signals of a gate that count unless a newer one overtakes them, and why the others do not."""
     rules, _, state, _ = situation
-    moved = state.last_move(gate)
+    earlier = situation.nodes_of(gate, earlier=True) if gate in rules.overlapping else ()
+    moved = state.last_move(gate, {node.id for node in earlier})
     reviews = latest_reviews(state.signals)
     verdicts: dict[Identity, Verdict] = {}
-    standing: dict[str, list[tuple[Signal, Rule]]] = {}  # by the pull request's key
+    standing: Standings = {}
     revokers: dict[int, Revokers] = {}  # by the rule's id()
     for signal in state.unused:
         if signal.gate != gate:
@@ -122,16 +169,7 @@ def fold(situation: Situation, gate: str) -> Folded:
             verdicts[signal.identity] = verdict
         else:
             standing.setdefault(pull_request_key(signal.pull_request), []).append((signal, rule))
-    standings = []
-    every = [pair for found in standing.values() for pair in found]
-    of_none = standing.get("", [])
-    for key, found in standing.items():
-        # An event that names no pull request is a word about the gate of each of them.
-        each, overtaken = _newest_kind(found, [*found, *of_none] if key else every)
-        standings += [each] if each else []
-        verdicts.update(overtaken)
-    standings.sort(key=lambda each: (not each.movers(), each.signals[0].order))
-    return Folded(tuple(standings), verdicts)
+    return standing, verdicts
 
 
 def _of_another_task(signal: Signal, situation: Situation) -> Verdict | None:
@@ -306,9 +344,9 @@ def _newest_kind(
             standing.append((signal, rule))
     if not standing:
         return None, verdicts
+    signals = tuple(signal for signal, _ in standing)
     first, rule = standing[0]  # all of one kind: one that stands overtakes all of the other kind
-    needed = max(rule.quorum for _, rule in standing)
-    return Standing(first.pull_request, rule.then, tuple(signal for signal, _ in standing), needed), verdicts
+    return Standing(first.pull_request, rule.then, signals, tuple(rule.quorum for _, rule in standing)), verdicts
 
 
 def _overtakes(signal: Signal, other: Signal, then: str) -> bool:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from func.core.fold import Folded, Standing, fold
 from func.core.reasons import Verdict
-from func.core.signals import MOVED, Use
+from func.core.signals import MOVED, Signal, Use
 from func.core.situation import Situation
 from func.core.workflows import Node, Workflow
 
@@ -75,16 +75,19 @@ def _not_reached(workflow: Workflow, gate: str, nodes: list[Node]) -> Verdict:
     return Verdict.of("not-reached", workflow=workflow.ref.name, gate=gate, hint=hint)
 
 
-def why_waiting(gate: str, standing: Standing, folded: Folded, view: GateView) -> Verdict | None:
+def why_waiting(
+    gate: str, standing: Standing, folded: Folded, view: GateView, including: Signal | None = None
+) -> Verdict | None:
     """Return why the signals of a pull request cannot move their gate yet; None when they can.
 
     Args:
         standing: one of those of `folded`.
+        including: one of these signals, which must be among those that move the gate.
     """
     if view.verdict:
         return view.verdict
-    if not standing.movers():
-        return Verdict.of("quorum", count=standing.people, quorum=standing.needed, gate=gate)
+    if not standing.movers(including):
+        return Verdict.of("quorum", count=standing.people, quorum=max(standing.quorums), gate=gate)
     if standing is not folded.standings[0]:
         first = folded.standings[0].pull_request or "no pull request"
         return Verdict.of("older-first", pull_request=first, gate=gate)

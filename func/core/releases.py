@@ -60,8 +60,11 @@ def _release(folded: Folded, gate: str, identifier: str, situation: Situation) -
     assert view.target is not None  # noqa: S101 - why_waiting looks
     incomplete: Verdict | None = None
     for each in standing.signals:  # a newer one may give an output that the oldest lacks
+        movers = standing.movers(each)
+        if not movers:
+            continue
         try:
-            return use_signals(standing.movers(each), standing.how, gate, view.target, situation)._replace(task=task)
+            return use_signals(movers, standing.how, gate, view.target, situation)._replace(task=task)
         except Rejection as rejection:
             incomplete = incomplete or rejection.verdict
     assert incomplete is not None  # noqa: S101 - a standing has a signal

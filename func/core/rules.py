@@ -152,6 +152,11 @@ def gate_id(gate: str, rule: Rule) -> str:
     return f"{gate}({','.join(f'{name}={value}' for name, value in sorted(rule.inputs.items()))})"
 
 
+def _can_both_fit(inputs: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    """Return whether one node can have the inputs of two rules."""
+    return all(others.get(name, value) == value for name, value in inputs.items())
+
+
 class WorkflowLabels(_Part):
     """The names of the labels with task and repository of a Workflow."""
 
@@ -290,6 +295,20 @@ class Rules(_Part):
         for gate, rule in self.each_rule():
             found.setdefault(gate_id(gate, rule), (gate, []))[1].append(rule)
         return found
+
+    @cached_property
+    def overlapping(self) -> dict[str, list[str]]:
+        """Gate with inputs -> others of its name that one node can fit too; gates without such are left out."""
+        ids = self.gate_ids
+        found = {
+            each: [
+                other
+                for other, (name, given) in ids.items()
+                if other != each and name == gate and _can_both_fit(given[0].inputs, rules[0].inputs)
+            ]
+            for each, (gate, rules) in ids.items()
+        }
+        return {each: others for each, others in found.items() if others}
 
     def match(self, signal: Signal) -> tuple[str, Rule] | None:
         """Return the first rule that matches an event, with its gate."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import compress
 from operator import ne
@@ -201,9 +201,14 @@ class State(NamedTuple):
         kept = [use for use in self.used if use.identity not in new]
         return State(self.ref, signals, (*kept, *new.values()), self.forgotten)
 
-    def last_move(self, gate: str) -> datetime | None:
-        """Return when the newest signal that moved a gate happened; only newer ones move it again."""
-        return max((use.happened for use in self.used if use.gate == gate and use.node), default=None)
+    def last_move(self, gate: str, nodes: Collection[str] = ()) -> datetime | None:
+        """Return when the newest signal that moved a gate happened; only newer ones move it again.
+
+        Args:
+            nodes: ids of its nodes, where rules with other inputs can move them too.
+        """
+        moves = (use.happened for use in self.used if use.node and (use.gate == gate or use.node in nodes))
+        return max(moves, default=None)
 
     @property
     def claims(self) -> tuple[Use, ...]:

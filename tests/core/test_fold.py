@@ -25,7 +25,7 @@ from tests.payloads import (
     synchronize,
     unlabeled,
 )
-from tests.recorded_workflows import gate_node
+from tests.recorded_workflows import gate_node, waiting_workflow
 
 EARLY = "wait-ready-for-qa"  # the gate before the one of the approval
 OTHER = "tess-5dlabs"  # another reviewer
@@ -99,6 +99,70 @@ def test_an_event_that_names_nobody_does_not_count_for_a_quorum() -> None:
     assert bench.deliver(vote("four", who="ann")).code == "quorum"
     assert bench.deliver(vote("five", who="ben")).outcome == "opened"
     assert bench.used() == ["five", "four"]
+
+
+def test_an_event_that_names_nobody_moves_no_gate_by_the_people_who_wait() -> None:
+    bench = Bench.at(EARLY, QUORUM)
+    for person in ("ann", "ben"):
+        bench.deliver(vote(person, who=person))
+    bench.reach()  # nobody has looked yet
+    assert bench.deliver(vote("nobody")).code == "quorum"
+    assert bench.release().outcome == "opened"
+
+
+LABEL_OR_THREE = rules_with(
+    "  wait-pr-approved:\n"
+    "  - {event: pull_request_review.submitted, review: approved, by: anyone, quorum: 3}\n"
+    "  - {event: pull_request.labeled, label: ship-it, by: anyone}"
+)
+
+
+@pytest.mark.parametrize("is_reached", [False, True])
+def test_signals_for_a_higher_quorum_do_not_hold_up_a_rule_with_a_lower_one(is_reached: bool) -> None:  # noqa: FBT001
+    bench = Bench.at(GATE if is_reached else EARLY, LABEL_OR_THREE)
+    assert bench.deliver(review(approved(), "d-1")).outcome == "parked"
+    answer = bench.deliver(review(labeled("ship-it", happened=at(1)), "d-2"))
+    if not is_reached:
+        bench.reach()
+        answer = bench.release()
+    assert (answer.outcome, bench.used()) == ("opened", ["d-2"])
+
+
+def test_a_signal_of_a_lower_quorum_counts_for_a_higher_one_but_moves_nothing_for_it() -> None:
+    bench = Bench.at(EARLY, LABEL_OR_THREE)
+    bench.deliver(review(labeled("ship-it", happened=at(1)), "d-2"))
+    bench.reach()  # nobody has looked yet
+    assert bench.deliver(review(approved(), "d-1")).code == "quorum"
+    assert bench.deliver(review(approved(by=OTHER, review_id=2), "d-3")).outcome == "opened"
+    assert bench.used() == ["d-3", "d-1", "d-2"]
+
+
+# ---- rules with different inputs for one node
+
+EVENT, STAGE = "inputs: {event: approved}", "inputs: {stage: qa}"
+
+
+@pytest.mark.parametrize(("opening", "failing"), [(EVENT, "rounds: false"), ("rounds: false", EVENT), (EVENT, STAGE)])
+@pytest.mark.parametrize("newest", ["opened", "failed"])
+def test_the_newest_signal_for_a_node_counts_whatever_inputs_its_rule_has(
+    opening: str, failing: str, newest: str
+) -> None:
+    rules = rules_with(
+        "  wait-pr-approved:\n"
+        f"  - {{event: pull_request_review.submitted, review: approved, by: anyone, {opening}}}\n"
+        f"  - {{event: pull_request_review.submitted, review: commented, by: anyone, then: fail, {failing}}}"
+    )
+    bench = Bench.at(EARLY, rules)
+    bench.deliver(review(approved(happened=at(newest == "opened")), "open"))
+    bench.deliver(review(commented(by=OTHER, review_id=2, happened=at(newest == "failed")), "fail"))
+    bench.document = waiting_workflow(3, inputs={"event": "approved", "stage": "qa"}) | {
+        "metadata": bench.document["metadata"]
+    }
+    assert bench.release().outcome == newest
+    assert not bench.is_parked
+    # `argo retry` starts the node again: what is older than the signal that moved it stays out.
+    gate_node(bench.document, GATE).update(phase="Running", startedAt="2026-11-22T11:30:00Z")
+    assert bench.release().outcome == "ignored"
 
 
 # ---- the latest review of each person

@@ -17,16 +17,20 @@ USES = {
     "review, fresh": ("review-commit",),
     "not-author": ("author",),
 }
+_EVENTS = "https://docs.github.com/en/webhooks/webhook-events-and-payloads"
 _HEAD = f"""# GitHub's events
 
 A rule names an event as `<kind>.<action>`, with [GitHub's
-actions](https://docs.github.com/en/webhooks/webhook-events-and-payloads), or as `<kind>`. After the kinds come the
-places where `task` looks, then what else a rule can use besides `when`. A rule for any other kind needs `task`, its
-path in the payload. `python -m tests.docs.github_events` writes this page.
+actions]({_EVENTS}), or as `<kind>`. After the kinds: where `task`
+looks, then what else a rule can use besides `when`. A rule for any other kind needs `task`, its path in the payload.
 
-GitHub lists no pull request in `check_run`, `check_suite` and `workflow_run` for a commit of a fork, and
-{", ".join(f"`{kind}`" for kind in sorted(UNKNOWN_HEAD))} never names the repository of its branch.
-Such an event is `refused` unless the rule sets `forks: true`.
+For a commit of a fork, GitHub lists no pull request in [`check_run`,
+`check_suite`](https://docs.github.com/en/rest/checks/suites) and
+[`workflow_run`](https://github.com/github/docs/issues/22501).
+{", ".join(f"[`{kind}`]({_EVENTS}#{kind})" for kind in sorted(UNKNOWN_HEAD))}
+does not name the repository of its branch. Such an event is `refused` unless the rule sets `forks: true`.
+
+`python -m tests.docs.github_events` writes this page.
 
 """
 
