@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 
-from func.core.reasons import CHECKS, CODES
+from func.core.reasons import CHECKS, CODES, Reason
 from tests.docs.markdown import DOCS, item
 
 FILE = DOCS / "codes.md"
 _HEAD = """# Codes
 
 Each answer, its log line and its metrics have a `code`, the stable word for the `reason`. Use it in alerts and scripts,
-because sentences can change. Checks run in this order; the first rejection is the answer. Names in braces are filled
-in. `taskgate explain` prints what to do. `python -m tests.docs.codes` writes this page.
+because sentences can change. Checks run in this order; the first rejection is the answer. Its sentence fills in the
+names in braces, and says what to do, as `taskgate explain` does. `python -m tests.docs.codes` writes this page.
 """
-# Codes whose sentence is made where they are found.
+_LABELS = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set"
+# Codes whose sentence is made where they are found, or has a source here.
 _ABOUT = {
     "malformed": "Not a CloudEvent, not JSON in UTF-8, or not HTTP/1.1; the sentence says what is wrong.",
     "unsupported-media-type": "Another content type than JSON in UTF-8, a batch, or a compressed body.",
@@ -25,8 +27,17 @@ _ABOUT = {
     "api-unauthenticated": "The credential for the Kubernetes API or Argo Server is missing, expired or wrong (401).",
     "api-missing-permission": "The sentence names the permission, and the command that grants it (403).",
     "api-forbidden": "The Kubernetes API or Argo Server refuses for another reason; the sentence has its words.",
+    "impossible-label": f"No Workflow can have the labels of {{task}}: {{value}} is not [a label's value]({_LABELS}).",
     "nothing-to-release": "No signal waits on the Workflow, or none can be used yet.",
 }
+
+
+# What follows says what to do.
+_ADVICE = re.compile(r"\. (?=[A-Z])|[:;] (?=(?:send|leave|stop|set|add) )|\.?{hint}|\.$")
+
+
+def _meaning(code: str, reason: Reason) -> str:
+    return _ADVICE.split(_ABOUT.get(code, reason.sentence))[0] + "."
 
 
 def text() -> str:
@@ -34,10 +45,13 @@ def text() -> str:
     parts = [_HEAD]
     by_check = sorted(CODES.items(), key=lambda pair: CHECKS.index(pair[1].check))
     for check, pairs in groupby(by_check, key=lambda pair: pair[1].check):
-        parts.append(f"\n## {check.capitalize().replace('event', 'Event')}\n\n")
-        for code, reason in pairs:
-            sentence = _ABOUT[code] if reason.sentence == "{detail}" else reason.sentence
-            parts.append(item(f"`{code}` ({reason.outcome}): {sentence}") + "\n")
+        reasons = dict(pairs)
+        outcomes = {reason.outcome for reason in reasons.values()}
+        shared = f": {outcomes.pop()}" if len(outcomes) == 1 else ""
+        parts.append(f"\n## {check.capitalize().replace('event', 'Event')}{shared}\n\n")
+        for code, reason in reasons.items():
+            name = f"`{code}`" if shared else f"`{code}` ({reason.outcome})"
+            parts.append(item(f"{name}: {_meaning(code, reason)}") + "\n")
     return "".join(parts)
 
 

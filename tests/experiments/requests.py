@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import yaml
+
 from tests import payloads, recorded_workflows
 from tests.cluster.processes import wait_for
 from tests.experiments.experiment import experiment
@@ -11,10 +13,11 @@ from tests.experiments.snippets import Snippet
 from tests.experiments.stage import DEPENDENCY, SERVER, Stage
 from tests.experiments.symptom import GATE, create_tasks
 from tests.experiments.triggers import from_event, from_key, http
+from tests.manifests.building import KNATIVE
 
 WORKFLOW_URL = f"http://{SERVER}:2746/api/v1/workflows/{recorded_workflows.NAMESPACE}/"
 ARGO_SERVER = Snippet("H1")
-CLOUDEVENT = Snippet("H5")
+(CLOUDEVENT, _) = yaml.safe_load((KNATIVE / "overlays/argo-events/sensor.yaml").read_text())["spec"]["triggers"]
 FUNCTION = "taskgate.taskgate.svc.cluster.local:80"
 
 
@@ -109,7 +112,7 @@ def status_policy(stage: Stage) -> str:
 def cloudevent(stage: Stage) -> str:
     create_tasks(stage)
     before = set(stage.open_gates())
-    with stage.function() as port, stage.sensor(CLOUDEVENT.trigger, more={FUNCTION: port}) as sensor:
+    with stage.function() as port, stage.sensor(CLOUDEVENT, more={FUNCTION: port}) as sensor:
         stage.send(payloads.approved(task=3, happened=datetime.now(UTC)))
         wait_for("the gate to open", lambda: set(stage.open_gates()) - before or None)
         stage.done(sensor)
