@@ -366,7 +366,7 @@ def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call
 
 _HEAD = """# When the API has a bad day
 
-What a sender is told, within 5 s, when a call to the Kubernetes API fails, and after a slash, if all later calls of that
+What a sender is told, within 5 s, when a call to the Kubernetes API fails. After a slash: if all later calls of that
 kind fail too. After the sender's retries, the gate was opened exactly once, except for a withdrawal, and for a release
 that gets 404.
 
