@@ -12,8 +12,8 @@ else
   echo "STOP: namespace $its_namespace of context $(kubectl config current-context) has no function $installation with rules: wrong cluster?"
 fi
 
-# Prints the log of the function's pods.
-logs() { kubectl -n $its_namespace logs -l app.kubernetes.io/component=function -c taskgate --tail=-1; }
+# Prints the log of this installation's pods.
+logs() { kubectl -n $its_namespace logs -l app.kubernetes.io/instance=$installation -c taskgate --tail=-1; }
 
 # Prints one object for each event, through a filter of jq: log 'select(.task == "7")'
 log() {

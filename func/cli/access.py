@@ -6,6 +6,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from func.core.errors import SettingError
 from func.kube.client import Api
 from func.kube.connection import connect
 from func.service.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from func.service.pipeline import Pipeline
 
 _CALL_SECONDS = 15.0  # large Workflows over a slow line; nobody's event waits for it
 _CONTEXT = "taskgate.context"
@@ -74,6 +78,20 @@ def connect_for_people(settings: Settings) -> Api:
         raise Problem(error) from None
     api.call_timeout = _CALL_SECONDS
     return api
+
+
+def pipeline_for_people(config: Path | None) -> Pipeline:
+    """Return a pipeline for that cluster which writes nothing.
+
+    Raises:
+        Problem: a setting is wrong, or there is no cluster.
+    """
+    from func.service.build import build_pipeline  # it imports the function
+
+    settings = settings_for_people(config)
+    pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
+    pipeline.clock = now
+    return pipeline
 
 
 def now() -> datetime:

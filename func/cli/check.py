@@ -12,7 +12,6 @@ from func.cli.output import Problem, Row, clean, output_option, print_json, prin
 from func.cli.recorded import Recorded, read_recorded
 from func.core.errors import SettingError
 from func.core.lint import LintWarning, lint
-from func.core.reasons import CODES
 from func.core.rules import Rules
 from func.service.settings import read_rules
 
@@ -90,12 +89,12 @@ def _print(file: Path, warnings: list[LintWarning], runs: list[DryRun] | None, *
 
 def _decision(run: DryRun) -> Row:
     answer, task = run.answer, run.answer.task
-    if not run.needs_cluster:
-        decision = f"{answer.outcome} ({answer.code}) at {CODES[answer.code].check}: {answer.reason}"
+    if run.mark != "?":
+        decision = f"{answer.outcome} ({answer.code}) at {run.check}: {answer.reason}"
     elif run.plan and not run.plan.intents[0].rule:
         decision = "revokes signals, as far as its Workflow has any"
     else:
         decision = "accepted so far, the rest depends on its Workflow"
     cells = (run.recorded.where, f"{task.id} by {task.found_by}" if task else "", answer.gate or "")
-    style = {"fg": "green"} if run.needs_cluster else {}
+    style = {"fg": "green"} if run.mark == "?" else {}
     return Row(cells, style, [f"{run.name}: {decision}" if run.name else decision])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
@@ -13,7 +12,7 @@ from func.core.events import Event, read_event
 from func.core.intents import Plan, plan_event
 from func.core.outcomes import OBSERVED, OUTCOMES, Answer
 from func.core.reasons import CHECKS, CODES, Rejection
-from func.core.rules import ANYONE, Rule, Rules
+from func.core.rules import ANYONE, Rules
 from func.core.signals import read_state
 from func.core.workflows import read_workflow
 from func.kube.deadline import Deadline
@@ -27,7 +26,7 @@ _OWN = Answer(
 )
 # Tells events apart whose delivery ids are not known.
 _facts_of = attrgetter("name", "happened", "pull_request", "person", "head", "review", "label", "verdict")
-Mark: TypeAlias = Literal["yes", "NO", "?"]  # `?` where the check needs a cluster
+Mark: TypeAlias = Literal["yes", "NO", "?"]
 
 
 class _NoCluster(Workflows):
@@ -45,7 +44,8 @@ class DryRun(NamedTuple):
     Args:
         name: what happened, e.g. `pull_request.labeled`.
         answer: what the function would answer.
-        needs_cluster: the answer depends on a Workflow, and no cluster is given.
+        mark: of the check that the answer is of: `yes` where the event would change its Workflow, `?` where that
+            depends on its Workflow and no cluster is given.
         event: None where it cannot be read.
         plan: None for a release, and where the event cannot be read.
     """
@@ -54,14 +54,9 @@ class DryRun(NamedTuple):
     recorded: Recorded
     name: str
     answer: Answer
-    needs_cluster: bool
+    mark: Mark
     event: Event | None = None
     plan: Plan | None = None
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the event would change its Workflow."""
-        return OUTCOMES[self.answer.outcome].writes
 
     @property
     def check(self) -> str:
@@ -71,21 +66,20 @@ class DryRun(NamedTuple):
     def results(self) -> list[tuple[Mark, str, str]]:
         """Return the checks that were made, in their order, with what each found."""
         found = {**_found(self), self.check: self.answer.reason}
-        made = CHECKS if self.is_accepted else CHECKS[: CHECKS.index(self.check) + 1]
-        mark: Mark = "yes" if self.is_accepted else "?" if self.needs_cluster else "NO"
-        return [(mark if each == self.check else "yes", each, found[each]) for each in made if each in found]
+        made = CHECKS if self.mark == "yes" else CHECKS[: CHECKS.index(self.check) + 1]
+        return [(self.mark if each == self.check else "yes", each, found[each]) for each in made if each in found]
 
     def data(self) -> dict[str, Any]:
         """Return it for scripts."""
-        results = self.results()
+        passed = [{"check": check, "found": found} for _, check, found in self.results() if check != self.check]
         return {
             "where": self.recorded.where,
             "name": self.name,
             **self.answer.data(),
-            **dict.fromkeys(("outcome", "code", "reason") if self.needs_cluster else ()),
+            **dict.fromkeys(("outcome", "code", "reason") if self.mark == "?" else ()),
             "event": {name: self.recorded.event.get(name) for name in ("id", "type", "source")},
-            "stopped_at": next((check for mark, check, _ in results if mark == "NO"), None),
-            "passed": [{"check": check, "found": found} for _, check, found in results if check != self.check],
+            "stopped_at": self.check if self.mark == "NO" else None,
+            "passed": passed,
         }
 
 
@@ -118,8 +112,10 @@ def dry_run(recorded: Recorded, pipeline: Pipeline) -> DryRun:
             for known in read_state(workflow).signals:
                 if _facts_of(known) == _facts_of(event.signal):
                     return dry_run(recorded.known_as(known.id, f"Workflow {workflow.ref.name}"), pipeline)
-    needs_cluster = isinstance(pipeline.workflows, _NoCluster) and answer.code == Unavailable.code
-    return DryRun(pipeline.rules, recorded, name, answer, needs_cluster, event, plan)
+    mark: Mark = "yes" if OUTCOMES[answer.outcome].writes else "NO"
+    if isinstance(pipeline.workflows, _NoCluster) and answer.code == Unavailable.code:
+        mark = "?"
+    return DryRun(pipeline.rules, recorded, name, answer, mark, event, plan)
 
 
 def _found(run: DryRun) -> dict[str, str]:
@@ -129,26 +125,23 @@ def _found(run: DryRun) -> dict[str, str]:
     if event is None or plan is None:
         return {**found, "rule": "a Workflow on which signals wait has changed"}
     matched = run.rules.match(event.signal)
-    found["rule"] = " and ".join(_effects(plan, matched)) or "nothing"
+    effects = [
+        f"revokes signals{' for ' if intent.revokes else ''}{' and '.join(intent.revokes)} of task {intent.task.id}"
+        for intent in plan.intents
+        if intent.revokes or intent.signal.gone
+    ]
+    if matched:
+        gate, rule = matched
+        refused = plan.verdict if plan.intents else None
+        effects.insert(0, f"does not {rule.then} {gate} ({refused.code})" if refused else f"{rule.then}s {gate}")
+    found["rule"] = " and ".join(effects) or "nothing"
     found["task"] = f"{plan.task}, by its {plan.task.found_by}" if plan.task else ""
     if matched is None or (plan.intents and not plan.intents[0].rule):
         # It only revokes, whatever the other checks would say.
         return {**dict.fromkeys(("age", "duplicate", "pull request", "signal"), ""), **found}
-    signal, rule = plan.intents[0].signal if plan.intents else event.signal, matched[1]
+    signal = plan.intents[0].signal if plan.intents else event.signal
     is_in = f"{signal.person} is in {' or '.join(rule.by)}"
     found["person"] = "anyone may trigger it" if ANYONE in rule.by else is_in
     found["fork"] = "from a fork, and the rule sets `forks: true`" if signal.fork else "not from a fork"
     found["fresh"] = f"commit {str(signal.head)[:7]} is the head" if rule.fresh else "the rule does not set `fresh`"
     return {**dict.fromkeys(CHECKS, ""), **found}
-
-
-def _effects(plan: Plan, matched: tuple[str, Rule] | None) -> Iterator[str]:
-    """Return what the event does, if all checks pass."""
-    if matched:
-        gate, rule = matched
-        refused = plan.verdict if plan.intents else None
-        yield f"does not {rule.then} {gate} ({refused.code})" if refused else f"{rule.then}s {gate}"
-    for intent in plan.intents:
-        if intent.revokes or intent.signal.gone:
-            gates = f" for {' and '.join(intent.revokes)}" if intent.revokes else ""
-            yield f"revokes signals{gates} of task {intent.task.id}"

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from func.cli import access
-from func.cli.access import config_option, connect_for_people, context_option, is_there_a_cluster, settings_for_people
+from func.cli.access import config_option, context_option, is_there_a_cluster, pipeline_for_people, settings_for_people
 from func.cli.advice import Advice, advice_for_event
 from func.cli.dry_run import DryRun, dry_run, offline_pipeline
 from func.cli.explain_workflow import complete_workflow, explain_workflow
@@ -19,7 +18,6 @@ from func.core.field_types import nearest
 from func.core.outcomes import OUTCOMES
 from func.core.reasons import CHECKS
 from func.core.sources.github_actions import ACTIONS
-from func.service.build import build_pipeline
 
 _REJECTED, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
 _STYLES: Mapping[str, Mapping[str, Any]] = {"NO": {"fg": "red", "bold": True}, "?": {"fg": "yellow"}}
@@ -86,13 +84,11 @@ def explain(
     """
     if (file is None) == (workflow is None):
         raise click.UsageError("expected an event (FILE, or - for standard input) or --workflow NAME, one of the two")
-    settings = settings_for_people(config)
     recorded = _one(file, github_event) if file is not None else None
     if recorded and not is_there_a_cluster():
-        pipeline = offline_pipeline(settings.rules)
+        pipeline = offline_pipeline(settings_for_people(config).rules)
     else:
-        pipeline = build_pipeline(settings, connect_for_people(settings), writes=False)
-    pipeline.clock = access.now
+        pipeline = pipeline_for_people(config)
     if recorded is None:
         ctx.exit(explain_workflow(workflow or "", pipeline, output))
     run = dry_run(recorded, pipeline)
@@ -101,7 +97,8 @@ def explain(
         print_json({**run.data(), **advice._asdict(), "guessed": recorded.guessed})
     else:
         _print(run, advice)
-    ctx.exit(_exit_code(run))
+    rejected = _UNKNOWN if OUTCOMES[run.answer.outcome].retry else _REJECTED
+    ctx.exit({"yes": 0, "?": _NO_CLUSTER}.get(run.mark, rejected))
 
 
 def _one(file: str, github_event: str | None) -> Recorded:
@@ -111,14 +108,6 @@ def _one(file: str, github_event: str | None) -> Recorded:
     if found[0].problem:
         raise Problem(f"{found[0].where}: {found[0].problem}")
     return found[0]
-
-
-def _exit_code(run: DryRun) -> int:
-    if run.needs_cluster:
-        return _NO_CLUSTER
-    if run.is_accepted:
-        return 0
-    return _UNKNOWN if OUTCOMES[run.answer.outcome].retry else _REJECTED
 
 
 def _print(run: DryRun, advice: Advice) -> None:
@@ -133,9 +122,9 @@ def _print(run: DryRun, advice: Advice) -> None:
         rows.append(Row(("-", "the rest", f"not checked: {rest}"), {"dim": True}))
     print_table(("", "CHECK", "FOUND"), rows)
     click.echo()
-    if run.needs_cluster:
+    if run.mark == "?":
         click.echo(wrap("No check rejects it so far. The rest depends on its Workflow."))
     else:
-        end, color = (". Nothing was written.", "green") if run.is_accepted else (f", HTTP {answer.status}.", "red")
+        end, color = (". Nothing was written.", "green") if run.mark == "yes" else (f", HTTP {answer.status}.", "red")
         click.secho(wrap(f"Outcome: {answer.outcome}, code {answer.code}{end}"), fg=color)
     print_advice(*advice)

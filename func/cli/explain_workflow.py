@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from func.cli import access
+from func.cli.access import pipeline_for_people
 from func.cli.advice import advice_for_problem
 from func.cli.output import Problem as CommandProblem
 from func.cli.output import Row, clean, print_advice, print_json, print_table, wrap
@@ -25,7 +25,6 @@ from func.core.values import format_time
 from func.core.workflows import UNFINISHED, read_workflow
 from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
-from func.kube.workflows import Workflows
 from func.service.pipeline import Pipeline
 
 _UNKNOWN, _BLOCKED = 1, 3  # exit codes
@@ -68,10 +67,9 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
 def complete_workflow(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Return names for the shell: running Workflows, where a cluster answers soon."""
     try:
-        settings = access.settings_for_people(ctx.params.get("config"))
-        rules = settings.rules.workflows
-        workflows = Workflows(access.connect_for_people(settings), rules.namespace)
-        found = workflows.list_metadata(f"{rules.selector},{UNFINISHED}", Deadline.after(_COMPLETION_SECONDS))
+        pipeline = pipeline_for_people(ctx.params.get("config"))
+        selector = f"{pipeline.rules.workflows.selector},{UNFINISHED}"
+        found = pipeline.workflows.list_metadata(selector, Deadline.after(_COMPLETION_SECONDS))
     except (CommandProblem, Rejection):
         return []
     names = (str((item.get("metadata") or {}).get("name")) for item in found)

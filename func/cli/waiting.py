@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from func.cli import access
-from func.cli.access import config_option, connect_for_people, context_option, settings_for_people
+from func.cli.access import config_option, context_option, pipeline_for_people
 from func.cli.output import Problem, Row, output_option, print_json, print_table
 from func.cli.wording import age
 from func.core.reasons import Rejection
@@ -18,7 +17,6 @@ from func.core.status import SignalStatus, WorkflowStatus, mark_twins, read_obje
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED
 from func.kube.errors import NotFound
-from func.kube.workflows import Workflows
 
 _TITLES = ("GATE", "TASK", "SINCE", "WORKFLOW", "REPOSITORY")
 
@@ -47,11 +45,10 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
       taskgate waiting --gate wait-pr-approved
       taskgate waiting --task 7 --output json
     """
-    settings = settings_for_people(config)
-    rules, now = settings.rules, access.now()
-    workflows = Workflows(connect_for_people(settings), rules.workflows.namespace)
+    pipeline = pipeline_for_people(config)
+    rules, now = pipeline.rules, pipeline.clock()
     try:
-        listed = workflows.list_all(f"{rules.workflows.selector},{UNFINISHED}")
+        listed = pipeline.workflows.list_all(f"{rules.workflows.selector},{UNFINISHED}")
         running = (each for raw in listed if not (each := read_object(raw, rules, now)).finished)
         found = mark_twins(running, rules)
     except NotFound as error:

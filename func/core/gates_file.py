@@ -132,20 +132,15 @@ def _check_filter(rules: Rules, place: str, given: EventFilter, rule: Rule) -> N
     for group in given.by:
         if group not in groups:
             raise CrossFieldError(f"{place}.by is {group!r}: it is not a group of `people`{nearest(group, groups)}")
-    asked = {
-        "label": given.label is not None,
-        "review": given.review is not None,
-        "merged": given.merged is not None,
-        "draft": given.draft is not None,
-        "base": given.base is not None,
-    }
+    asked = [key for key in ("label", "review", "merged", "draft", "base") if getattr(given, key) is not None]
     if isinstance(given, Rule):
-        asked |= {"fresh": given.fresh, "not-author": given.not_author}
-        asked["quorum"] = given.quorum > 1 and given.person is None
+        needs_people = given.quorum > 1 and given.person is None
+        more = {"fresh": given.fresh, "not-author": given.not_author, "quorum": needs_people}
+        asked += [key for key, is_asked in more.items() if is_asked]
     for name in given.event:
         facts = rules.facts_of(name)
-        for key, is_asked in asked.items():
-            if is_asked and not facts & _NEEDS[key]:
+        for key in asked:
+            if not facts & _NEEDS[key]:
                 raise CrossFieldError(
                     f"{place}.{key}: {name} has no {' or '.join(sorted(_NEEDS[key]))}, so the rule could never match"
                 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.manifests.building import Manifest, build, find, function, of_kind, with_component
+from tests.manifests.names import objects
 
 
 @pytest.fixture
@@ -58,17 +59,25 @@ def test_its_service_has_the_address_of_the_knative_service(manifests: list[Mani
     assert container_port["containerPort"] == 8080  # where `serve` listens unless PORT says otherwise
 
 
-def test_every_selector_finds_the_pods_and_no_others(manifests: list[Manifest], deployment: Manifest) -> None:
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
-    (spread,) = pod_of(deployment)["topologySpreadConstraints"]
+def labels_of(workload: Manifest) -> dict[str, str]:
+    labels: dict[str, str] = workload["spec"]["template"]["metadata"]["labels"]
+    return labels
+
+
+def test_every_selector_finds_the_pods_and_no_others(deployment: Manifest, tmp_path: Path) -> None:
+    """Also those of a second installation in the same namespace, whose pods have other rules."""
+    manifests = objects("overlays/deployment", tmp_path, namePrefix="shop-")
+    second = find(manifests, "Deployment", "shop-taskgate")
+    (spread,) = pod_of(second)["topologySpreadConstraints"]
     selectors = [
-        deployment["spec"]["selector"]["matchLabels"],
-        find(manifests, "Service", "taskgate")["spec"]["selector"],
-        find(manifests, "PodDisruptionBudget", "taskgate")["spec"]["selector"]["matchLabels"],
+        second["spec"]["selector"]["matchLabels"],
+        find(manifests, "Service", "shop-taskgate")["spec"]["selector"],
+        find(manifests, "PodDisruptionBudget", "shop-taskgate")["spec"]["selector"]["matchLabels"],
         spread["labelSelector"]["matchLabels"],
     ]
     for selector in selectors:
-        assert selector.items() <= labels.items()
+        assert selector.items() <= labels_of(second).items()
+        assert not selector.items() <= labels_of(deployment).items()
         assert selector["app.kubernetes.io/component"] == "function"
 
 
