@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -175,13 +175,11 @@ def _show(place: _Place, output: str) -> bool:
             has_moved.set()
 
     place.cluster.follow(look)
-    sender = Sender(place.function.url)
     try:
-        reply = sender.send(approved(datetime.now(UTC)))
+        with closing(Sender(place.function.url)) as sender:
+            reply = sender.send(approved(datetime.now(UTC)))
     except NoReplyError as error:
         raise Problem(error) from None
-    finally:
-        sender.close()
     if reply.body.get("outcome") == "opened":
         has_moved.wait(_MOVES_ON_SECONDS)
     comparison = compare(before, workflows.list_all(""))

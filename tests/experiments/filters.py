@@ -11,7 +11,6 @@ from tests.payloads import Payload
 
 APPROVALS = Snippet("F1")
 ONE_TASK = Snippet("F3")
-PARTS = Snippet("F6")
 # The id of the gate's node: the FNV-1a hash of its name, as Argo computes it.
 _NODE_ID = """
 local workflow = "play-" .. event.body.pull_request.labels[1].name .. "-workflow"
@@ -129,7 +128,11 @@ def transform(stage: Stage) -> str:
 )
 def jq(stage: Stage) -> str:
     trigger = http(payload=[from_key("tasks", "tasks", useRawData=True)])
-    with stage.http() as recorder, stage.sensor(trigger, dependencies=[PARTS.dependency], http=recorder):
+    parts = {"jq": '{tasks: [.body.pull_request.labels[].name | select(test("^task-[0-9]+$"))]}'}
+    with (
+        stage.http() as recorder,
+        stage.sensor(trigger, dependencies=[{**ALL_EVENTS, "transform": parts}], http=recorder),
+    ):
         stage.send(payloads.approved(labels=["bug", "task-3"]))
         made = recorder.wait_for(1)[0].json
     assert made == {"tasks": ["task-3"]}, made
