@@ -9,7 +9,6 @@ from typing import NamedTuple
 from func.cli.dry_run import DryRun
 from func.cli.wording import in_words, patterns_in_words, people_in_words, person_in_words, rule_in_words
 from func.core.field_types import Person
-from func.core.outcomes import Task
 from func.core.rules import Rules
 from func.core.signals import STATE_ANNOTATION, Signal
 from func.core.status import Problem, WorkflowStatus
@@ -99,7 +98,7 @@ def advice_for_event(run: DryRun) -> Advice:
         "workflow": answer.workflow and answer.workflow.name,
     }
     if task := answer.task:
-        words |= {"task": task.id, "found_by": task.found_by, "selector": rules.workflows.selector_of(task)}
+        words |= {"task": task.id, "found_by": task.found_by, "selector": rules.workflows.selector_of(task.id)}
     if run.event:
         places = [f"{place} {', '.join(run.event.places.get(place, ())) or '(none)'}" for place in rules.task.patterns]
         words |= {"places": " and ".join(places), **_words_of(run.event.signal, rules)}
@@ -108,7 +107,7 @@ def advice_for_event(run: DryRun) -> Advice:
 
 def advice_for_problem(problem: Problem, status: WorkflowStatus, rules: Rules) -> Advice:
     """Return what a person does about a problem of a Workflow."""
-    selector = rules.workflows.selector_of(Task(status.task, None, "label")) if status.task else None
+    selector = rules.workflows.selector_of(status.task) if status.task else None
     about = {"namespace": status.ref.namespace, "workflow": status.ref.name, "selector": selector}
     return _advice(problem.code, {**problem.data, **about})
 

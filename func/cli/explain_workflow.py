@@ -17,7 +17,6 @@ from func.cli.output import Problem, Row, clean, print_advice, print_json, print
 from func.cli.wording import age, patterns_in_words, people_in_words, rule_in_words
 from func.core.errors import TaskgateError
 from func.core.fold import describe
-from func.core.outcomes import Task
 from func.core.reasons import Rejection
 from func.core.rules import Rules
 from func.core.status import GateStatus, WorkflowStatus, mark_twins, read_object, read_status
@@ -90,7 +89,7 @@ def _read(name: str, pipeline: Pipeline, now: datetime) -> WorkflowStatus:
         return status
     others: list[WorkflowStatus] = []
     with suppress(Rejection):  # the Workflow itself was read, which is worth more
-        selector = f"{rules.workflows.selector_of(Task(status.task, None, 'label'))},{UNFINISHED}"
+        selector = f"{rules.workflows.selector_of(status.task)},{UNFINISHED}"
         others = [read_object(each, rules, now) for each in pipeline.workflows.list_metadata(selector, deadline)]
     return mark_twins([status, *(each for each in others if each.ref != status.ref)], rules)[0]
 

@@ -198,12 +198,12 @@ class WorkflowRules(_Part):
         wanted = [task.id, *([slug(task.repository or "")] if self.labels.repository else [])]
         return next((value for value in wanted if not value or not is_label_value(value)), None)
 
-    def selector_of(self, task: Task) -> str:
-        """Return a label selector for the task's Workflows; which repository they are of is for `disagreement`.
+    def selector_of(self, task: str) -> str:
+        """Return a label selector for the Workflows of a task's id; which repository they are of is for `disagreement`.
 
         Kubernetes compares labels with case, and people write `abc-7` for ticket ABC-7.
         """
-        variants = dict.fromkeys((task.id, task.id.upper(), task.id.lower()))
+        variants = dict.fromkeys((task, task.upper(), task.lower()))
         return f"{self.selector},{self.labels.task} in ({','.join(variants)})"
 
     def disagreement(self, labels: Mapping[str, str], task: Task) -> str | None:
@@ -221,9 +221,9 @@ class WorkflowRules(_Part):
                 return f"its label {name} is {given}, not {value}"
         return None
 
-    def name_of(self, task: Task) -> str | None:
-        """Return the name of the task's Workflow, or None when names are generated or this id gives none."""
-        name = self.name.replace("{task}", task.id.lower()) if self.name else None
+    def name_of(self, task: str) -> str | None:
+        """Return the name of the Workflow of a task's id, or None when names are generated or this id gives none."""
+        name = self.name.replace("{task}", task.lower()) if self.name else None
         return name if name and _KUBERNETES_NAME.fullmatch(name) else None
 
 

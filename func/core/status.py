@@ -9,14 +9,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from func.core.fold import Identity, describe, fold
 from func.core.gates import SKIPPED, view_gate, why_used, why_waiting
-from func.core.outcomes import Task, WorkflowRef
+from func.core.outcomes import WorkflowRef
 from func.core.reasons import Rejection, Verdict
 from func.core.releases import decide_release
 from func.core.rules import Rule, Rules
 from func.core.signals import MOVED, Signal, State, Use, read_state
 from func.core.situation import Situation
 from func.core.values import format_time, time_or_none
-from func.core.workflows import PARKED_LABEL, Node, Workflow, read_workflow
+from func.core.workflows import PARKED_LABEL, Node, Workflow, labels_of, read_workflow
 
 SignalState: TypeAlias = Literal["waits", "claimed", "used", "rejected"]
 GateState: TypeAlias = Literal["waiting", "open", "failed", "skipped", "not reached"]
@@ -213,10 +213,7 @@ def read_object(raw: Mapping[str, Any], rules: Rules, now: datetime) -> Workflow
     except Rejection as rejection:
         ref = rejection.about
         assert isinstance(ref, WorkflowRef)  # noqa: S101 - read_workflow names it
-        metadata = raw.get("metadata")
-        given = metadata.get("labels") if isinstance(metadata, Mapping) else None
-        items = given.items() if isinstance(given, Mapping) else ()
-        labels = {name: each for name, each in items if isinstance(each, str)}
+        labels = labels_of(raw.get("metadata"))
         problem = Problem("workflow-unreadable", rejection.verdict.data)
         return WorkflowStatus(ref, labels, *_task_and_repository(labels, rules), problems=(problem,))
 
@@ -283,7 +280,7 @@ def twin_key(task: str | None, repository: str | None) -> tuple[str, str] | None
 
 def several_workflows(name: str, task: str | None, others: Sequence[str], rules: Rules) -> list[Problem]:
     """Return the problem of a Workflow whose task other running ones have too; none where its name decides."""
-    named = rules.workflows.name_of(Task(task, None, "label")) if task else None
+    named = rules.workflows.name_of(task) if task else None
     if not others or name == named:
         return []
     if named in others:
@@ -389,7 +386,7 @@ def _label_problems(workflow: Workflow, rules: Rules) -> Iterator[Problem]:
     task = workflow.labels.get(names.task)
     prefix, _, suffix = (rules.workflows.name or "").partition("{task}")
     match = re.fullmatch(f"{re.escape(prefix)}(.+){re.escape(suffix)}", workflow.ref.name) if prefix + suffix else None
-    if task and match and rules.workflows.name_of(Task(task, None, "label")) != workflow.ref.name:
+    if task and match and rules.workflows.name_of(task) != workflow.ref.name:
         yield Problem("wrong-labels", {"named": match[1], "label": names.task, "value": task})
 
 

@@ -237,6 +237,12 @@ def parameters(holder: object) -> list[Mapping[str, Any]]:
     return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
 
 
+def labels_of(metadata: object) -> dict[str, str]:
+    """Return the labels that an object has, as far as they are strings."""
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return {name: text for name, text in labels.items() if isinstance(text, str)} if isinstance(labels, dict) else {}
+
+
 def is_finished(labels: Mapping[str, str], phase: object = None) -> bool:
     """Return whether a Workflow has ended, from its labels, and its phase where that is known."""
     return labels.get(_COMPLETED_LABEL) == "true" or (isinstance(phase, str) and phase in _FINISHED)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from func.core.outcomes import Task
 from func.core.reasons import Verdict
 from func.core.rules import WorkflowRules
-from func.core.workflows import Workflow, is_finished, read_workflow
+from func.core.workflows import Workflow, is_finished, labels_of, read_workflow
 from func.kube.deadline import Deadline
 from func.kube.errors import NotFound
 from func.kube.workflows import Workflows
@@ -44,10 +43,10 @@ def find_workflow(task: Task, rules: WorkflowRules, workflows: Workflows, deadli
         return Found(named)  # whatever other Workflows call themselves
     listed = [
         metadata
-        for item in workflows.list_metadata(rules.selector_of(task), deadline)
-        if isinstance(metadata := item.get("metadata"), dict) and rules.disagreement(_labels(metadata), task) is None
+        for item in workflows.list_metadata(rules.selector_of(task.id), deadline)
+        if isinstance(metadata := item.get("metadata"), dict) and rules.disagreement(labels_of(metadata), task) is None
     ]
-    running = sorted(str(item.get("name")) for item in listed if not is_finished(_labels(item)))
+    running = sorted(str(item.get("name")) for item in listed if not is_finished(labels_of(item)))
     if len(running) > 1:
         verdict = Verdict.of("several-workflows", task=task, workflows=", ".join(running))
         return Found(several=tuple(running), verdict=verdict)
@@ -66,16 +65,11 @@ def find_workflow(task: Task, rules: WorkflowRules, workflows: Workflows, deadli
     return Found(workflow, verdict=None if running else wrong)
 
 
-def _labels(metadata: Mapping[str, Any]) -> Mapping[str, str]:
-    labels = metadata.get("labels")
-    return {name: text for name, text in labels.items() if isinstance(text, str)} if isinstance(labels, dict) else {}
-
-
 def _by_name(
     task: Task, rules: WorkflowRules, workflows: Workflows, deadline: Deadline
 ) -> tuple[Workflow | None, str | None]:
     """Return the Workflow of the task's name, and why it is not the task's."""
-    name = rules.name_of(task)
+    name = rules.name_of(task.id)
     if name is None:
         return None, None
     try:
