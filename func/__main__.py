@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import click
 
 from func import __version__, redaction
+from func.core.errors import TaskgateError
 
 # Each command's module has a click command of its name.
 _COMMANDS = {
@@ -37,6 +38,15 @@ class _Commands(click.Group):
         command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
         assert isinstance(command, click.Command)  # noqa: S101 - a table of ours
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what is no defect is printed in one line."""
+        try:
+            return super().invoke(ctx)
+        except TaskgateError as error:
+            from func.cli.output import Problem
+
+            raise Problem(error) from None
 
 
 def _installed(command: str) -> bool:

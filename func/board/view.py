@@ -192,7 +192,7 @@ def _happened(status: WorkflowStatus, raw: Mapping[str, Any], names: Names) -> I
         yield _moved(move, by_identity.get(move.use.identity) if move.use else None, names)
     for each in status.signals:
         if each.signal.identity not in moved:
-            yield from _of_signal(each, {signal.id: signal for signal in signals}, names)
+            yield from _of_signal(each, names)
     for signal in signals:
         if signal.gone in ("closed", "left", "merged"):
             what: What = signal.gone  # type: ignore[assignment] # one of the three
@@ -210,7 +210,7 @@ def _moved(move: MovedNode, signal: Signal | None, names: Names) -> Happened:
     return Happened(at, what, move.gate, why=_text(move.message) or BY_HAND)
 
 
-def _of_signal(each: SignalStatus, known: Mapping[str, Signal], names: Names) -> Iterator[Happened]:
+def _of_signal(each: SignalStatus, names: Names) -> Iterator[Happened]:
     signal, use = each.signal, each.use
     by = _caused_by(signal, names)
     if use and use.at and not use.claimed:  # its node is offloaded, was reached again, or somebody else opened it
@@ -220,8 +220,7 @@ def _of_signal(each: SignalStatus, known: Mapping[str, Signal], names: Names) ->
         return
     yield Happened(format_time(signal.written), "waits", each.gate, **by)
     if each.state == "rejected":
-        other = known.get(each.by or "", signal)
-        at = max(signal.written, other.happened)
+        at = max(signal.written, (each.by or signal).happened)
         yield Happened(format_time(at), "rejected", each.gate, **by, why=each.sentence, code=each.code)
 
 

@@ -6,9 +6,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from func.board.answers import Answer
 from func.board.view import Card, Names, card_id, card_of
@@ -23,43 +22,37 @@ _MAX_PAUSE = 30.0
 _LIST_AGAIN = 2  # failures in a row
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """All Workflows."""
 
     cards: tuple[Card, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(NamedTuple):
     """A Workflow is new or changed."""
 
     card: Card
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(NamedTuple):
     """A Workflow was deleted."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The function's log has an event that moved nothing."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The cluster does not answer."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """The cluster answers, and the cards are up to date."""
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from func.cli.output import Problem
 from func.core.errors import SettingError
 from func.kube.client import Api
 from func.kube.connection import connect
@@ -45,15 +44,12 @@ def settings_for_people(config: Path | None) -> Settings:
     """Return the settings that matter for looking at things; without KUBECONFIG the kubeconfig is kubectl's.
 
     Raises:
-        Problem: one of them is wrong.
+        SettingError: one of them is wrong.
     """
     environment = {name: os.environ[name] for name in _READ if name in os.environ} | {"TASKGATE_AUTH": "none"}
     if not environment.get("KUBECONFIG") and _default_kubeconfig().is_file():
         environment["KUBECONFIG"] = str(_default_kubeconfig())
-    try:
-        return read_settings(environment, config)
-    except SettingError as error:
-        raise Problem(error) from None
+    return read_settings(environment, config)
 
 
 def is_there_a_cluster() -> bool:
@@ -66,16 +62,13 @@ def connect_for_people(settings: Settings) -> Api:
     """Return a client for the cluster of KUBECONFIG, else of ~/.kube/config, else of this pod.
 
     Raises:
-        Problem: there is none, or its configuration is wrong.
+        SettingError: there is none, or its configuration is wrong.
     """
     running = click.get_current_context(silent=True)
     context = running.meta.get(_CONTEXT) if running else None
     if context and not settings.kubeconfig:
-        raise Problem(f"--context is {context}: there is no kubeconfig to find it in; set KUBECONFIG")
-    try:
-        api = connect(settings.kubeconfig, 1, context, is_interactive=sys.stdin.isatty() and sys.stderr.isatty())
-    except SettingError as error:
-        raise Problem(error) from None
+        raise SettingError(f"--context is {context}: there is no kubeconfig to find it in; set KUBECONFIG")
+    api = connect(settings.kubeconfig, 1, context, is_interactive=sys.stdin.isatty() and sys.stderr.isatty())
     api.call_timeout = _CALL_SECONDS
     return api
 
@@ -84,7 +77,7 @@ def pipeline_for_people(config: Path | None) -> Pipeline:
     """Return a pipeline for that cluster which writes nothing.
 
     Raises:
-        Problem: a setting is wrong, or there is no cluster.
+        SettingError: a setting is wrong, or there is no cluster.
     """
     from func.service.build import build_pipeline  # it imports the function
 

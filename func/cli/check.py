@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from func.cli.dry_run import DryRun, dry_run, offline_pipeline
-from func.cli.output import Problem, Row, clean, output_option, print_json, print_table, progress, wrap
+from func.cli.output import Row, clean, output_option, print_json, print_table, progress, wrap
 from func.cli.recorded import Recorded, read_recorded
-from func.core.errors import SettingError
 from func.core.lint import LintWarning, lint
 from func.core.rules import Rules
 from func.service.settings import read_rules
@@ -45,7 +44,7 @@ def check(ctx: click.Context, *, file: Path, events: str | None, strict: bool, o
       taskgate check gates.yaml --strict
       taskgate check gates.yaml --events recorded/ --output json
     """
-    rules = _read(file)
+    rules = read_rules(file, str(file))
     warnings = lint(rules)
     runs = _run(read_recorded(events), rules) if events else None
     is_wrong = any(each.level == "error" for each in warnings)
@@ -67,13 +66,6 @@ def _run(events: list[Recorded], rules: Rules) -> list[DryRun]:
     pipeline = offline_pipeline(rules)
     with progress(events, len(events), "Deciding") as shown:
         return [dry_run(recorded, pipeline) for recorded in shown]
-
-
-def _read(file: Path) -> Rules:
-    try:
-        return read_rules(file, str(file))
-    except SettingError as error:
-        raise Problem(error) from None
 
 
 def _print(file: Path, warnings: list[LintWarning], runs: list[DryRun] | None, *, is_wrong: bool) -> None:

@@ -13,9 +13,9 @@ import click
 
 from func.cli.access import pipeline_for_people
 from func.cli.advice import advice_for_problem
-from func.cli.output import Problem as CommandProblem
-from func.cli.output import Row, clean, print_advice, print_json, print_table, wrap
+from func.cli.output import Problem, Row, clean, print_advice, print_json, print_table, wrap
 from func.cli.wording import age, patterns_in_words, people_in_words, rule_in_words
+from func.core.errors import TaskgateError
 from func.core.fold import describe
 from func.core.outcomes import Task
 from func.core.reasons import Rejection
@@ -44,18 +44,17 @@ def explain_workflow(name: str, pipeline: Pipeline, output: str) -> int:
         output: `json` or `table`.
 
     Raises:
-        CommandProblem: when the Workflow does not exist or cannot be read, or the name is wrong.
+        Problem: when there is no such Workflow, or the name is wrong.
+        Rejection: when it cannot be read, or the cluster refuses.
     """
     rules, now, namespace = pipeline.rules, pipeline.clock(), pipeline.rules.workflows.namespace
     short = name.removeprefix(f"{namespace}/")
     if not short or "/" in short:  # for an empty name the API would return the list of all Workflows
-        raise CommandProblem(f"--workflow is {name!r}: expected the name of a Workflow in {namespace}; {_HINT}")
+        raise Problem(f"--workflow is {name!r}: expected the name of a Workflow in {namespace}; {_HINT}")
     try:
         status = _read(short, pipeline, now)
     except NotFound:
-        raise CommandProblem(f"there is no Workflow {short} in {namespace}; {_HINT}") from None
-    except Rejection as rejection:  # it cannot be read, or the cluster refuses
-        raise CommandProblem(rejection) from None
+        raise Problem(f"there is no Workflow {short} in {namespace}; {_HINT}") from None
     data = _data(status, rules, now)
     if output == "json":
         print_json(data)
@@ -70,7 +69,7 @@ def complete_workflow(ctx: click.Context, _param: click.Parameter, incomplete: s
         pipeline = pipeline_for_people(ctx.params.get("config"))
         selector = f"{pipeline.rules.workflows.selector},{UNFINISHED}"
         found = pipeline.workflows.list_metadata(selector, Deadline.after(_COMPLETION_SECONDS))
-    except (CommandProblem, Rejection):
+    except TaskgateError:
         return []
     names = (str((item.get("metadata") or {}).get("name")) for item in found)
     return sorted(name for name in names if name.startswith(incomplete))
@@ -141,9 +140,8 @@ def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> 
     if gate.rules and status.bound:
         yield f"It is of pull request {status.bound}."
     rejected = [each for each in status.signals_for(gate.name) if each.state == "rejected"]
-    if rejected and status.state:
-        times = {signal.id: signal.happened for signal in status.state.signals}
-        last = max(times.get(each.by or "", each.signal.happened) for each in rejected)
+    if rejected:
+        last = max((each.by or each.signal).happened for each in rejected)
         yield f"It happened after {format_time(last)}: earlier signals were rejected."
 
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -209,7 +209,8 @@ def _event(where: str, value: dict[str, Any], github_event: str | None) -> Recor
     if "apiVersion" in value and "kind" in value:
         return Recorded(where, problem=f"It is a {value['kind']}: expected the ConfigMaps of dead letters.")
     if delivery := _delivery(value):
-        return _payload(where, delivery.payload, github_event or delivery.event, delivery.id)
+        payload, name, delivery_id = delivery
+        return _payload(where, payload, github_event or name, delivery_id)
     if "guid" in value and "event" in value:
         problem = f"It is the summary of a delivery without its payload: read delivery {value.get('id')} by its id."
         return Recorded(where, problem=problem)
@@ -242,16 +243,8 @@ def _dead_letter(where: str, value: Mapping[str, Any]) -> Recorded:
     return Recorded(where, {**attributes, "data": data})
 
 
-class _Delivery(NamedTuple):
-    """A payload with what its headers say."""
-
-    payload: dict[str, Any]
-    event: str | None
-    id: str | None
-
-
-def _delivery(value: Mapping[str, Any]) -> _Delivery | None:
-    """Return a recorded delivery; None where it is not one.
+def _delivery(value: Mapping[str, Any]) -> tuple[dict[str, Any], str | None, str | None] | None:
+    """Return the payload of a recorded delivery with the name of its event and its id; None where it is not one.
 
     Args:
         value: `{"request": {"headers", "payload"}, "guid", "event"}` of GitHub's API; `{"x-github-event", "body"}` of
@@ -271,7 +264,7 @@ def _delivery(value: Mapping[str, Any]) -> _Delivery | None:
     known = {str(name).casefold(): _text(each) for name, each in headers.items()}
     names = [known.get(name) for name in ("x-github-event", "event", "name")]
     ids = [known.get("x-github-delivery"), known.get("guid"), known.get("id") if known.get("name") else None]
-    return _Delivery(payload, next(filter(None, names), None), next(filter(None, ids), None))
+    return payload, next(filter(None, names), None), next(filter(None, ids), None)
 
 
 def _object(value: object) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +62,11 @@ def replay(
     events = _events(file)
     if failed:
         _check_writable(failed)
-    sender = Sender(to, _token(token_file) if token_file else None)
-    try:
-        results = _send_all(events, sender)
-    finally:
-        sender.close()
+    with (
+        closing(Sender(to, _token(token_file) if token_file else None)) as sender,
+        progress(_results(events, sender), len(events), "Sending") as shown,
+    ):
+        results = list(shown)
     undelivered = [result for result in results if not result.is_delivered]
     if failed and undelivered:
         _keep(undelivered, failed, instead=file != "-" and failed.exists() and failed.samefile(file))
@@ -157,13 +158,6 @@ def _check_writable(file: Path) -> None:
             file.unlink()
     except OSError as error:
         raise Problem(f"--failed is {file}: cannot be written ({error.strerror})") from None
-
-
-def _send_all(events: list[Recorded], sender: Sender) -> list[_Result]:
-    results: list[_Result] = []
-    with progress(_results(events, sender), len(events), "Sending") as shown:
-        results.extend(shown)
-    return results
 
 
 def _results(events: list[Recorded], sender: Sender) -> Iterator[_Result]:

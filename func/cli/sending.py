@@ -9,10 +9,12 @@ from typing import Any
 
 import urllib3
 
+from func.core.errors import TaskgateError
+
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)  # seconds; a start from zero may take its time
 
 
-class NoReplyError(Exception):
+class NoReplyError(TaskgateError):
     """The function did not answer; the message says how."""
 
 

@@ -11,7 +11,6 @@ import click
 from func.cli.access import config_option, context_option, pipeline_for_people
 from func.cli.output import Problem, Row, output_option, print_json, print_table
 from func.cli.wording import age
-from func.core.reasons import Rejection
 from func.core.rules import Rules
 from func.core.status import SignalStatus, WorkflowStatus, mark_twins, read_object
 from func.core.values import format_time
@@ -53,8 +52,6 @@ def waiting(*, gate: str | None, task: str | None, config: Path | None, output: 
         found = mark_twins(running, rules)
     except NotFound as error:
         raise Problem(f"Argo Workflows is not installed in this cluster: {error}") from None
-    except Rejection as error:
-        raise Problem(error) from None
     shown = sorted(_asked_for(found, gate, task), key=lambda status: _place(status, rules))
     if output == "json":
         print_json([each.data() for each in shown])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from func.core.errors import TaskgateError
 from func.core.outcomes import EventRef, Outcome, WorkflowRef
 
 
@@ -226,7 +227,7 @@ class Verdict(NamedTuple):
         return shown if shown.isprintable() else "".join(each if each.isprintable() else " " for each in shown)
 
 
-class Rejection(Exception):
+class Rejection(TaskgateError):
     """A check fails: the event ends here, with this code.
 
     Args:

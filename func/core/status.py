@@ -76,7 +76,7 @@ class SignalStatus(NamedTuple):
         code: the stable word for it, of `reasons.CODES` or READY.
         sentence: why, for a person.
         use: which node it moved.
-        by: the id of the event that revoked or overtook it.
+        by: the event that revoked or overtook it.
     """
 
     signal: Signal
@@ -85,7 +85,7 @@ class SignalStatus(NamedTuple):
     code: str
     sentence: str
     use: Use | None = None
-    by: str | None = None
+    by: Signal | None = None
 
     def data(self) -> dict[str, str | None]:
         """Return it for scripts and pages; it expires while it waits."""
@@ -321,6 +321,7 @@ def _gate(name: str, nodes: list[Node], rules: tuple[Rule, ...]) -> GateStatus:
 
 def _signals(situation: Situation) -> Iterator[SignalStatus]:
     found = _verdicts(situation)
+    known = {signal.id: signal for signal in situation.state.signals}
     for signal in situation.state.signals:
         use = situation.state.use_of(signal.identity)
         gate = signal.gate or (use.gate if use else None)
@@ -335,8 +336,8 @@ def _signals(situation: Situation) -> Iterator[SignalStatus]:
             yield SignalStatus(signal, gate, "waits", READY, f"It can move {gate} now.")
         else:
             waits: SignalState = "waits" if verdict.outcome == "parked" else "rejected"
-            by = verdict.data.get("event") if verdict is not unknown else None
-            yield SignalStatus(signal, gate, waits, verdict.code, verdict.sentence, by=str(by) if by else None)
+            by = known.get(str(verdict.data.get("event")))
+            yield SignalStatus(signal, gate, waits, verdict.code, verdict.sentence, by=by)
 
 
 def _of_use(use: Use) -> tuple[str, str]:

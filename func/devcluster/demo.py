@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from func.cli.output import Problem, clean, output_option, print_json, print_table, progress, wrap
-from func.cli.sending import NoReplyError, Reply, Sender
+from func.cli.sending import Reply, Sender
 from func.cli.signals import ended_in_order
 from func.devcluster import Change, EmbeddedCluster
 from func.devcluster.comparison import ABSENT, TITLES, Comparison, compare
@@ -175,13 +175,8 @@ def _show(place: _Place, output: str) -> bool:
             has_moved.set()
 
     place.cluster.follow(look)
-    sender = Sender(place.function.url)
-    try:
+    with closing(Sender(place.function.url)) as sender:
         reply = sender.send(approved(datetime.now(UTC)))
-    except NoReplyError as error:
-        raise Problem(error) from None
-    finally:
-        sender.close()
     if reply.body.get("outcome") == "opened":
         has_moved.wait(_MOVES_ON_SECONDS)
     comparison = compare(before, workflows.list_all(""))

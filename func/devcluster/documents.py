@@ -8,7 +8,8 @@ from typing import Any, NoReturn, TypeAlias
 Document: TypeAlias = dict[str, Any]
 
 
-def _no_constant(text: str) -> NoReturn:
+def no_constant(text: str) -> NoReturn:
+    """Reject NaN and infinity, which Python reads as JSON."""
     raise ValueError(f"{text} is not JSON")
 
 
@@ -34,7 +35,7 @@ def parse(body: bytes) -> object:
         ValueError: the body is not JSON.
     """
     try:
-        return json.loads(body.decode(), parse_constant=_no_constant, parse_float=_number)
+        return json.loads(body.decode(), parse_constant=no_constant, parse_float=_number)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
 

@@ -42,13 +42,9 @@ def _read_string(text: str, begin: int, strict: bool) -> tuple[str, int]:  # noq
     return value, end
 
 
-def _no_constant(text: str) -> object:
-    raise ValueError(f"{text} is not JSON")
-
-
 class _Decoder(JSONDecoder):
     def __init__(self) -> None:
-        super().__init__(parse_constant=_no_constant)
+        super().__init__(parse_constant=documents.no_constant)
         self.parse_string = _read_string
         # The C scanner has no hook for strings.
         self.scan_once = py_make_scanner(self)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from func.cli.sending import NoReplyError, Sender
+from func.core.values import format_time
 from func.core.workflows import PARKED_LABEL
 from func.devcluster import Change, EmbeddedCluster
 
@@ -65,7 +66,7 @@ def release_event(metadata: dict[str, Any], now: datetime) -> dict[str, Any]:
         "type": "io.argoproj.workflow.updated",
         "source": "/taskgate/waiting",
         "subject": f"{namespace}/{name}",
-        "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": format_time(now),
         "datacontenttype": "application/json",
         "data": {"namespace": namespace, "name": name},
     }

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from func.core.values import format_time, time_or_none
 
 CloudEvent = dict[str, Any]
 TASK = 3
 GATE = "wait-pr-approved"
 _PAYLOAD = Path(__file__).with_name("approval.json")
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def approved(now: datetime) -> CloudEvent:
@@ -39,7 +38,7 @@ def approved_by_a_stranger(now: datetime) -> CloudEvent:
 
 def merged(now: datetime) -> CloudEvent:
     """Return the event of the pull request being merged, a minute after its approval."""
-    time = (now + timedelta(minutes=1)).strftime(_FORMAT)
+    time = format_time(now + timedelta(minutes=1))
     payload = approved(now)["data"]
     pull_request = payload["pull_request"] | {
         "state": "closed",
@@ -66,9 +65,8 @@ def _moved(value: Any, late: timedelta) -> Any:  # noqa: ANN401 - any JSON
         return {name: _moved(item, late) for name, item in value.items()}
     if isinstance(value, list):
         return [_moved(item, late) for item in value]
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        return (datetime.fromisoformat(value) + late).astimezone(UTC).strftime(_FORMAT)
-    return value
+    time = time_or_none(value)
+    return format_time(time + late) if time else value
 
 
 def _cloudevent(kind: str, payload: dict[str, Any], now: datetime) -> CloudEvent:
@@ -79,7 +77,7 @@ def _cloudevent(kind: str, payload: dict[str, Any], now: datetime) -> CloudEvent
         "type": f"com.github.{kind}",
         "source": payload["repository"]["html_url"],
         "subject": f"{payload['repository']['full_name']}#{payload['pull_request']['number']}",
-        "time": now.strftime(_FORMAT),
+        "time": format_time(now),
         "datacontenttype": "application/json",
         "data": payload,
     }

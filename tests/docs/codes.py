@@ -18,15 +18,15 @@ names in braces, and says what to do, as `taskgate explain` does. `python -m tes
 _LABELS = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set"
 # Codes whose sentence is made where they are found, or has a source here.
 _ABOUT = {
-    "malformed": "Not a CloudEvent, not JSON in UTF-8, or not HTTP/1.1; the sentence says what is wrong.",
+    "malformed": "Not a CloudEvent, JSON in UTF-8, or HTTP/1.1.",
     "unsupported-media-type": "Another content type than JSON in UTF-8, a batch, or a compressed body.",
     "body-too-large": "The body has more than 25 MiB: send a smaller event.",
     "busy": "Too many events, bodies or tokens are in progress.",
     "body-too-slow": "The body did not arrive in time.",
     "api-unavailable": "The Kubernetes API or Argo Server does not answer, or refuses for load.",
-    "api-unauthenticated": "The credential for the Kubernetes API or Argo Server is missing, expired or wrong (401).",
-    "api-missing-permission": "The sentence names the permission, and the command that grants it (403).",
-    "api-forbidden": "The Kubernetes API or Argo Server refuses for another reason; the sentence has its words.",
+    "api-unauthenticated": "The credential for the API is missing, expired or wrong (401).",
+    "api-missing-permission": "Taskgate lacks a permission (403).",
+    "api-forbidden": "The API refuses for another reason.",
     "impossible-label": f"No Workflow can have the labels of {{task}}: {{value}} is not [a label's value]({_LABELS}).",
     "nothing-to-release": "No signal waits on the Workflow, or none can be used yet.",
 }

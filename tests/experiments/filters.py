@@ -10,8 +10,6 @@ from tests.experiments.triggers import data, from_event, from_key, http, only
 from tests.payloads import Payload
 
 APPROVALS = Snippet("F1")
-ONE_TASK = Snippet("F3")
-PARTS = Snippet("F6")
 # The id of the gate's node: the FNV-1a hash of its name, as Argo computes it.
 _NODE_ID = """
 local workflow = "play-" .. event.body.pull_request.labels[1].name .. "-workflow"
@@ -25,6 +23,13 @@ end
 return {workflow = workflow, node = string.format("%s-%.0f", workflow, hash)}
 """
 WITH_NODE = {**ALL_EVENTS, "transform": {"script": _NODE_ID}}
+_ONE_TASK = """
+local found = 0
+for _, label in ipairs(event.body.pull_request.labels) do
+  if string.match(label.name, "^task%-%d+$") then found = found + 1 end
+end
+return found == 1
+"""
 _KUBECTL = """
 io.popen("kubectl -n agent-platform get workflows -l task-id=3 -o name"):read("*a")
 return true
@@ -74,7 +79,7 @@ def expression_filter(stage: Stage) -> str:
 def script_filter(stage: Stage) -> str:
     got = passed(
         stage,
-        ONE_TASK.dependency,
+        only(script=_ONE_TASK),
         ("one", payloads.approved(labels=["bug", "task-3"])),
         ("two", payloads.approved(labels=["task-3", "task-7"])),
         ("none", payloads.approved(labels=["bug"])),
@@ -129,7 +134,11 @@ def transform(stage: Stage) -> str:
 )
 def jq(stage: Stage) -> str:
     trigger = http(payload=[from_key("tasks", "tasks", useRawData=True)])
-    with stage.http() as recorder, stage.sensor(trigger, dependencies=[PARTS.dependency], http=recorder):
+    parts = {"jq": '{tasks: [.body.pull_request.labels[].name | select(test("^task-[0-9]+$"))]}'}
+    with (
+        stage.http() as recorder,
+        stage.sensor(trigger, dependencies=[{**ALL_EVENTS, "transform": parts}], http=recorder),
+    ):
         stage.send(payloads.approved(labels=["bug", "task-3"]))
         made = recorder.wait_for(1)[0].json
     assert made == {"tasks": ["task-3"]}, made

@@ -31,11 +31,12 @@ def url_from_the_event(stage: Stage) -> str:
         stage.send(payloads.approved(task=3))
         stage.send(payloads.approved(task=7))
         requests = recorder.wait_for(2)
-    assert [(each.method, each.path) for each in requests] == [
+    # In any order: without `atLeastOnce`, the second event can overtake the first one (D2).
+    assert {(each.method, each.path) for each in requests} == {
         ("PUT", f"/api/v1/workflows/agent-platform/play-task-{task}-workflow/resume") for task in (3, 7)
-    ]
+    }
     assert requests[0].json == {"nodeFieldSelector": "displayName=wait-pr-approved"}
-    return "`PUT .../play-task-3-workflow/resume`, then task 7."
+    return "`PUT .../play-task-3-workflow/resume`, and task 7's."
 
 
 @experiment(
@@ -106,8 +107,8 @@ def status_policy(stage: Stage) -> str:
 
 @experiment(
     "H5",
-    "A CloudEvent for the function, tasks 1, 3, 5 and 7 at the gate",
-    "Opens one gate,",
+    "A CloudEvent for the function, four tasks at the gate",
+    "Opens the right gate.",
 )
 def cloudevent(stage: Stage) -> str:
     create_tasks(stage)
@@ -118,4 +119,4 @@ def cloudevent(stage: Stage) -> str:
         stage.done(sensor)
     opened = set(stage.open_gates()) - before
     assert opened == {f"play-task-3-workflow/{GATE}"}, opened
-    return "that of task 3."
+    return ""

@@ -34,7 +34,7 @@ def label_selector_with_name(stage: Stage) -> str:
 
 @experiment(
     "T2",
-    "The question's trigger, tasks 1, 3, 5 and 7 at the gate",
+    "The question's trigger, four tasks at the gate",
     "Resumes none.",
 )
 def label_selector_without_name(stage: Stage) -> str:

@@ -366,9 +366,9 @@ def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call
 
 _HEAD = """# When the API has a bad day
 
-What a sender is told, within 5 s, when a call to the Kubernetes API fails. After the sender's retries, the gate was
-opened exactly once, except for a withdrawal, and for a release that gets 404. After a slash: the answer if the fault
-also hits all later calls of that kind.
+What a sender is told, within 5 s, when a call to the Kubernetes API fails. After a slash: if all later calls of that
+kind fail too. After the sender's retries, the gate was opened exactly once, except for a withdrawal, and for a release
+that gets 404.
 
 - `done`: the outcome without the fault, such as `opened` or `parked`.
 - `unavailable` (503) and `forbidden` (500): the sender retries. All others are final.
