@@ -76,18 +76,21 @@ def _earlier_reviews(state: State) -> set[Identity]:
 def _without(state: State, victim: Signal, rules: Rules) -> State:
     """Return the state without a signal, with the bound that it leaves."""
     signals = tuple(each for each in state.signals if each is not victim)
+    matched = rules.match(victim)
+    fails = matched is not None and matched[1].then == "fail"  # it overtakes what opens
     may_revoke = (
-        victim.gone is not None
+        fails
+        or victim.gone is not None
         or victim.review is not None
         or any(is_withdrawal(victim, rule, rules) for _, rule in rules.each_rule())
-        or ((found := rules.match(victim)) is not None and found[1].then == "fail")  # it overtakes what opens
     )
     # Anybody can open pull requests from forks, as many as it takes to make the bounds one for all. Where no signal of
     # theirs can count, there is nothing that their revocations protect.
     is_idle = victim.fork and not rules.may_accept_forks
     if state.use_of(victim.identity) or (not is_idle and (may_revoke or victim.gate is None)):
         blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
-        state = _refusing(state, victim.pull_request, LATEST if blocks else victim.happened)
+        of = victim.pull_request or (EVERY if fails else None)
+        state = _refusing(state, of, LATEST if blocks else victim.happened)
     state = state._replace(signals=signals)
     return _without_oldest_use(state) if len(state.used) > MAX_SIGNALS else state
 
@@ -97,7 +100,8 @@ def _without_oldest_use(state: State) -> State:
     bound = pull_request_key(state.bound)
     oldest = next((use for use in state.used if pull_request_key(use.pull_request) != bound), state.used[0])
     state = state._replace(used=tuple(use for use in state.used if use is not oldest))
-    return _refusing(state, oldest.pull_request, oldest.happened)  # its event is no longer known as used
+    # Its event is no longer known as used, nor is it known that older signals come too late.
+    return _refusing(state, oldest.pull_request or EVERY, oldest.happened)
 
 
 def _refusing(state: State, pull_request: str | None, until: datetime) -> State:

@@ -138,6 +138,27 @@ def test_uses_that_alone_are_too_large_are_forgotten_too(monkeypatch: pytest.Mon
     assert text == smaller.text()
 
 
+def test_a_veto_that_names_no_pull_request_leaves_a_bound_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
+        "  - {event: com.example.veto, task: task, repository: repo, by: anyone, then: fail}"
+    )
+    veto = Signal("veto", "com.example.veto", at(5), source="/chat", gate=GATE, written=NOW)
+    monkeypatch.setattr(bounds, "MAX_SIGNALS", 0)
+    smaller, _ = bounded(situation(state_of(veto), rules))
+    for second, code in (5, "forgotten"), (6, None):
+        late = smaller.with_signal(review("late", "#1", second))
+        found = fold(situation(late, rules), GATE).verdicts.get(("late", None))
+        assert (found.code if found else None) == code
+
+
+def test_a_use_by_an_event_without_pull_request_leaves_a_bound_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    uses = (Use("s-0", QA, at(0), node="n-0"), Use("s-1", QA, at(1), node="n-1"))
+    monkeypatch.setattr(bounds, "MAX_BYTES", len(state_of(used=uses).text()) - 1)
+    assert bounded(situation(state_of(used=uses)))[0].forgotten == {"*": at(0)}
+
+
 def test_a_later_bound_takes_the_place_of_an_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
     first = cut(state_of(push("new", "#1", 7)), 0, monkeypatch)
     assert cut(first.with_signal(push("old", "#1", 5)), 0, monkeypatch).forgotten == {"#1": at(7)}

@@ -1,15 +1,13 @@
-"""The page on observing names every field, metric, variable and alert of the function."""
+"""The page on observing names every field, metric and variable of the function."""
 
 from __future__ import annotations
 
 import re
 from typing import get_args
 
-import yaml
-
 from func.telemetry.metrics import CATALOGUE
 from func.telemetry.settings import Export, read_exports
-from tests.docs.markdown import DOCS, ROOT, links, sections
+from tests.docs.markdown import DOCS, ROOT, sections
 
 SECTIONS = {section.title: section.text for section in sections((DOCS / "observe.md").read_text())}
 
@@ -55,12 +53,3 @@ def test_the_variables_of_opentelemetry_that_we_read() -> None:
 def test_the_reasons_of_kubernetes_events() -> None:
     source = (ROOT / "func/telemetry/kubernetes_events.py").read_text()
     assert _names("Kubernetes Events", r"\w+") == re.findall(r'\("(\w+)", "\w+"\),', source)
-
-
-def test_all_alerts_and_their_pages() -> None:
-    rules = yaml.safe_load((ROOT / "knative/components/monitoring/alerts.yaml").read_text())["spec"]["groups"][0][
-        "rules"
-    ]
-    wanted = [(rule["alert"], rule["annotations"]["runbook_url"].partition("/docs/")[2]) for rule in rules]
-    named = [(re.findall(r"`(\w+)`", each)[0], links(each)[0]) for each in _items("Dashboard and alerts")]
-    assert sorted(named) == sorted(wanted)
