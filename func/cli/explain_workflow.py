@@ -12,9 +12,8 @@ from typing import Any
 import click
 
 from func.cli.access import pipeline_for_people
-from func.cli.advice import advice_for_problem
-from func.cli.output import Problem, Row, clean, print_advice, print_json, print_table, wrap
-from func.cli.wording import age, patterns_in_words, people_in_words, rule_in_words
+from func.cli.advice import accepted_events, advice_for_problem
+from func.cli.output import Problem, Row, age, clean, print_advice, print_json, print_table, wrap
 from func.core.errors import TaskgateError
 from func.core.fold import describe
 from func.core.reasons import Rejection
@@ -130,20 +129,6 @@ def _facts(status: WorkflowStatus) -> Iterator[str]:
             yield f"{signal.pull_request} has ended, or left the task: {describe(signal)}."
 
 
-def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
-    """Return what an event must be like to move a gate now."""
-    for rule in gate.rules:
-        yield f"{rule_in_words(rule)}, by {people_in_words(rules, rule.by)}"
-    if gate.rules and not all(rule.task for rule in gate.rules) and status.task:
-        yield f"It names task {status.task} by {patterns_in_words(rules)}."
-    if gate.rules and status.bound:
-        yield f"It is of pull request {status.bound}."
-    rejected = [each for each in status.signals_for(gate.name) if each.state == "rejected"]
-    if rejected:
-        last = max((each.by or each.signal).happened for each in rejected)
-        yield f"It happened after {format_time(last)}: earlier signals were rejected."
-
-
 def _next_steps(status: WorkflowStatus) -> Iterator[tuple[str, str]]:
     """Return what to run next: why, and a command."""
     if status.task:
@@ -169,7 +154,7 @@ def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]
         "created": format_time(status.created) if status.created else None,
         "summary": _summary(status, now),
         "facts": list(_facts(status)),
-        "opens": {gate.name: list(_accepted_events(gate, status, rules)) for gate in status.waiting},
+        "opens": {gate.name: list(accepted_events(gate, status, rules)) for gate in status.waiting},
         "problems": [
             {"code": each.code, "what": each.sentence, **advice_for_problem(each, status, rules)._asdict()}
             for each in status.problems
