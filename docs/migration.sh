@@ -10,7 +10,7 @@ send() {
 
 # Prints one line for each event: id, outcome, what it would have been in shadow mode, Workflow, gate.
 decisions() {
-  kubectl -n taskgate logs -l app.kubernetes.io/component=function -c taskgate --tail=-1 |
+  kubectl -n taskgate logs -l app.kubernetes.io/instance=taskgate -c taskgate --tail=-1 |
     grep '^{' | jq -r '.attributes | select(."taskgate.outcome") |
       [."cloudevents.event_id", ."taskgate.outcome", ((."taskgate.would", ."taskgate.workflow.name", ."taskgate.gate") | . // "-")] | join(" ")'
 }
