@@ -67,10 +67,14 @@ def plan_event(event: Event, rules: Rules) -> Plan:
     verdict, mover = _mover(event, rules, matched, named)
     found = {_key(mover.task): mover} if mover else {}
     refused = verdict if verdict and verdict.outcome == "refused" else None
-    for task, gate, gone in _revocations(event, rules, named, is_accepted=mover is not None):
+    for task, gate, gone, seen in _revocations(event, rules, named, is_accepted=mover is not None):
+        if not rules.lists(task.repository):
+            continue
         intent = found.get(_key(task))
         if intent is None:
-            intent = Intent(task, signal._replace(task=task.id, repository=task.repository), refused=refused)
+            intent = Intent(task, seen._replace(task=task.id, repository=task.repository), refused=refused)
+        elif intent.rule is None and intent.signal.person is None:
+            intent = intent._replace(signal=intent.signal._replace(person=seen.person))
         if gate and gate not in intent.revokes:
             intent = intent._replace(revokes=(*intent.revokes, gate))
         if gone:
@@ -90,7 +94,7 @@ def _mover(
     """Return what the event may move, or why it may not."""
     signal = event.signal
     if matched is None:
-        return Verdict.of("no-rule", event=signal.name, details=_details(signal, rules)), None
+        return Verdict.of("no-rule", event=signal.name, details=_details(event, rules)), None
     if named.verdict:
         return named.verdict, None
     gate, rule = matched
@@ -122,31 +126,44 @@ def _key(task: Task) -> tuple[str, str]:
 
 def _revocations(
     event: Event, rules: Rules, named: Named, *, is_accepted: bool
-) -> Iterator[tuple[Task, str | None, str | None]]:
-    """Return task, gate and how the pull request is gone, for each thing that the event revokes."""
+) -> Iterator[tuple[Task, str | None, str | None, Signal]]:
+    """Return task, gate, how the pull request is gone, and the signal, for each thing that the event revokes."""
     signal = event.signal
-    if not rules.lists(signal.repository):
-        return
     for gate, rule, withdrawal in rules.withdrawals_of(signal):
-        if rules.allows(withdrawal.by, signal):
-            yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
+        seen = _seen_by(rule, event)
+        if rules.allows(withdrawal.by, seen):
+            yield from ((task, gate, None, seen) for task in tasks_for(event, rules, rule).tasks)
     if signal.verdict in OPINIONATED and signal.name in _REVIEWS and (is_accepted or signal.verdict != "approved"):
         # A person's latest review counts, whether a rule names it in `withdraw` or not. An approval that the rules
         # refuse, e.g. of an old commit, does not count: the changes that the person requested before still block.
         for gate, rule in rules.each_rule():
             is_review = _REVIEWS[0] in rule.names and rule.review not in (None, signal.verdict)
             if is_review and rules.allows(rule.by, signal):
-                yield from ((task, gate, None) for task in tasks_for(event, rules, rule).tasks)
+                yield from ((task, gate, None, signal) for task in tasks_for(event, rules, rule).tasks)
     if signal.name == "pull_request.closed" and signal.pull_request:
         gone = "merged" if signal.merged else "closed"
         # A rule with a `task` of its own may have found another task in the same pull request.
         own = [tasks_for(event, rules, rule).tasks for _, rule in rules.each_rule() if rule.task]
         for tasks in (named.tasks, tasks_for(event, rules).tasks, *own):
-            yield from ((task, None, gone) for task in tasks)
-    yield from ((task, None, "left") for task in tasks_left(event, rules))
+            yield from ((task, None, gone, signal) for task in tasks)
+    yield from ((task, None, "left", signal) for task in tasks_left(event, rules))
 
 
-def _details(signal: Signal, rules: Rules) -> str:
+def _seen_by(rule: Rule, event: Event) -> Signal:
+    """Return the signal of an event that a rule names in `withdraw`, with the person from the rule's own path."""
+    if rule.person is None:
+        return event.signal
+    try:
+        person = person_at(event, rule.person)
+    except Rejection:  # it holds no name
+        person = None
+    if person is None and event.signal.name not in rule.names:
+        return event.signal  # an event of another kind, which has its person elsewhere
+    return event.signal._replace(person=person, person_id=None)
+
+
+def _details(event: Event, rules: Rules) -> str:
+    signal = event.signal
     merged = signal.merged if signal.name == "pull_request.closed" else None  # else it says nothing
     details = {"label": signal.label, "review": signal.verdict, "merged": merged}
     shown = [
@@ -155,10 +172,11 @@ def _details(signal: Signal, rules: Rules) -> str:
         if value is not None
     ]
     text = f" with {', '.join(shown)}" if shown else ""
-    for gate, _, withdrawal in rules.withdrawals_of(signal):
-        if not rules.allows(withdrawal.by, signal):
+    for gate, rule, withdrawal in rules.withdrawals_of(signal):
+        seen = _seen_by(rule, event)
+        if not rules.allows(withdrawal.by, seen):
             groups = " or ".join(withdrawal.by)
-            return f"{text}, and {signal.person or 'nobody'} is not in {groups}, who can revoke {gate} with it"
+            return f"{text}, and {seen.person or 'nobody'} is not in {groups}, who can revoke {gate} with it"
     return text
 
 

@@ -256,6 +256,31 @@ def test_a_withdrawal_by_a_group_is_of_that_group(by: str, is_revoking: bool) ->
     assert revoked_by(plan_of(unlabeled(by=by), rules)) == ({"3": ((QA,), None)} if is_revoking else {})
 
 
+@pytest.mark.parametrize(("who", "outcome"), [("ann", "ignored"), ("bob", "opened"), (None, "opened"), (1.5, "opened")])
+@pytest.mark.parametrize(
+    "others", ["", "  wait-other: {event: com.example.ask, WHERE, withdraw: [{event: com.example.retract}]}"]
+)
+def test_a_withdrawal_has_person_and_repository_where_its_rule_finds_them(
+    others: str, who: object, outcome: str
+) -> None:
+    """The source maps neither of them."""
+    text = (
+        f"{others}\n"
+        f"  {GATE}: {{event: com.example.done, WHERE, person: who,"
+        " withdraw: [{event: com.example.retract, by: reviewers}]}"
+    )
+    rules = rules_with(
+        text.replace("WHERE", "task: task, repository: repo, by: anyone"), more="repositories: [5dlabs/cto]"
+    )
+    rules = rules.model_copy(update={"people": {"reviewers": (Person("ann"),)}})
+    bench = Bench.at("wait-ready-for-qa", rules)
+    for event, person in ("done", "ann"), ("retract", who):
+        data = {"task": 3, "repo": "5dlabs/cto", "who": person}
+        bench.deliver(cloudevent_structured(data, event, delivery=event, prefix="com.example.", source="/s"))
+    bench.reach()
+    assert bench.release().outcome == outcome
+
+
 @pytest.mark.parametrize(("repository", "is_revoking"), [("5dlabs/cto", True), ("other/cto", False)])
 def test_events_of_repositories_that_are_not_listed_revoke_nothing(repository: str, is_revoking: bool) -> None:  # noqa: FBT001
     plan = plan_of(synchronize(repository=repository), LISTED)
