@@ -1,17 +1,19 @@
-"""What a person does about a rejected event, or about a problem of a Workflow: one table for both, by code."""
+"""What a person does about a rejected event or a problem of a Workflow, by its code, and what events a gate accepts."""
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from func.cli.dry_run import DryRun
-from func.cli.wording import in_words, patterns_in_words, people_in_words, person_in_words, rule_in_words
+from func.core.events import Event
 from func.core.field_types import Person
-from func.core.rules import Rules
+from func.core.rules import ANYONE, EventFilter, Rules
 from func.core.signals import STATE_ANNOTATION, Signal
-from func.core.status import Problem, WorkflowStatus
+from func.core.status import GateStatus, Problem, WorkflowStatus
+from func.core.values import format_time
 from func.core.workflows import PARKED_LABEL
 
 # What makes the source send a new event, by the name of the event.
@@ -90,32 +92,40 @@ class Advice(NamedTuple):
 
 def advice_for_event(run: DryRun) -> Advice:
     """Return what a person does about a rejection."""
-    answer, rules, names = run.answer, run.rules, run.rules.workflows.labels
-    words: dict[str, object] = {
-        "gate": answer.gate,
-        "keys": f"the labels {names.task} and {names.repository}" if names.repository else f"the label {names.task}",
-        "namespace": rules.workflows.namespace,
-        "workflow": answer.workflow and answer.workflow.name,
-    }
-    if task := answer.task:
-        words |= {"task": task.id, "found_by": task.found_by, "selector": rules.workflows.selector_of(task.id)}
+    answer, task, names = run.answer, run.answer.task, run.rules.workflows.labels
+    keys = f"the labels {names.task} and {names.repository}" if names.repository else f"the label {names.task}"
+    words = {"gate": answer.gate, "found_by": task.found_by if task else None, "keys": keys}
     if run.event:
-        places = [f"{place} {', '.join(run.event.places.get(place, ())) or '(none)'}" for place in rules.task.patterns]
-        words |= {"places": " and ".join(places), **_words_of(run.event.signal, rules)}
-    return _advice(answer.code, words)
+        words |= _words_of(run.event, run.rules)
+    workflow = answer.workflow.name if answer.workflow else None
+    return _advice(answer.code, words, run.rules, task.id if task else None, workflow)
 
 
 def advice_for_problem(problem: Problem, status: WorkflowStatus, rules: Rules) -> Advice:
     """Return what a person does about a problem of a Workflow."""
-    selector = rules.workflows.selector_of(status.task) if status.task else None
-    about = {"namespace": status.ref.namespace, "workflow": status.ref.name, "selector": selector}
-    return _advice(problem.code, {**problem.data, **about})
+    return _advice(problem.code, problem.data, rules, status.task, status.ref.name)
 
 
-def _advice(code: str, words: Mapping[str, object]) -> Advice:
+def _advice(code: str, words: Mapping[str, object], rules: Rules, task: str | None, workflow: str | None) -> Advice:
+    selector = rules.workflows.selector_of(task) if task else None
+    about = {"namespace": rules.workflows.namespace, "task": task, "workflow": workflow, "selector": selector}
+    known = {"again": ""} | {name: str(value) for name, value in {**words, **about}.items() if value}
     remedy, _, run = ADVICE.get(code, "").partition("\n")
-    known = {"again": ""} | {name: str(value) for name, value in words.items() if value}
     return Advice(_filled(remedy, known), _filled(run, {name: shlex.quote(each) for name, each in known.items()}))
+
+
+def accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
+    """Return what an event must be like to move a gate now."""
+    for rule in gate.rules:
+        yield f"{_rule_in_words(rule)}, by {_people_in_words(rules, rule.by)}"
+    if gate.rules and not all(rule.task for rule in gate.rules) and status.task:
+        yield f"It names task {status.task} by {_patterns_in_words(rules)}."
+    if gate.rules and status.bound:
+        yield f"It is of pull request {status.bound}."
+    rejected = [each for each in status.signals_for(gate.name) if each.state == "rejected"]
+    if rejected:
+        last = max((each.by or each.signal).happened for each in rejected)
+        yield f"It happened after {format_time(last)}: earlier signals were rejected."
 
 
 def _filled(template: str, words: Mapping[str, object]) -> str | None:
@@ -126,17 +136,19 @@ def _filled(template: str, words: Mapping[str, object]) -> str | None:
         return None
 
 
-def _words_of(signal: Signal, rules: Rules) -> dict[str, object]:
-    matched = rules.match(signal)
+def _words_of(event: Event, rules: Rules) -> dict[str, str | None]:
+    signal, matched = event.signal, rules.match(event.signal)
     groups = matched[1].by if matched else ()
     facts = {name: getattr(signal, name) for name in ("label", "person", "pull_request", "repository")}
+    places = [f"{place} {', '.join(event.places.get(place, ())) or '(none)'}" for place in rules.task.patterns]
     return {
         **facts,
         "again": _filled(_AGAIN.get(signal.name, ""), {name: fact for name, fact in facts.items() if fact}),
-        "account": person_in_words(Person(signal.person, signal.person_id)) if signal.person else None,
+        "account": _person_in_words(Person(signal.person, signal.person_id)) if signal.person else None,
         "groups": " or ".join(f"people.{group}" for group in groups),
-        "patterns": patterns_in_words(rules),
-        "people": people_in_words(rules, groups),
+        "patterns": _patterns_in_words(rules),
+        "people": _people_in_words(rules, groups),
+        "places": " and ".join(places),
         "rules": _rules_for(signal, rules),
     }
 
@@ -150,6 +162,41 @@ def _rules_for(signal: Signal, rules: Rules) -> str:
         return f"The rules have these events: {events}. To use this one, add a rule with `event: {signal.name}`."
     facts: dict[str, object] = {"label": signal.label or signal.labels, "review": signal.verdict, "base": signal.base}
     facts |= {"merged": signal.merged, "draft": signal.draft, **signal.data}
-    has = in_words({name: value for name, value in facts.items() if value not in (None, "", ())})
-    wanted = "; ".join(f"{rule_in_words(rule)}, for {gate}" for gate, rule in related)
+    has = _in_words({name: value for name, value in facts.items() if value not in (None, "", ())})
+    wanted = "; ".join(f"{_rule_in_words(rule)}, for {gate}" for gate, rule in related)
     return f"The rules for such events: {wanted}. This event has {has or 'nothing that a rule asks for'}."
+
+
+def _rule_in_words(given: EventFilter) -> str:
+    """Return which events a rule is for, by the names of gates.yaml: `pull_request.labeled with label task-*`."""
+    fields = given.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"event", "by", "withdraw"})
+    events = _in_words(given.event)
+    return f"{events} with {_in_words(fields)}" if fields else events
+
+
+def _in_words(value: object) -> str:
+    """Return a value of gates.yaml or of an event, e.g. `label ready-for-qa, draft false`."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_in_words(each)}" for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return " or ".join(map(_in_words, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _patterns_in_words(rules: Rules) -> str:
+    """Return what names a task: `a label that matches task-([0-9]+) or a branch that matches ...`."""
+    patterns = [(place, getattr(rules.task, place)) for place in rules.task.patterns]
+    return " or ".join(f"a {place} that matches {pattern}" for place, pattern in patterns)
+
+
+def _people_in_words(rules: Rules, groups: Iterable[str]) -> str:
+    """Return `reviewers (5DLabs-Tess, ...)`."""
+    return " or ".join(
+        group if group == ANYONE else f"{group} ({', '.join(map(_person_in_words, rules.people[group]))})"
+        for group in dict.fromkeys(groups)
+    )
+
+
+def _person_in_words(person: Person) -> str:
+    """Return the login, with the account's id where it is known."""
+    return person.login if person.id is None else f"{person.login} with id {person.id}"

@@ -12,14 +12,13 @@ from typing import Any
 import click
 
 from func.cli.access import pipeline_for_people
-from func.cli.advice import advice_for_problem
-from func.cli.output import Problem, Row, clean, print_advice, print_json, print_table, wrap
-from func.cli.wording import age, patterns_in_words, people_in_words, rule_in_words
+from func.cli.advice import accepted_events, advice_for_problem
+from func.cli.output import Problem, Row, age, clean, print_advice, print_json, print_table, wrap
 from func.core.errors import TaskgateError
 from func.core.fold import describe
 from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.core.status import GateStatus, WorkflowStatus, mark_twins, read_object, read_status
+from func.core.status import WorkflowStatus, mark_twins, read_object, read_status
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED, read_workflow
 from func.kube.deadline import Deadline
@@ -105,14 +104,13 @@ def _summary(status: WorkflowStatus, now: datetime) -> str:
         return "Its nodes are stored in a database, so it is unknown where it waits."
     if not status.waiting:
         return f"It waits at no gate{', and runs ' if status.busy else ''}{', '.join(status.busy)}."
-    return " ".join(_waits(gate, status, now) for gate in status.waiting)
-
-
-def _waits(gate: GateStatus, status: WorkflowStatus, now: datetime) -> str:
-    since = f" since {format_time(gate.since)} ({age(now - gate.since)})" if gate.since else ""
-    codes = [each.code for each in status.signals_for(gate.name) if each.state != "used"]
-    last = f"The last signal for it: {codes[-1]}" if codes else "No signal has come for it"
-    return f"It waits at {gate.name}{since}. {last}."
+    sentences = []
+    for gate in status.waiting:
+        since = f" since {format_time(gate.since)} ({age(now - gate.since)})" if gate.since else ""
+        codes = [each.code for each in status.signals_for(gate.name) if each.state != "used"]
+        last = f"The last signal for it: {codes[-1]}" if codes else "No signal has come for it"
+        sentences.append(f"It waits at {gate.name}{since}. {last}.")
+    return " ".join(sentences)
 
 
 def _facts(status: WorkflowStatus) -> Iterator[str]:
@@ -128,20 +126,6 @@ def _facts(status: WorkflowStatus) -> Iterator[str]:
     for signal in state.signals:
         if signal.gone:
             yield f"{signal.pull_request} has ended, or left the task: {describe(signal)}."
-
-
-def _accepted_events(gate: GateStatus, status: WorkflowStatus, rules: Rules) -> Iterator[str]:
-    """Return what an event must be like to move a gate now."""
-    for rule in gate.rules:
-        yield f"{rule_in_words(rule)}, by {people_in_words(rules, rule.by)}"
-    if gate.rules and not all(rule.task for rule in gate.rules) and status.task:
-        yield f"It names task {status.task} by {patterns_in_words(rules)}."
-    if gate.rules and status.bound:
-        yield f"It is of pull request {status.bound}."
-    rejected = [each for each in status.signals_for(gate.name) if each.state == "rejected"]
-    if rejected:
-        last = max((each.by or each.signal).happened for each in rejected)
-        yield f"It happened after {format_time(last)}: earlier signals were rejected."
 
 
 def _next_steps(status: WorkflowStatus) -> Iterator[tuple[str, str]]:
@@ -169,7 +153,7 @@ def _data(status: WorkflowStatus, rules: Rules, now: datetime) -> dict[str, Any]
         "created": format_time(status.created) if status.created else None,
         "summary": _summary(status, now),
         "facts": list(_facts(status)),
-        "opens": {gate.name: list(_accepted_events(gate, status, rules)) for gate in status.waiting},
+        "opens": {gate.name: list(accepted_events(gate, status, rules)) for gate in status.waiting},
         "problems": [
             {"code": each.code, "what": each.sentence, **advice_for_problem(each, status, rules)._asdict()}
             for each in status.problems

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import click
@@ -153,6 +154,17 @@ def print_advice(text: str | None, command: str | None) -> None:
         click.echo(wrap(f"What it takes: {text}"))
     if command:
         click.echo(f"  {clean(command)}")
+
+
+def age(time: timedelta) -> str:
+    """Return the two largest units, e.g. 3d4h."""
+    seconds = max(int(time.total_seconds()), 0)
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days:
+        return f"{days}d{hours % 24}h"
+    if hours:
+        return f"{hours}h{minutes % 60}m"
+    return f"{minutes}m" if minutes else f"{seconds}s"
 
 
 def print_json(value: object) -> None:

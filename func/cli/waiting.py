@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from func.cli.access import config_option, context_option, pipeline_for_people
-from func.cli.output import Problem, Row, output_option, print_json, print_table
-from func.cli.wording import age
+from func.cli.output import Problem, Row, age, output_option, print_json, print_table
 from func.core.rules import Rules
 from func.core.status import SignalStatus, WorkflowStatus, mark_twins, read_object
 from func.core.values import format_time

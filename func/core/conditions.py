@@ -1,7 +1,8 @@
 """`when`: conditions on the data of an event, written as data.
 
 A waiting signal carries what a path finds in a small form: each scalar as it is, an object or a list as `{}`, and a
-long string as `{"matched": [globs]}`, the globs that matched when the event came.
+long string as `{"matched": [...], "unmatched": [...]}`, what the rules asked for when the event came. The same form
+stands for values that are left out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from func.core.patterns import MAX_VALUE, fits_glob
 from func.core.reasons import Rejection
 
 Wanted: TypeAlias = "str | bool | int | float | list[Wanted] | dict[str, Wanted] | None"
+Leaf: TypeAlias = "str | float | None"
 Found: TypeAlias = "list[Any]"  # of JSON values, small
 _MAX_VISITED = 10_000  # elements of a `*`; a push of GitHub has 2,048 commits at most
 _MAX_FOUND = 64  # different values that a signal carries for one path
@@ -65,28 +67,48 @@ def remember(data: object, path: str, wanted: Iterable[Wanted]) -> Found:
         path: as in `values_at`.
         wanted: what the rules ask of this path; a string that is too long to be kept is compared with these now.
     """
-    values = [PRESENT, *(leaf for each in wanted for leaf in leaves(each))]
-    globs = [leaf for leaf in values if isinstance(leaf, str)]
-    found = [_small(value, globs) for value in values_at(data, path)]
+    asked = [PRESENT, *(leaf for each in wanted for leaf in leaves(each))]
+    found = [_small(value, asked) for value in values_at(data, path)]
     if len(found) <= _MAX_FOUND:
         return found
     # A value that is left out could be the one that `not` forbids, so those that a condition asks for come first.
-    asked = [next((value for value in found if holds(leaf, [value])), None) for leaf in values]
+    first = [next((value for value in found if holds(leaf, [value])), None) for leaf in asked]
     # By their text, because True equals 1 in Python.
-    different = {json.dumps(value): value for value in (*asked, *found) if value is not None}
-    return list(different.values())[:_MAX_FOUND]
+    different = {json.dumps(value): value for value in (*first, *found) if value is not None}
+    kept = list(different.values())[:_MAX_FOUND]
+    return kept if len(kept) == len(different) else [*kept, _summary([], asked)]
 
 
-def _small(value: object, globs: Sequence[str]) -> object:
+def _small(value: object, asked: Sequence[Leaf]) -> object:
     if isinstance(value, str):
         text = value.strip()
         if len(text) <= MAX_VALUE:
             return text
-        return {"matched": sorted({glob for glob in globs if fits_glob(glob, text)})}
+        return _summary([leaf for leaf in asked if isinstance(leaf, str) and fits_glob(leaf, text)], asked)
     return value if value is None or isinstance(value, bool | int | float) else {}
 
 
-def leaves(wanted: Wanted) -> Iterable[str | float | None]:
+def _summary(matched: Sequence[str], asked: Sequence[Leaf]) -> dict[str, list[Leaf]]:
+    # By their text, because True equals 1 in Python.
+    others = {json.dumps(leaf): leaf for leaf in asked if leaf not in matched}
+    return {"matched": [*dict.fromkeys(matched)], "unmatched": [*others.values()]}
+
+
+def is_known(wanted: Wanted, found: Found) -> bool:
+    """Return whether what a signal carries tells if a condition holds; the rules may have changed since it came.
+
+    Args:
+        wanted, found: as in `holds`.
+    """
+    for value in found:
+        if isinstance(value, dict) and value:
+            seen = [leaf for each in value.values() if isinstance(each, list) for leaf in each]
+            if not {json.dumps(leaf) for leaf in (PRESENT, None, *seen)}.issuperset(map(json.dumps, leaves(wanted))):
+                return False
+    return True
+
+
+def leaves(wanted: Wanted) -> Iterable[Leaf]:
     """Return the values that a condition compares with."""
     if isinstance(wanted, list):
         for each in wanted:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from func.core.conditions import Wanted, holds
+from func.core.conditions import Wanted, holds, is_known
 from func.core.field_types import (
     Conditions,
     CrossFieldError,
@@ -110,7 +110,7 @@ def _labels(signal: Signal) -> tuple[str, ...]:
 
 
 def _holds(wanted: Wanted, found: list[Any] | None, unknown: bool) -> bool:  # noqa: FBT001
-    return unknown if found is None else holds(wanted, found)
+    return unknown if found is None or not is_known(wanted, found) else holds(wanted, found)
 
 
 class Rule(EventFilter):

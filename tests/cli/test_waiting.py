@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from func.cli.wording import age
+from func.cli.output import age
 from func.devcluster import WORKFLOWS, EmbeddedCluster
 from tests.cli.running import taskgate
 from tests.recorded_workflows import compressed, fleet, like, recorded, waiting_workflow

@@ -115,6 +115,32 @@ def test_a_signal_that_waits_carries_no_objects_and_no_long_texts_of_the_event()
     (kept,) = bench.state["signals"]
     assert (kept["data"]["object"], kept["data"]["one"]) == ([{}], [1])
     (found,) = kept["data"]["long"]
-    assert (found.keys(), LONG in str(kept)) == ({"matched"}, False)
+    assert found == {"matched": ["*", "*/lgtm"], "unmatched": []}
+    assert LONG not in str(kept)
     bench.reach()
     assert bench.release().outcome == "opened"
+
+
+@pytest.mark.parametrize(
+    ("came", "today", "outcome"),
+    [
+        ("long: '*/lgtm'", "long: {not: '*xx*'}", "ignored"),
+        ("long: ['*/lgtm', {not: '*yy*'}]", "long: {not: '*yy*'}", "opened"),
+        ("long: '*/lgtm'", "long: {not: null}", "opened"),
+        ("long: '*/lgtm'", "long: {not: 1}", "ignored"),
+        ("many.*: v0", "many.*: {not: v99}", "ignored"),
+        ("many.*: [v0, {not: other}]", "many.*: {not: other}", "opened"),
+        ("many.*: [v0, true]", "many.*: {not: 1}", "ignored"),
+    ],
+)
+def test_a_signal_that_waits_counts_only_where_it_tells_whether_the_conditions_of_today_hold(
+    came: str, today: str, outcome: str
+) -> None:
+    rule = "  wait-pr-approved: {{event: com.example.done, task: task, repository: repo, by: anyone, when: {{{}}}}}"
+    bench = Bench.at("wait-ready-for-qa", rules_with(rule.format(came)))
+    data = DATA | {"task": 3, "repo": "5dlabs/cto", "many": [f"v{number}" for number in range(100)]}
+    event = cloudevent_structured(data, "done", delivery="d", prefix="com.example.", source="/s")
+    assert bench.deliver(event).outcome == "parked"
+    bench.rules = rules_with(rule.format(today))
+    bench.reach()
+    assert bench.release().outcome == outcome
