@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.exceptions import Exit
 
 from func.cli.access import config_option, context_option, is_there_a_cluster, pipeline_for_people, settings_for_people
 from func.cli.advice import Advice, advice_for_event
@@ -23,33 +24,15 @@ _REJECTED, _UNKNOWN, _NO_CLUSTER = 3, 1, 4
 _STYLES: Mapping[str, Mapping[str, Any]] = {"NO": {"fg": "red", "bold": True}, "?": {"fg": "yellow"}}
 
 
-def _github_event(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and value not in ACTIONS:
-        raise click.BadParameter(f"GitHub has no event {value!r}{nearest(value, ACTIONS)}")
-    return value
-
-
 @click.command()
 @click.argument("file", metavar="[FILE|-]", required=False, type=click.Path(allow_dash=True))
 @click.option("--workflow", metavar="NAME", shell_complete=complete_workflow, help="Explain this Workflow instead.")
-@click.option(
-    "--github-event",
-    metavar="NAME",
-    callback=_github_event,
-    help="GitHub's name of the event (X-GitHub-Event); default: guessed.",
-)
+@click.option("--github-event", metavar="NAME", help="GitHub's name of the event (X-GitHub-Event); default: guessed.")
 @config_option
 @context_option
 @output_option
-@click.pass_context
 def explain(
-    ctx: click.Context,
-    *,
-    file: str | None,
-    workflow: str | None,
-    github_event: str | None,
-    config: Path | None,
-    output: str,
+    *, file: str | None, workflow: str | None, github_event: str | None, config: Path | None, output: str
 ) -> None:
     """Say what an event would do, or why a Workflow waits.
 
@@ -90,7 +73,7 @@ def explain(
     else:
         pipeline = pipeline_for_people(config)
     if recorded is None:
-        ctx.exit(explain_workflow(workflow or "", pipeline, output))
+        raise Exit(explain_workflow(workflow or "", pipeline, output))
     run = dry_run(recorded, pipeline)
     advice = advice_for_event(run)
     if output == "json":
@@ -98,10 +81,13 @@ def explain(
     else:
         _print(run, advice)
     rejected = _UNKNOWN if OUTCOMES[run.answer.outcome].retry else _REJECTED
-    ctx.exit({"yes": 0, "?": _NO_CLUSTER}.get(run.mark, rejected))
+    raise Exit({"yes": 0, "?": _NO_CLUSTER}.get(run.mark, rejected))
 
 
 def _one(file: str, github_event: str | None) -> Recorded:
+    if github_event is not None and github_event not in ACTIONS:
+        what = f"GitHub has no event {github_event!r}{nearest(github_event, ACTIONS)}"
+        raise click.BadParameter(what, param_hint="'--github-event'")
     found = read_recorded(file, github_event)
     if len(found) > 1:
         raise Problem(f"{file} contains {len(found)} events: expected one; check --events takes many")

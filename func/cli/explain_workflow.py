@@ -18,7 +18,7 @@ from func.core.errors import TaskgateError
 from func.core.fold import describe
 from func.core.reasons import Rejection
 from func.core.rules import Rules
-from func.core.status import GateStatus, WorkflowStatus, mark_twins, read_object, read_status
+from func.core.status import WorkflowStatus, mark_twins, read_object, read_status
 from func.core.values import format_time
 from func.core.workflows import UNFINISHED, read_workflow
 from func.kube.deadline import Deadline
@@ -104,14 +104,13 @@ def _summary(status: WorkflowStatus, now: datetime) -> str:
         return "Its nodes are stored in a database, so it is unknown where it waits."
     if not status.waiting:
         return f"It waits at no gate{', and runs ' if status.busy else ''}{', '.join(status.busy)}."
-    return " ".join(_waits(gate, status, now) for gate in status.waiting)
-
-
-def _waits(gate: GateStatus, status: WorkflowStatus, now: datetime) -> str:
-    since = f" since {format_time(gate.since)} ({age(now - gate.since)})" if gate.since else ""
-    codes = [each.code for each in status.signals_for(gate.name) if each.state != "used"]
-    last = f"The last signal for it: {codes[-1]}" if codes else "No signal has come for it"
-    return f"It waits at {gate.name}{since}. {last}."
+    sentences = []
+    for gate in status.waiting:
+        since = f" since {format_time(gate.since)} ({age(now - gate.since)})" if gate.since else ""
+        codes = [each.code for each in status.signals_for(gate.name) if each.state != "used"]
+        last = f"The last signal for it: {codes[-1]}" if codes else "No signal has come for it"
+        sentences.append(f"It waits at {gate.name}{since}. {last}.")
+    return " ".join(sentences)
 
 
 def _facts(status: WorkflowStatus) -> Iterator[str]:

@@ -6,6 +6,7 @@ from tests.docs.markdown import ROOT, blocks, documents
 
 LANGUAGES = {"sh", "console", "yaml", "text", "mermaid"}  # tests/docs/test_yaml.py applies what is YAML
 RUN_BY = {
+    "README.md": ["tests/docs/test_install.py"],  # and the two commands of make, which run the tests and the demo
     "docs/how-to.md": ["tests/docs/test_how_to.py", "tests/docs/test_install.py"],
     "docs/install.md": ["tests/docs/test_install.py"],
     "docs/migration.md": ["tests/docs/test_migration.py"],
@@ -17,7 +18,6 @@ RUN_BY = {
     "docs/tutorial.md": ["tests/docs/test_tutorial.py"],
 }
 NOT_RUN = {
-    "README.md": "the two commands of make run the tests and the demo themselves",
     "CONTRIBUTING.md": "the commands of make run the tests themselves",
     "docs/image.md": "needs Docker and a registry; tests/image builds the same Dockerfile with buildah",
 }

@@ -1,4 +1,4 @@
-"""The page on installing: every command runs in order on the real API server.
+"""README and the page on installing: every command runs in order on the real API server.
 
 Controllers do not run, so nothing follows from the applied objects but what the API server itself does with them.
 """
@@ -111,6 +111,12 @@ def has_the_secrets(api: RealApiServer) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", token["token"])  # without a newline, which would break the header
     assert token["authorization"] == f"Bearer {token['token']}"
     assert re.fullmatch(r"[0-9a-f]{64}", secret(api, "taskgate-github-webhook")["secret"])
+
+
+def test_the_block_of_the_readme_installs_it(started: Reader) -> None:
+    started.follow(part((ROOT / "README.md").read_text(), "Install it"))
+    has_the_secrets(started.api)
+    assert started.api.admin.request("GET", f"{SERVICES}/taskgate").status == 200
 
 
 def test_the_first_gate_installs_as_it_stands(started: Reader) -> None:

@@ -17,8 +17,8 @@ from tests.experiments.triggers import http
 from tests.manifests.building import build
 
 OWN_KINDS = {"Sensor", "EventSource", "EventBus"}
-# How the code of the report begins: a part of a Sensor.
-SNIPPETS = ("triggers:", "dependencies:")
+# How the code of the report begins: a part of a Sensor or of an EventSource.
+SNIPPETS = ("triggers:", "dependencies:", "github:", "resource:")
 Manifest = dict[str, Any]
 
 
@@ -100,8 +100,11 @@ def test_argo_events_accepts_the_code_of_the_report(
 ) -> None:
     """Its types and validators; the experiments run it."""
     code = yaml.safe_load(printed()[key].code)
-    spec = {"dependencies": [ALL_EVENTS], "triggers": [http()]} | code
-    assert problems([{**EVENT_SOURCE, "kind": "Sensor", "spec": spec}]) == []
+    common = EVENT_SOURCE["spec"]["github"]["webhook"]
+    code |= {"github": {event: common | fields for event, fields in code["github"].items()}} if "github" in code else {}
+    sensor = {"dependencies": [ALL_EVENTS], "triggers": [http()]} | code
+    kind, spec = ("Sensor", sensor) if code.keys() & {"triggers", "dependencies"} else ("EventSource", code)
+    assert problems([{**EVENT_SOURCE, "kind": kind, "spec": spec}]) == []
 
 
 def test_the_play_template_is_a_workflow_that_the_api_server_takes(api: RealApiServer) -> None:

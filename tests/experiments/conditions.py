@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tests import payloads
 from tests.experiments.experiment import experiment
+from tests.experiments.snippets import Snippet
 from tests.experiments.stage import Stage
-from tests.experiments.triggers import data, from_key, http, only
+from tests.experiments.triggers import data, http, only
 
-SECOND_SOURCE = "second-eventsource-svc.argo.svc.cluster.local:12000"
+FIRST_STAGE = Snippet("C3")
 
 
 @experiment(
@@ -63,11 +64,6 @@ def triggers_do_not_see_each_other(stage: Stage) -> str:
     "Works.",
 )
 def chain(stage: Stage) -> str:
-    first = http(
-        url=f"http://{SECOND_SOURCE}/github",
-        headers={"Content-Type": "application/json", "X-Github-Event": "found", "X-Github-Delivery": "2"},
-        payload=[from_key("label", "body.pull_request.labels.0.name")],
-    )
     second = stage.second_source("second", secret=False)
     port = stage.port_of(second)
     last = http(payload=[{"dest": "label", "src": {"dependencyName": "second", "dataKey": "body.label"}}])
@@ -76,7 +72,7 @@ def chain(stage: Stage) -> str:
         with (
             stage.http() as recorder,
             stage.sensor(last, dependencies=[dependency], http=recorder),
-            stage.sensor(first, more={SECOND_SOURCE: port}),
+            stage.sensor(FIRST_STAGE.trigger, more={"second-eventsource-svc.argo.svc.cluster.local:12000": port}),
         ):
             stage.send(payloads.approved())
             (request,) = recorder.wait_for(1)

@@ -33,7 +33,7 @@ def order_kept(stage: Stage) -> str:
             stage.send(payloads.approved(), delivery)
         got = ids(recorder.wait_for(len(sent)))
     assert got == sent
-    return ""
+    return "All 20 arrived in order."
 
 
 @experiment(

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from tests import payloads, recorded_workflows
 from tests.cluster.processes import wait_for
-from tests.experiments.filters import WITH_NODE
-from tests.experiments.patching import patch
+from tests.experiments.patching import WITH_NODE, patch
 from tests.experiments.requests import CLOUDEVENT, FUNCTION
 from tests.experiments.stage import DEPENDENCY, WORKFLOWS_PATH, Object, SensorWithPrograms, Stage
 from tests.experiments.symptom import GATE
@@ -212,7 +211,7 @@ def function_behind_argo_events(stage: Stage) -> list[Figure]:
     stage.clear()
     stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in range(1, 101)))
     with stage.function() as port:
-        with stage.sensor(CLOUDEVENT, more={FUNCTION: port}) as sensor:
+        with stage.sensor(CLOUDEVENT.trigger, more={FUNCTION: port}) as sensor:
             value = median_ms(lambda number: opened(stage, number + 1))
             at_rest = overlays_at_rest(stage, sensor)
         (pid,) = listening_on(port)

@@ -10,30 +10,12 @@ from tests.experiments.triggers import data, from_event, from_key, http, only
 from tests.payloads import Payload
 
 APPROVALS = Snippet("F1")
-# The id of the gate's node: the FNV-1a hash of its name, as Argo computes it.
-_NODE_ID = """
-local workflow = "play-" .. event.body.pull_request.labels[1].name .. "-workflow"
-local name, hash = workflow .. "[2].wait-pr-approved", 2166136261
-for i = 1, #name do
-  local low = 0   -- exclusive or of the lowest byte
-  for k = 0, 7 do low = low + (math.floor(hash / 2^k) + math.floor(name:byte(i) / 2^k)) % 2 * 2^k end
-  hash = hash - hash % 256 + low
-  hash = (math.floor(hash / 65536) * 16777619 % 65536 * 65536 + hash % 65536 * 16777619) % 4294967296
-end
-return {workflow = workflow, node = string.format("%s-%.0f", workflow, hash)}
-"""
-WITH_NODE = {**ALL_EVENTS, "transform": {"script": _NODE_ID}}
-_ONE_TASK = """
-local found = 0
-for _, label in ipairs(event.body.pull_request.labels) do
-  if string.match(label.name, "^task%-%d+$") then found = found + 1 end
-end
-return found == 1
-"""
-_KUBECTL = """
-io.popen("kubectl -n agent-platform get workflows -l task-id=3 -o name"):read("*a")
-return true
-"""
+ONE_TASK = Snippet("F3")
+NODE_OF_THE_GATE = Snippet("F5")
+PARTS = Snippet("F6")
+KUBECTL = Snippet("F7")
+ON_THE_BUS = Snippet("F8")
+ENDPOINTS = Snippet("F9")
 
 
 def passed(stage: Stage, dependency: Object, *sent: tuple[str, Payload]) -> list[str]:
@@ -56,7 +38,7 @@ def data_filter(stage: Stage) -> str:
         ("merged", payloads.closed()),
     )
     assert got == ["tess"], got
-    return ""
+    return "It passed only an approval by Tess."
 
 
 @experiment(
@@ -72,20 +54,20 @@ def expression_filter(stage: Stage) -> str:
         ("stale", payloads.approved(reviewed=payloads.PUSHED)),
     )
     assert got == ["fresh"], got
-    return ""
+    return "It passed only an approval of the head commit."
 
 
 @experiment("F3", "`filters.script`: Lua over all labels", "Works.")
 def script_filter(stage: Stage) -> str:
     got = passed(
         stage,
-        only(script=_ONE_TASK),
+        ONE_TASK.dependency,
         ("one", payloads.approved(labels=["bug", "task-3"])),
         ("two", payloads.approved(labels=["task-3", "task-7"])),
         ("none", payloads.approved(labels=["bug"])),
     )
     assert got == ["one"], got
-    return ""
+    return "It passed one task label, not two or none."
 
 
 @experiment(
@@ -119,12 +101,12 @@ def template_functions(stage: Stage) -> str:
 )
 def transform(stage: Stage) -> str:
     trigger = http(payload=[from_key("workflow", "workflow"), from_key("node", "node")])
-    with stage.http() as recorder, stage.sensor(trigger, dependencies=[WITH_NODE], http=recorder):
+    with stage.http() as recorder, stage.sensor(trigger, dependencies=[NODE_OF_THE_GATE.dependency], http=recorder):
         stage.send(payloads.approved(task=3))
         made = recorder.wait_for(1)[0].json
     name = "play-task-3-workflow"
     assert made == {"workflow": name, "node": recorded_workflows.node_id(name, f"{name}[2].wait-pr-approved")}
-    return "The same as Argo's."
+    return f"`{made['node']}`, as in Argo."
 
 
 @experiment(
@@ -134,11 +116,7 @@ def transform(stage: Stage) -> str:
 )
 def jq(stage: Stage) -> str:
     trigger = http(payload=[from_key("tasks", "tasks", useRawData=True)])
-    parts = {"jq": '{tasks: [.body.pull_request.labels[].name | select(test("^task-[0-9]+$"))]}'}
-    with (
-        stage.http() as recorder,
-        stage.sensor(trigger, dependencies=[{**ALL_EVENTS, "transform": parts}], http=recorder),
-    ):
+    with stage.http() as recorder, stage.sensor(trigger, dependencies=[PARTS.dependency], http=recorder):
         stage.send(payloads.approved(labels=["bug", "task-3"]))
         made = recorder.wait_for(1)[0].json
     assert made == {"tasks": ["task-3"]}, made
@@ -154,7 +132,7 @@ def lua_runs_programs(stage: Stage) -> str:
     programs = stage.programs("kubectl")
     with (
         stage.http() as recorder,
-        stage.sensor(http(), dependencies=[only(script=_KUBECTL)], programs=programs, http=recorder),
+        stage.sensor(http(), dependencies=[KUBECTL.dependency], programs=programs, http=recorder),
     ):
         stage.send(payloads.approved())
         recorder.wait_for(1)
@@ -170,7 +148,7 @@ def lua_runs_programs(stage: Stage) -> str:
     "Works.",
 )
 def event_source_filter(stage: Stage) -> str:
-    source = stage.second_source("filtered", filter={"expression": 'body.action == "submitted"'})
+    source = stage.second_source("filtered", **ON_THE_BUS.content["github"]["webhook"])
     dependency = {**ALL_EVENTS, "eventSourceName": "filtered"}
     try:
         with stage.http() as recorder, stage.sensor(http(), dependencies=[dependency], http=recorder) as sensor:
@@ -190,9 +168,7 @@ def event_source_filter(stage: Stage) -> str:
     "Works.",
 )
 def endpoints(stage: Stage) -> str:
-    events = {
-        name: {"webhook": {"endpoint": f"/{name}", "method": "POST", "port": "12000"}} for name in ("reviews", "merges")
-    }
+    events = ENDPOINTS.content["github"]
     source = stage.second_source("routed", events)
     dependencies = [{"name": name, "eventSourceName": "routed", "eventName": name} for name in events]
     trigger = http(payload=[{"dest": "id", "src": {"dependencyName": "reviews", "dataKey": "body.action"}}])

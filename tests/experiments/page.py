@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.docs.markdown import item
 from tests.experiments.catalogue import EXPERIMENTS, SECTIONS
 from tests.experiments.figures import Figure
 from tests.experiments.snippets import printed
@@ -20,10 +19,10 @@ TOOLS = ROOT / "tests" / "cluster" / "tools"
 
 _HEAD = """# What was run
 
-What Argo Events does, tried with its real EventSource, JetStream and Sensor, and the Kubernetes API server. Recorders
-took the place of `argo`, of `kubectl` in F7, and of the servers that HTTP triggers call, except in H5. No
-workflow-controller, pods or Argo Server ran. `make experiments` runs [the code](../../tests/experiments) and writes
-this page. A key with a link runs the code that is printed there.
+What Argo Events does, tried with its real components: signed webhooks, EventSource, JetStream, Sensor and Kubernetes
+API server. Recorders took the place of `argo`, of `kubectl` in F7, and of the servers that HTTP triggers call, except
+in H5. No workflow-controller, no pods and no Argo Server ran. `make experiments` runs all of it and writes this page. A
+key with a link runs the code that is printed there.
 """
 
 
@@ -51,27 +50,28 @@ def _versions() -> str:
 
 
 def row(key: str, seen: str) -> str:
-    """Return the item of one experiment."""
+    """Return one line of the table."""
     one = EXPERIMENTS[key]
     name = f"[{key}]({printed()[key].link})" if key in printed() else key
-    return item(f"{name}: {one.question}. **{one.answer}** {seen}".strip())
+    cells = (name, one.question, f"{one.answer} {seen}".strip())
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def page(seen: Mapping[str, str], figures: Iterable[Figure]) -> str:
     """Return all of it."""
     parts = [_HEAD, _versions()]
     for letter, title in SECTIONS.items():
-        parts.append(f"\n## {title}\n")
+        parts.append(f"\n## {title}\n\n| | tried | result |\n| --- | --- | --- |")
         parts += [row(key, what) for key, what in seen.items() if key.startswith(letter)]
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     parts.append(
         f"\n## Figures\n\nMeasured on {today}, on one machine with {os.cpu_count()} cores ({platform.machine()}). "
         "Times are medians of 10, from the webhook's first byte. Compare them with each other."
-        "\n"
+        "\n\n| what | measured |\n| --- | --- |"
     )
     grouped: dict[str, list[str]] = {}
     for figure in figures:
         thing, _, quantity = figure.what.partition(": ")
         grouped.setdefault(thing, []).append(f"{quantity} {figure.value}".strip())
-    parts += [item(f"{thing}: {', '.join(values)}") for thing, values in grouped.items()]
+    parts += [f"| {thing} | {', '.join(values)} |" for thing, values in grouped.items()]
     return "\n".join(parts) + "\n"

@@ -8,28 +8,25 @@ from typing import Any
 from tests import payloads, recorded_workflows
 from tests.cluster.api_client import JSON_PATCH
 from tests.experiments.experiment import experiment
-from tests.experiments.filters import WITH_NODE
-from tests.experiments.stage import DEPENDENCY, WORKFLOWS_PATH, Object, Stage
+from tests.experiments.snippets import Snippet
+from tests.experiments.stage import WORKFLOWS_PATH, Object, Stage
 from tests.experiments.symptom import GATE, create_tasks
-from tests.experiments.triggers import from_event, from_key, workflow_reference
+from tests.experiments.triggers import workflow_reference
 
 NAME = "play-task-3-workflow"
+PATCH = Snippet("K1")
+DELETE = Snippet("K6")
+NODE_OF_THE_GATE = Snippet("F5")
 
 
 def patch(**fields: Any) -> Object:  # noqa: ANN401 - JSON
     """Return a trigger that opens the gate of the task; `fields` go into k8s."""
-    succeeded = {"dest": "replaced", "src": {"dependencyName": DEPENDENCY, "value": "Succeeded"}}
-    now = {"dest": "replaced", "src": {"dependencyName": DEPENDENCY, "contextKey": "time"}}
-    k8s = {
-        "operation": "patch",
-        "source": workflow_reference("replaced"),
-        "parameters": [from_key("metadata.name", "workflow"), succeeded, now],
-    }
-    where = [
-        from_event(f"k8s.parameters.{index}.dest", f"status.nodes.{{{{ .Input.node }}}}.{field}")
-        for index, field in enumerate(("phase", "finishedAt"), start=1)
-    ]
-    return {"template": {"name": "patch", "k8s": k8s | fields}, "parameters": where}
+    trigger = PATCH.trigger
+    trigger["template"]["k8s"] |= fields
+    return trigger
+
+
+WITH_NODE = NODE_OF_THE_GATE.dependency
 
 
 @experiment(
@@ -45,7 +42,7 @@ def patch_opens(stage: Stage) -> str:
         stage.done(sensor)
     opened = sorted(set(stage.open_gates()) - set(before))
     assert opened == [f"{NAME}/{GATE}"], opened
-    return "Only task 3's gate opened."
+    return "Of tasks 1, 3, 5 and 7, the gate of task 3 opened."
 
 
 @experiment(
@@ -65,7 +62,7 @@ def patch_twice(stage: Stage) -> str:
         stage.done(sensor)
         second = recorded_workflows.gate_node(stage.workflow(NAME), GATE)["finishedAt"]
     assert datetime.fromisoformat(second) > datetime.fromisoformat(first)
-    return ""
+    return "`finishedAt` changed."
 
 
 @experiment(
@@ -124,13 +121,7 @@ def delete(stage: Stage) -> str:
     stage.create(*(recorded_workflows.waiting_workflow(task, GATE) for task in (3, 7)))
     for workflow in stage.api.admin.must("GET", WORKFLOWS_PATH)["items"]:
         assert not workflow["metadata"].get("finalizers"), workflow["metadata"]
-    name = "play-{{ (index .Input.body.pull_request.labels 0).name }}-workflow"
-    k8s = {
-        "operation": "delete",
-        "source": workflow_reference("replaced"),
-        "parameters": [from_event("metadata.name", name)],
-    }
-    with stage.sensor({"template": {"name": "delete", "k8s": k8s}}) as sensor:
+    with stage.sensor(DELETE.trigger) as sensor:
         stage.send(payloads.closed())
         stage.done(sensor)
     left = [workflow["metadata"]["name"] for workflow in stage.api.admin.must("GET", WORKFLOWS_PATH)["items"]]

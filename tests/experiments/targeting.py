@@ -34,7 +34,7 @@ def label_selector_with_name(stage: Stage) -> str:
 
 @experiment(
     "T2",
-    "The question's trigger, four tasks at the gate",
+    "The question's trigger, tasks 1, 3, 5 and 7 at the gate",
     "Resumes none.",
 )
 def label_selector_without_name(stage: Stage) -> str:
@@ -80,7 +80,7 @@ def name_from_the_event(stage: Stage) -> str:
         runs = programs.wait_for(2)
     resumed = [["argo", "-n", "agent-platform", "resume", f"play-task-{task}-workflow"] for task in (3, 7)]
     assert [run[:5] for run in runs] == resumed
-    return ""
+    return "Task 3, then task 7, also with other labels."
 
 
 @experiment(
@@ -96,7 +96,7 @@ def parameter_in_the_wrong_place(stage: Stage) -> str:
         stage.done(sensor)
         assert "no name is given" in sensor.log
     assert programs.runs() == []
-    return ""
+    return "The log: `no name is given`."
 
 
 @experiment(
@@ -209,4 +209,4 @@ def alone(stage: Stage) -> str:
     start = ["argo", "-n", "agent-platform", "resume", "play-task-3-workflow", "--node-field-selector"]
     expected = [[*start, f"displayName={gate}"] for _, _, gate in _EVENTS_OF_A_TASK if gate]
     assert programs.runs() == expected, programs.runs()
-    return ""
+    return f"{len(expected)} of {len(_EVENTS_OF_A_TASK)} events ran `argo`."

@@ -9,27 +9,23 @@ from tests import recorded_workflows
 from tests.cluster.api_client import MERGE_PATCH
 from tests.cluster.argo_events import EventSource
 from tests.experiments.experiment import experiment
+from tests.experiments.snippets import Snippet
 from tests.experiments.stage import ACCOUNT, NAMESPACE, WORKFLOWS_PATH, Object, Stage
 from tests.experiments.triggers import http
 
 NAME = "play-task-3-workflow"
+TASK_3 = Snippet("W1")
 
 
 def watch(name: str, **changed: object) -> Object:
-    """Return an EventSource that watches the Workflows of task 3; `changed` are fields that differ."""
-    workflow = {
-        "namespace": recorded_workflows.NAMESPACE,
-        "group": "argoproj.io",
-        "version": "v1alpha1",
-        "resource": "workflows",
-        "eventTypes": ["ADD", "UPDATE"],
-        "filter": {"labels": [{"key": "task-id", "operation": "==", "value": "3"}]},
-    }
+    """Return an EventSource that watches Workflows; `changed` are fields that differ from the printed ones."""
+    resource = TASK_3.content["resource"]
+    resource["workflow"] |= changed
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "EventSource",
         "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"template": {"serviceAccountName": ACCOUNT}, "resource": {"workflow": workflow | changed}},
+        "spec": {"template": {"serviceAccountName": ACCOUNT}, "resource": resource},
     }
 
 

@@ -422,7 +422,7 @@ def many(count: int) -> Manifest:
 def test_a_gate_opens_among_thousands_of_nodes_and_the_last_byte_is_compared(
     cluster: RealApiServer, function: ApiClient, workflow: MakeWorkflow, measured: list[str], count: int
 ) -> None:
-    """2,900 nodes are 1.4 MB, which is about what etcd takes. The time is compared with the administrator's own."""
+    """2,900 nodes are 1.4 MB, which is about what etcd takes."""
     big = workflow(status={"nodes": many(count), "outputs": published()})
     for path in (at(f"step-{count - 1}", "phase"), at("step-0", "hostNodeName")):
         answer = patch(function, big, *opens(outputs=given()), change(path, "forged"))
@@ -441,7 +441,6 @@ def test_a_gate_opens_among_thousands_of_nodes_and_the_last_byte_is_compared(
         f"a patch of a Workflow of {count} nodes, {size} kB: {ours * 1000:.0f} ms with the policy,"
         f" {others * 1000:.0f} ms without"
     )
-    assert ours < others * 1.5 + 0.5
 
 
 def test_a_large_spec_and_stored_templates_are_compared_to_the_last_byte(
