@@ -12,7 +12,7 @@ _HEAD = """# Codes
 
 Each answer, its log line and its metrics have a `code`, the stable word for the `reason`. Use it in alerts and scripts,
 because sentences can change. Checks run in this order; the first rejection is the answer. Taskgate fills in the names
-in braces. `taskgate explain` prints what to do. `python -m tests.docs.codes` writes this page.
+in braces. `taskgate explain` prints what to do.
 """
 # Codes whose sentence is made where they are found.
 _ABOUT = {
