@@ -12,7 +12,7 @@ _HEAD = """# Codes
 
 Each answer, its log line and its metrics have a `code`, the stable word for the `reason`. Use it in alerts and scripts,
 because sentences can change. Checks run in this order; the first rejection is the answer. Taskgate fills in the names
-in braces. `taskgate explain` prints what to do.
+in braces.
 """
 # Codes whose sentence is made where they are found.
 _ABOUT = {
@@ -22,9 +22,9 @@ _ABOUT = {
     "busy": "Too many events, bodies or tokens are in progress.",
     "body-too-slow": "The body did not arrive in time.",
     "api-unavailable": "The Kubernetes API or Argo Server does not answer, or refuses because of its load.",
-    "api-unauthenticated": "The credential for the Kubernetes API or Argo Server is missing, expired or wrong (401).",
+    "api-unauthenticated": "The credential for the API is missing, expired or wrong (401).",
     "api-missing-permission": "Taskgate lacks the permission that the sentence names (403).",
-    "api-forbidden": "The Kubernetes API or Argo Server refuses for another reason, which the sentence quotes.",
+    "api-forbidden": "The API refuses for another reason, which the sentence quotes.",
     "nothing-to-release": "No signal waits on the Workflow, or none can be used yet.",
 }
 
