@@ -366,7 +366,7 @@ def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call
 
 _HEAD = """# Faults of the Kubernetes API
 
-The outcome that the sender gets, within 5 s, when a call to the Kubernetes API fails. After a slash: the outcome if all
+Each cell is the outcome that the sender gets within 5 s if a call to the Kubernetes API fails. After the slash, all
 later calls of that kind fail too. After the sender's retries, the gate was opened exactly once, except for a
 withdrawal, and for a release (a change of the Workflow) that gets 404.
 
