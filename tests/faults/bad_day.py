@@ -373,7 +373,7 @@ withdrawal, and for a release (a change of the Workflow) that gets 404.
 - `done`: the outcome without the fault, such as `opened` or `parked`.
 - `unavailable` (503) and `forbidden` (500): the sender retries. All others are final.
 
-`make soak` tests each cell. `python -m tests.faults.bad_day` writes this page.
+`make soak` tests each cell.
 
 """
 
