@@ -68,13 +68,12 @@ _SENTENCES: Mapping[tuple[Outcome, str] | tuple[Outcome, str, int], Mapping[str,
         "repository-not-listed": "Repository {repository} is not one of the rules' `repositories`.",
     },
     ("refused", "fork"): {
-        "fork": "The head of {pull_request} is in another repository, where anybody can choose the branch name; the "
-        "rule does not set `forks: true`.",
-        "unknown-head": "{event} does not say in which repository its branch is, so it may be a fork's; the rule does "
+        "fork": "The head of {pull_request} is in another repository, and the rule does not set `forks: true`.",
+        "unknown-head": "{event} does not name the repository of its branch, which may be a fork's, and the rule does "
         "not set `forks: true`.",
     },
     ("refused", "state"): {
-        "pull-request-closed": "{pull_request} is closed, and events of a closed pull request open nothing.",
+        "pull-request-closed": "{pull_request} is closed, so its events open nothing.",
     },
     ("refused", "person"): {
         "person-not-allowed": "{person} is not in {groups}.",

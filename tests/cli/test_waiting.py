@@ -83,6 +83,16 @@ def test_one_gate_or_one_task(cluster: EmbeddedCluster, environment: dict[str, s
     assert nobody.output.endswith("is running in agent-platform and waits at lunch.\n")
 
 
+@pytest.mark.parametrize("gate", ["wait-pr-approved", "wait-security-review"])
+def test_of_two_gates_only_the_one_that_was_asked_for(
+    cluster: EmbeddedCluster, environment: dict[str, str], gate: str
+) -> None:
+    cluster.store.load(WORKFLOWS, like("dag-parallel-gates", task=6))
+    assert gates(taskgate("waiting", "--gate", gate, environment=environment).output) == [gate]
+    (shown,) = json.loads(taskgate("waiting", "--gate", gate, "--output", "json", environment=environment).stdout)
+    assert [each["gate"] for each in shown["gates"]] == [gate]
+
+
 def test_what_is_wrong_is_shown(cluster: EmbeddedCluster, environment: dict[str, str]) -> None:
     stopping, suspended, unlabelled = waiting_workflow(1), waiting_workflow(2), waiting_workflow(4)
     stopping["spec"]["shutdown"] = "Stop"

@@ -21,16 +21,15 @@ _EVENTS = "https://docs.github.com/en/webhooks/webhook-events-and-payloads"
 _HEAD = f"""# GitHub's events
 
 A rule names an event as `<kind>.<action>`, with [GitHub's
-actions]({_EVENTS}), or as `<kind>`. After the kinds: where `task`
-looks, then what else a rule can use besides `when`. A rule for any other kind needs `task`, its path in the payload.
+actions]({_EVENTS}), or as `<kind>`. Each item lists kinds, then
+where `task` looks, then what else a rule can use besides `when`. A rule for any other kind needs `task`, a path in the
+payload.
 
 For a commit of a fork, GitHub lists no pull request in [`check_run`,
 `check_suite`](https://docs.github.com/en/rest/checks/suites) and
 [`workflow_run`](https://github.com/github/docs/issues/22501).
 {", ".join(f"[`{kind}`]({_EVENTS}#{kind})" for kind in sorted(UNKNOWN_HEAD))}
 does not name the repository of its branch. Such an event is `refused` unless the rule sets `forks: true`.
-
-`python -m tests.docs.github_events` writes this page.
 
 """
 

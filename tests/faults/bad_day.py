@@ -364,16 +364,16 @@ def run_all(cluster: EmbeddedCluster, chosen: Iterable[Case], folder: Path, call
             return list(threads.map(run, enumerate(chosen)))
 
 
-_HEAD = """# When the API has a bad day
+_HEAD = """# Faults of the Kubernetes API
 
-What a sender is told, within 5 s, when a call to the Kubernetes API fails. After a slash: if all later calls of that
-kind fail too. After the sender's retries, the gate was opened exactly once, except for a withdrawal, and for a release
-that gets 404.
+Each cell is the outcome that the sender gets within 5 s if a call to the Kubernetes API fails. After the slash, all
+later calls of that kind fail too. After the sender's retries, the gate was opened exactly once, except for a
+withdrawal, and for a release (a change of the Workflow) that gets 404.
 
 - `done`: the outcome without the fault, such as `opened` or `parked`.
 - `unavailable` (503) and `forbidden` (500): the sender retries. All others are final.
 
-`make soak` proves each cell. `python -m tests.faults.bad_day` writes this page.
+`make soak` tests each cell.
 
 """
 
