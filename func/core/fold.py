@@ -146,7 +146,9 @@ def _overlapping(situation: Situation, gate: str) -> list[str]:
 def _counting(situation: Situation, gate: str) -> tuple[Standings, dict[Identity, Verdict]]:
     """Return the signals of a gate that count unless a newer one overtakes them, and why the others do not."""
     rules, _, state, _ = situation
-    earlier = situation.nodes_of(gate, earlier=True) if gate in rules.overlapping else ()
+    # Signals for other gates have moved its nodes where inputs overlap, or where rules had other inputs then.
+    is_shared = gate in rules.overlapping or any(use.gate not in rules.gate_ids for use in state.used)
+    earlier = situation.nodes_of(gate, earlier=True) if is_shared else ()
     moved = state.last_move(gate, {node.id for node in earlier})
     reviews = latest_reviews(state.signals)
     verdicts: dict[Identity, Verdict] = {}

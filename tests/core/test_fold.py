@@ -165,6 +165,16 @@ def test_the_newest_signal_for_a_node_counts_whatever_inputs_its_rule_has(
     assert bench.release().outcome == "ignored"
 
 
+def test_what_moved_a_node_before_its_rule_had_inputs_keeps_older_signals_out() -> None:
+    rule = f"  {GATE}: {{{{event: pull_request_review.submitted, review: approved, by: anyone, {{}}}}}}"
+    bench = Bench(waiting_workflow(3, inputs={"event": "approved"}), rules_with(rule.format("rounds: false")))
+    assert bench.deliver(approved(happened=at(2))).outcome == "opened"
+    bench.rules = rules_with(rule.format(EVENT))
+    gate_node(bench.document, GATE).update(phase="Running", startedAt="2026-11-22T11:30:00Z")
+    assert bench.deliver(review(approved(by=OTHER, review_id=2, happened=at(1)), "late")).code == "not-newer"
+    assert bench.deliver(review(approved(by=OTHER, review_id=3, happened=at(3)), "new")).outcome == "opened"
+
+
 # ---- the latest review of each person
 
 
