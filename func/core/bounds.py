@@ -91,6 +91,8 @@ def _without(state: State, victim: Signal, rules: Rules) -> State:
         blocks = victim.verdict == "changes_requested" and victim.identity not in _earlier_reviews(state)
         of = victim.pull_request or (EVERY if fails else None)
         state = _refusing(state, of, LATEST if blocks else victim.happened)
+        if fails:  # it overtakes what names no pull request too
+            state = _refusing(state, None, victim.happened)
     state = state._replace(signals=signals)
     return _without_oldest_use(state) if len(state.used) > MAX_SIGNALS else state
 

@@ -128,11 +128,12 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
 def _move(mine: Signal, gate: str, view: GateView, folded: Folded, situation: Situation) -> Decision:
     """Move the node with this signal and others, or let the signal wait."""
     standing = folded.standing_of(mine)
-    why = why_waiting(gate, standing, folded, view, mine)
+    movers = standing.movers(mine)
+    why = why_waiting(gate, standing, movers, folded, view)
     if why:
         return Decision(why, situation.state, node=view.node)
     assert view.target is not None  # noqa: S101 - why_waiting looks
-    return use_signals(standing.movers(mine), standing.how, gate, view.target, situation)
+    return use_signals(movers, standing.how, gate, view.target, situation)
 
 
 def _too_late(decision: Decision, signal: Signal, rules: Rules, state: State) -> Decision:

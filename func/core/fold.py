@@ -123,7 +123,8 @@ def fold(situation: Situation, gate: str) -> Folded:
         standing_of_one, overtaken = _newest_kind(found, newer)
         standings += [standing_of_one] if standing_of_one else []
         verdicts.update(overtaken)
-    standings.sort(key=lambda each: (not each.movers(), each.signals[0].order))
+    if len(standings) > 1:
+        standings.sort(key=lambda each: (not each.movers(), each.signals[0].order))
     return Folded(tuple(standings), verdicts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from func.core.fold import Folded, Standing, fold
@@ -76,17 +77,17 @@ def _not_reached(workflow: Workflow, gate: str, nodes: list[Node]) -> Verdict:
 
 
 def why_waiting(
-    gate: str, standing: Standing, folded: Folded, view: GateView, including: Signal | None = None
+    gate: str, standing: Standing, movers: Sequence[Signal], folded: Folded, view: GateView
 ) -> Verdict | None:
     """Return why the signals of a pull request cannot move their gate yet; None when they can.
 
     Args:
         standing: one of those of `folded`.
-        including: one of these signals, which must be among those that move the gate.
+        movers: of `standing`.
     """
     if view.verdict:
         return view.verdict
-    if not standing.movers(including):
+    if not movers:
         return Verdict.of("quorum", count=standing.people, quorum=max(standing.quorums), gate=gate)
     if standing is not folded.standings[0]:
         first = folded.standings[0].pull_request or "no pull request"

@@ -54,7 +54,7 @@ def _release(folded: Folded, gate: str, identifier: str, situation: Situation) -
     signal = standing.signals[0]
     task = Task(signal.task or "", signal.repository, "signal")
     view = view_gate(situation, identifier)
-    why = why_waiting(gate, standing, folded, view)
+    why = why_waiting(gate, standing, standing.movers(), folded, view)
     if why:
         return Decision(why, gate=gate, node=view.node, task=task)
     assert view.target is not None  # noqa: S101 - why_waiting looks

@@ -89,17 +89,20 @@ class EventFilter(_Part):
         return frozenset(self.event)
 
 
-def names_of(signal: Signal) -> frozenset[str]:
-    """Return the names by which a rule may name an event; only GitHub's own events have GitHub's names."""
+def names_of(signal: Signal) -> tuple[str, ...]:
+    """Return the names by which a rule may name an event; only GitHub's own events have GitHub's names.
+
+    Their order decides that of what a signal carries, and a set's order differs between processes.
+    """
     return _names(signal.name, signal.source is None)
 
 
 @lru_cache
-def _names(name: str, is_github: bool) -> frozenset[str]:  # noqa: FBT001
+def _names(name: str, is_github: bool) -> tuple[str, ...]:  # noqa: FBT001
     kind = name.partition(".")[0]
     if is_github:
-        return frozenset((name, kind))
-    return frozenset() if kind in ACTIONS else frozenset((name,))
+        return (name,) if name == kind else (name, kind)
+    return () if kind in ACTIONS else (name,)
 
 
 def _labels(signal: Signal) -> tuple[str, ...]:

@@ -354,7 +354,7 @@ def _verdicts(situation: Situation) -> dict[Identity, Verdict | None]:
         found.update(folded.verdicts)
         view = view_gate(situation, identifier)
         for standing in folded.standings:
-            why = why_waiting(gate, standing, folded, view)
+            why = why_waiting(gate, standing, standing.movers(), folded, view)
             found.update((signal.identity, why) for signal in standing.signals)
     return found
 

@@ -153,6 +153,22 @@ def test_a_veto_that_names_no_pull_request_leaves_a_bound_for_all(monkeypatch: p
         assert (found.code if found else None) == code
 
 
+def test_a_veto_of_a_pull_request_leaves_a_bound_for_signals_that_name_none_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: com.example.go, task: task, repository: repo, by: anyone}\n"
+        "  - {event: pull_request_review.submitted, review: approved, by: anyone, then: fail}"
+    )
+    monkeypatch.setattr(bounds, "MAX_SIGNALS", 0)
+    smaller, _ = bounded(situation(state_of(review("veto", "#1", 5)), rules))
+    for second, code in (5, "forgotten"), (6, None):
+        late = smaller.with_signal(Signal("go", "com.example.go", at(second), source="/chat", gate=GATE, written=NOW))
+        found = fold(situation(late, rules), GATE).verdicts.get(("go", "/chat"))
+        assert (found.code if found else None) == code
+
+
 def test_a_use_by_an_event_without_pull_request_leaves_a_bound_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     uses = (Use("s-0", QA, at(0), node="n-0"), Use("s-1", QA, at(1), node="n-1"))
     monkeypatch.setattr(bounds, "MAX_BYTES", len(state_of(used=uses).text()) - 1)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from func.core.reasons import Rejection
-from tests.core.bench import Bench, plan_of, rules_with
+from func.core.signals import Signal
+from tests.core.bench import Bench, at, plan_of, rules_with
 from tests.payloads import cloudevent_structured
 
 LONG = "x" * 300
@@ -144,3 +145,16 @@ def test_a_signal_that_waits_counts_only_where_it_tells_whether_the_conditions_o
     bench.rules = rules_with(rule.format(today))
     bench.reach()
     assert bench.release().outcome == outcome
+
+
+def test_the_data_of_a_signal_has_the_same_order_in_each_process() -> None:
+    names = ["issues.opened", "pull_request.opened", "check_run.created", "workflow_run.completed"]
+    names += ["issue_comment.created", "pull_request_review.submitted", "check_suite.completed", "push"]
+    ways = "".join(
+        f"  - {{event: {name}, by: anyone, when: {{first: a}}}}\n"
+        f"  - {{event: {name.partition('.')[0]}, by: anyone, when: {{second: a}}}}\n"
+        for name in names
+    )
+    rules = rules_with(f"  wait-pr-approved:\n{ways}")
+    for name in names:
+        assert [*rules.conditions_of(Signal("s", name, at(0)))] == ["first", "second"]
