@@ -19,12 +19,6 @@ from tests.cli.stand_in import Function
 
 
 @pytest.fixture
-def cluster(own_cluster: EmbeddedCluster) -> EmbeddedCluster:
-    """Each test gets a cluster of its own, because some of them stop it."""
-    return own_cluster
-
-
-@pytest.fixture
 def send(environment: dict[str, str]) -> Callable[..., str]:
     """An event goes its whole way; returns what came of it."""
 
@@ -41,6 +35,14 @@ def send(environment: dict[str, str]) -> Callable[..., str]:
 def environment(cluster: EmbeddedCluster, tmp_path: Path) -> dict[str, str]:
     """The settings of a person who looks at that cluster."""
     return {"KUBECONFIG": str(cluster.write_kubeconfig(tmp_path / "kubeconfig"))}
+
+
+@pytest.fixture
+def unreachable(own_cluster: EmbeddedCluster, tmp_path: Path) -> dict[str, str]:
+    """The settings of a person whose cluster does not answer."""
+    kubeconfig = own_cluster.write_kubeconfig(tmp_path / "unreachable")
+    own_cluster.stop()
+    return {"KUBECONFIG": str(kubeconfig)}
 
 
 @pytest.fixture

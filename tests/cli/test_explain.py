@@ -339,15 +339,12 @@ def test_without_a_cluster_it_stops_before_the_workflow(tmp_path: Path) -> None:
     assert refused.exit_code == 3
 
 
-def test_a_cluster_that_does_not_answer_can_not_tell(
-    cluster: EmbeddedCluster, tmp_path: Path, explain: Callable[..., Any]
-) -> None:
-    cluster.stop()
-    result = explain(payloads.approved())
+def test_a_cluster_that_does_not_answer_can_not_tell(tmp_path: Path, unreachable: dict[str, str]) -> None:
+    file = written(cloudevent(payloads.approved()), tmp_path / "event.json")
+    result = taskgate("explain", file, environment=unreachable)
     assert result.exit_code == 1
     assert "The Kubernetes API does not answer" in result.output
     broken = written([], tmp_path / "broken")
-    file = written(cloudevent(payloads.approved()), tmp_path / "event.json")
     wrong = taskgate("explain", file, environment={"KUBECONFIG": str(broken)})
     assert wrong.exit_code == 1
     assert wrong.output.startswith(f"Error: KUBECONFIG is {broken}: expected the configuration of a cluster")
