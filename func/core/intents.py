@@ -150,15 +150,14 @@ def _revocations(
 
 
 def _seen_by(rule: Rule, event: Event) -> Signal:
-    """Return the signal of an event that a rule names in `withdraw`, with the person from the rule's own path."""
-    if rule.person is None:
+    """Return the signal of an event that a rule names in `withdraw`, with the person that the rule finds in it."""
+    # An event of another kind has its person elsewhere, unless its source gives none.
+    if rule.person is None or (event.signal.person is not None and event.signal.name not in rule.names):
         return event.signal
     try:
         person = person_at(event, rule.person)
     except Rejection:  # it holds no name
         person = None
-    if person is None and event.signal.name not in rule.names:
-        return event.signal  # an event of another kind, which has its person elsewhere
     return event.signal._replace(person=person, person_id=None)
 
 

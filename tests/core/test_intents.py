@@ -281,6 +281,21 @@ def test_a_withdrawal_has_person_and_repository_where_its_rule_finds_them(
     assert bench.release().outcome == outcome
 
 
+def test_a_withdrawal_of_another_kind_keeps_the_account_of_its_person() -> None:
+    rules = rules_with(
+        f"  {QA}: {{event: com.example.done, task: task, repository: repo, person: sender.login, by: anyone,\n"
+        "    withdraw: [{event: pull_request_review.submitted, review: changes_requested}]}\n"
+        f"  {GATE}: {{event: pull_request_review.submitted, review: approved, by: reviewers,\n"
+        "    withdraw: [{event: pull_request_review.submitted, review: changes_requested, by: reviewers}]}"
+    )
+    reviewers = tuple(Person(name, user(name)["id"]) for name in ("ann", "bob"))
+    bench = Bench.at(QA, rules.model_copy(update={"people": {"reviewers": reviewers}}))
+    bench.deliver(approved(by="ann", review_id=1))
+    bench.deliver(changes_requested(by="bob", review_id=2))
+    bench.reach()
+    assert bench.release().outcome == "ignored"
+
+
 @pytest.mark.parametrize(("repository", "is_revoking"), [("5dlabs/cto", True), ("other/cto", False)])
 def test_events_of_repositories_that_are_not_listed_revoke_nothing(repository: str, is_revoking: bool) -> None:  # noqa: FBT001
     plan = plan_of(synchronize(repository=repository), LISTED)
