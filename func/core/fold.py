@@ -120,7 +120,7 @@ def fold(situation: Situation, gate: str) -> Folded:
     for key, found in standing.items():
         # An event that names no pull request is a word about the gate of each of them.
         newer = [*against[key], *of_none] if key else [pair for pairs in against.values() for pair in pairs]
-        standing_of_one, overtaken = _newest_kind(found, newer)
+        standing_of_one, overtaken = _newest_kind([each for each in found if each[0].identity not in verdicts], newer)
         standings += [standing_of_one] if standing_of_one else []
         verdicts.update(overtaken)
     if len(standings) > 1:
@@ -144,7 +144,10 @@ def _overlapping(situation: Situation, gate: str) -> list[str]:
 
 
 def _counting(situation: Situation, gate: str) -> tuple[Standings, dict[Identity, Verdict]]:
-    """Return the signals of a gate that count unless a newer one overtakes them, and why the others do not."""
+    """Return the signals of a gate that count unless a newer one overtakes them, and why the others do not.
+
+    Expired ones are among both: they move nothing, and still overtake older signals of the other kind.
+    """
     rules, _, state, _ = situation
     # Signals for other gates have moved its nodes where inputs overlap, or where rules had other inputs then.
     is_shared = gate in rules.overlapping or any(use.gate not in rules.gate_ids for use in state.used)
@@ -170,7 +173,7 @@ def _counting(situation: Situation, gate: str) -> tuple[Standings, dict[Identity
         verdict = verdict or other_pull_request(state, rules, signal) or _blocked(signal, rule, rules, reviews)
         if verdict:
             verdicts[signal.identity] = verdict
-        else:
+        if verdict is None or verdict.code == "expired":
             standing.setdefault(pull_request_key(signal.pull_request), []).append((signal, rule))
     return standing, verdicts
 
