@@ -116,7 +116,8 @@ def _move_or_keep(intent: Intent, signal: Signal, situation: Situation) -> Decis
     is_early = rule.early == "refuse" and view.verdict is not None and view.verdict.outcome == "parked"
     if against and not (is_early and against.outcome == "parked"):
         # A revoked signal stays remembered, so that the order of arrival does not matter.
-        is_kept = against.code in _REMEMBERED and not is_early
+        is_veto = against.code == "forgotten" and rule.then == "fail"  # it overtakes what names no pull request
+        is_kept = (against.code in _REMEMBERED or is_veto) and not is_early
         return Decision(against, kept if is_kept else None)
     if view.verdict and view.verdict.outcome != "parked":
         return Decision(view.verdict, node=view.node)

@@ -13,8 +13,8 @@ from func.core.rules import Rules
 from func.core.signals import LATEST, Signal, State, Use
 from func.core.situation import Situation
 from func.core.workflows import read_workflow
-from tests.core.bench import GATE, NOW, Bench, at, built_in, rules_with, says
-from tests.payloads import CLEO, TESS, approved
+from tests.core.bench import GATE, NOW, STATE, Bench, at, built_in, rules_with, says
+from tests.payloads import CLEO, TESS, approved, cloudevent_structured, labeled
 from tests.recorded_workflows import stamp, waiting_workflow
 
 WORKFLOW = read_workflow(waiting_workflow(3))
@@ -167,6 +167,22 @@ def test_a_veto_of_a_pull_request_leaves_a_bound_for_signals_that_name_none_too(
         late = smaller.with_signal(Signal("go", "com.example.go", at(second), source="/chat", gate=GATE, written=NOW))
         found = fold(situation(late, rules), GATE).verdicts.get(("go", "/chat"))
         assert (found.code if found else None) == code
+
+
+def test_a_veto_that_is_not_accepted_any_more_keeps_out_older_signals_that_name_no_pull_request() -> None:
+    rules = rules_with(
+        f"  {GATE}:\n"
+        "  - {event: com.example.go, task: task, repository: repo, by: anyone}\n"
+        "  - {event: pull_request.labeled, label: veto, by: anyone, then: fail}"
+    )
+    bench = Bench.at(QA, rules)
+    state = State(WORKFLOW.ref, forgotten={"5dlabs/cto#123": at(9)})
+    bench.document["metadata"]["annotations"] = {STATE: state.text()}
+    assert bench.deliver(labeled("veto", happened=at(5))).code == "forgotten"
+    for second, code in (5, "overtaken"), (6, "not-reached"):
+        data = {"task": 3, "repo": "5dlabs/cto"}
+        go = cloudevent_structured(data, "go", f"go-{second}", prefix="com.example.", source="/s", time=at(second))
+        assert bench.deliver(go).code == code
 
 
 def test_a_use_by_an_event_without_pull_request_leaves_a_bound_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
