@@ -67,8 +67,9 @@ _ADVICE: Mapping[str, str] = {
     "already-open": "Nothing: the gate is open. It names task {task} by its {found_by}: if that is wrong, correct it. "
     f"If the gate can be reached again, set `rounds: true` on its rule in gates.yaml. {_THEN_NEW}",
     "gate-without-rule": "Add the gate to `gates` in gates.yaml, or open it manually with argo resume.",
-    "gate-failed": "Retry the Workflow; a gate that waits again needs a new event:\n"
-    "argo retry -n {namespace} {workflow}",
+    # Without the selector, it does not repeat a gate that failed: tests/data/argo-recordings/argo-retry.
+    "gate-failed": "Retry the gate, then cause a new event{again}.\n"
+    "argo retry -n {namespace} {workflow} --restart-successful --node-field-selector displayName={gate}",
     "gate-skipped": "Correct the `when` of the gate's step, then start the Workflow again.",
     "several-nodes": "Tell them apart by `inputs` in gates.yaml, or use argo resume with --node-field-selector id= and "
     "one of:\nargo get -n {namespace} {workflow}",

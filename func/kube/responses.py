@@ -13,11 +13,12 @@ _MAX_LINE = 65536  # bytes; this and the number of headers are http.client's own
 _MAX_HEADERS = 100
 
 
-def read_headers(stream: IO[bytes]) -> http.client.HTTPMessage:
+def read_headers(stream: IO[bytes], **_limits: object) -> http.client.HTTPMessage:
     """Return the headers of an answer, as `parse_headers` of http.client does.
 
     Args:
         stream: after the status line; it is read up to the empty line.
+        _limits: that a later Python may pass on; those here stay.
 
     Raises:
         http.client.HTTPException: a line is no header or too long, or there are too many.
@@ -51,3 +52,4 @@ class Response(http.client.HTTPResponse):
     begin = FunctionType(
         http.client.HTTPResponse.begin.__code__, {**vars(http.client), "parse_headers": read_headers}, "begin"
     )
+    begin.__kwdefaults__ = http.client.HTTPResponse.begin.__kwdefaults__

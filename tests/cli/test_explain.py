@@ -189,7 +189,10 @@ def test_what_it_takes_when_something_is_remembered(cluster: EmbeddedCluster, ex
     failed = waiting_workflow(3)
     gate_node(failed, "wait-pr-approved")["phase"] = "Failed"
     cluster.store.load(WORKFLOWS, failed)
-    assert "\n  argo retry -n agent-platform play-task-3-workflow\n" in explain(payloads.approved()).output
+    retry = "argo retry -n agent-platform play-task-3-workflow --restart-successful"
+    said = explain(payloads.approved()).output
+    assert f"Retry the gate, then cause a new event: {again}." in said
+    assert f"\n  {retry} --node-field-selector displayName=wait-pr-approved\n" in said
 
 
 def test_the_command_that_forgets_all_says_what_it_does_and_comes_last(
