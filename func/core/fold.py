@@ -23,7 +23,6 @@ Identity: TypeAlias = "tuple[str, str | None]"
 Reviews: TypeAlias = "Mapping[tuple[str, str], Signal]"  # (pull request's key, person) -> the person's latest review
 Standings: TypeAlias = "dict[str, list[tuple[Signal, Rule]]]"  # by the pull request's key
 Revokers: TypeAlias = "list[tuple[Signal, bool]]"
-_OVER = frozenset({"expired", "forgotten"})
 _GONE: Mapping[str | None, str] = {"closed": "was closed unmerged", "left": "left the task"}
 
 
@@ -147,7 +146,7 @@ def _overlapping(situation: Situation, gate: str) -> list[str]:
 def _counting(situation: Situation, gate: str) -> tuple[Standings, dict[Identity, Verdict]]:
     """Return the signals of a gate that count unless a newer one overtakes them, and why the others do not.
 
-    Expired and forgotten ones are among both: they move nothing, and still overtake older signals of the other kind.
+    Forgotten ones are among both: they move nothing, and still overtake older signals of the other kind.
     """
     rules, _, state, _ = situation
     # Signals for other gates have moved its nodes where inputs overlap, or where rules had other inputs then.
@@ -174,7 +173,7 @@ def _counting(situation: Situation, gate: str) -> tuple[Standings, dict[Identity
         verdict = verdict or other_pull_request(state, rules, signal) or _blocked(signal, rule, rules, reviews)
         if verdict:
             verdicts[signal.identity] = verdict
-        if verdict is None or verdict.code in _OVER:
+        if verdict is None or verdict.code == "forgotten":
             standing.setdefault(pull_request_key(signal.pull_request), []).append((signal, rule))
     return standing, verdicts
 

@@ -137,23 +137,6 @@ def test_a_signal_of_a_lower_quorum_counts_for_a_higher_one_but_moves_nothing_fo
     assert bench.used() == ["d-3", "d-1", "d-2"]
 
 
-def test_a_veto_that_has_expired_keeps_older_signals_out() -> None:
-    rules = rules_with(
-        "  wait-pr-approved:\n"
-        "  - {event: pull_request_review.submitted, review: approved, by: anyone}\n"
-        "  - {event: pull_request.labeled, label: veto, by: anyone, then: fail}"
-    )
-    bench = Bench.at(EARLY, rules)
-    bench.deliver(review(labeled("veto", happened=at(2)), "veto"))
-    bench.now += timedelta(days=6)
-    assert bench.deliver(review(approved(happened=at(1)), "late")).code == "overtaken"
-    bench.now += timedelta(days=2)
-    bench.reach()
-    assert bench.release().outcome == "ignored"
-    assert not bench.is_parked
-    assert bench.deliver(review(approved(happened=at(3), review_id=2), "new")).outcome == "opened"
-
-
 # ---- rules with different inputs for one node
 
 EVENT, STAGE = "inputs: {event: approved}", "inputs: {stage: qa}"
