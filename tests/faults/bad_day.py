@@ -193,8 +193,8 @@ class Openings:
                 self.messages[gate] = node.get("message", "")
 
     def of(self, name: str) -> dict[str, int]:
-        """The gates of a Workflow that were opened, and how often."""
-        return {gate: count for (workflow, gate), count in self.counted.items() if workflow == name}
+        """The gates of a Workflow that were opened, and how often; other threads count meanwhile."""
+        return {gate: count for (workflow, gate), count in dict(self.counted).items() if workflow == name}
 
     def __enter__(self) -> Self:
         return self
