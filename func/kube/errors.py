@@ -34,6 +34,7 @@ _CAUSES = {
     "BadStatusLine": "it does not answer in HTTP",
     "LineTooLong": "it does not answer in HTTP",
     "HTTPException": "it does not answer in HTTP",
+    "InvalidHeader": "it does not answer in HTTP",
     "ClosedPoolError": "the connection was renewed meanwhile",
 }
 

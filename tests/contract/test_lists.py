@@ -59,6 +59,8 @@ def test_the_field_selector_of_a_name(labelled: Api) -> None:
     [
         {"labelSelector": "a in b"},
         {"labelSelector": "a=b c"},
+        {"labelSelector": "ain (b)"},
+        {"labelSelector": "anotin (b)"},
         {"labelSelector": "not/a/key=b"},
         {"labelSelector": "a=" + "x" * 64},
         {"fieldSelector": "spec.x=1"},

@@ -121,6 +121,7 @@ def test_a_patch_is_sent_in_one_tls_record(tmp_path: Path) -> None:
         pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n", id="interim"),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-7\r\n", id="negative-chunk"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length 2\r\n\r\n{}", id="no-header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\n{}", id="two-lengths"),
     ],
 )
 def test_an_answer_that_is_not_final_or_not_http_ends_its_connection(tmp_path: Path, odd: bytes) -> None:
