@@ -103,7 +103,7 @@ def _print(run: DryRun, advice: Advice) -> None:
     if run.recorded.guessed:
         click.echo(wrap(f"Note: {run.recorded.guessed}."))
     click.echo()
-    rows = [Row(result, _STYLES.get(result[0], {})) for result in results]
+    rows = [Row((mark, check, found or "passed"), _STYLES.get(mark, {})) for mark, check, found in results]
     if rest := ", ".join(check for check in CHECKS if check not in {made for _, made, _ in results}):
         rows.append(Row(("-", "the rest", f"not checked: {rest}"), {"dim": True}))
     print_table(("", "CHECK", "FOUND"), rows)

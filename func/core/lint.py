@@ -59,7 +59,7 @@ TEXTS: Mapping[str, str] = {
     "`when: {{<path>: {{not: {value}}}}}`.",
     "condition-can-change": "The {what} can change while the signal waits. Add `withdraw: [{{event: {event}}}]`, or "
     "`early: refuse`.",
-    "withdraw-unreachable": "{event} {why}, so it revokes nothing.",
+    "withdraw-unreachable": "{event} {why}, so it revokes nothing. Remove it, or name another event.",
 }
 _ERRORS = ("withdraw-unreachable",)  # what can never do anything
 

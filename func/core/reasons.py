@@ -60,7 +60,8 @@ _SENTENCES: Mapping[tuple[Outcome, str] | tuple[Outcome, str, int], Mapping[str,
         "several-tasks": "The event names several tasks, {tasks}: leave one, then cause a new event.",
     },
     ("invalid", "task"): {
-        "wrong-task": "The event's {path} is {value}: expected the id of a task that a label can hold.",
+        "wrong-task": "The event's {path} is {value}: expected the id of a task: at most 63 "
+        "letters, digits, -, _ and ., with a letter or digit at both ends.",
         "wrong-type": "The event's {path} is {value}: expected a string or an integer.",
         "wrong-repository": "The event's {path} is {value}: expected owner/name.",
     },
@@ -104,8 +105,8 @@ _SENTENCES: Mapping[tuple[Outcome, str] | tuple[Outcome, str, int], Mapping[str,
         "workflow-stopping": "Workflow {workflow} is being stopped ({shutdown}), so none of its gates is opened.",
         "workflow-unreadable": "Workflow {workflow} cannot be read: {why}. Look at it with kubectl get workflow.",
         "annotation-unreadable": "The annotation {annotation} of {workflow} cannot be read: {why}. Correct it, or open "
-        "the gate manually. As a last resort remove it with `{command}`; an old approval that is redelivered can open "
-        "a gate then.",
+        "the gate manually. As a last resort remove it with `{command}`. A redelivered old approval can open a gate "
+        "after that.",
     },
     ("unavailable", "workflow"): {
         "offloaded": "The nodes of this Workflow are stored in a database: set ARGO_SERVER to the URL of Argo Server.",
@@ -137,8 +138,8 @@ _SENTENCES: Mapping[tuple[Outcome, str] | tuple[Outcome, str, int], Mapping[str,
         "pull-request-gone": "{pull_request} {how} at {at}, and this event is not newer.",
         "overtaken": "This signal was overtaken by {by}.",
         "expired": "This signal waited for more than {days} days.",
-        "forgotten": "Too many events came for {workflow}, and those up to {until} were forgotten: this one may have "
-        "been revoked. Cause a new one, for example approve again.",
+        "forgotten": "Too many events came for {workflow}, and those up to {until} were forgotten, so this event "
+        "may have been revoked. Cause a new one, for example approve again.",
         "not-newer": "This signal is not newer than the last event that moved {gate}, of {at}. Cause a new one, for "
         "example approve again.",
         "revoked-nothing": "This event revokes nothing: the signals for {gates} are newer.",

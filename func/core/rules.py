@@ -270,7 +270,7 @@ class Rules(_Part):
 
     @cached_property
     def withdrawals_by_event(self) -> dict[str, list[tuple[str, Rule, EventFilter]]]:
-        """Event name -> what revokes, with the rules and gates that it revokes for."""
+        """Event name -> gate, rule and withdrawal, for each withdrawal that names the event."""
         found: dict[str, list[tuple[str, Rule, EventFilter]]] = {}
         for gate, rule in self.each_rule():
             for withdrawal in rule.withdraw:

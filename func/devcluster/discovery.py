@@ -35,13 +35,13 @@ def documents() -> dict[str, Document]:
             "kind": "APIResourceList",
             "apiVersion": "v1",
             "groupVersion": kinds[0].api_version,
-            "resources": [_resource(each) for each in kinds],
+            "resources": [_api_resource(each) for each in kinds],
         }
         found[f"/openapi/v3{root}"] = _openapi(kinds)
     return found
 
 
-def _resource(resource: Resource) -> Document:
+def _api_resource(resource: Resource) -> Document:
     return {
         "name": resource.plural,
         "singularName": resource.kind.lower(),

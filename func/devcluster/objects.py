@@ -102,7 +102,7 @@ def sent(resource: Resource, document: Document) -> Document:
     return document
 
 
-def patched(resource: Resource, name: str, document: object) -> Document:
+def result_of_patch(resource: Resource, name: str, document: object) -> Document:
     """Return what a patch made of an object, without the fields that the server drops; else raise 422."""
     try:
         if not isinstance(document, dict):

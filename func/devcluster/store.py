@@ -210,7 +210,7 @@ class Store:
         """
         with self._lock:
             old = self.get(resource, namespace, name)
-            return self._update(old, objects.patched(resource, name, changed(old.document)))
+            return self._update(old, objects.result_of_patch(resource, name, changed(old.document)))
 
     def delete(self, resource: Resource, namespace: str, name: str) -> Stored:
         """Remove an object, and with a namespace all that is in it."""

@@ -423,8 +423,8 @@ def test_a_signal_of_before_what_was_forgotten_may_have_been_revoked(
     assert answer.code == code
     if code == "forgotten":
         assert answer.reason == (
-            "Too many events came for play-task-3-workflow, and those up to 2026-11-22T11:00:00Z were forgotten: this "
-            "one may have been revoked. Cause a new one, for example approve again."
+            "Too many events came for play-task-3-workflow, and those up to 2026-11-22T11:00:00Z were forgotten, so "
+            "this event may have been revoked. Cause a new one, for example approve again."
         )
 
 
